@@ -1,0 +1,248 @@
+//! The meter: from a reading to what a Modbus client gets.
+//!
+//! Pure: the clock is passed in.
+
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
+
+use crate::reading::{Measurand, Phase, Point, Reading};
+
+pub mod energy;
+pub mod measurements;
+pub mod registers;
+
+use energy::{Counter, Verdict};
+use measurements::{Measurements, Phased};
+use registers::{Identity, Registers};
+
+/// What the meter measures, and so the sign of its power.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A generator: its power is served negative, its energy as exported.
+    Producer,
+    /// The grid connection: import is positive.
+    Grid,
+}
+
+/// What reads of measured values get once the data is too old.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnStale {
+    /// Power, current, apparent and reactive power 0, nominal voltage and frequency, energy kept.
+    Zero,
+    /// Exception 0x0B, gateway target device failed to respond.
+    Exception,
+    /// The last values.
+    Hold,
+    /// Nothing: connections are closed and new ones refused.
+    Disconnect,
+}
+
+/// What there is to know of a meter before its first value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Sign of the power, and which counter is which.
+    pub role: Role,
+    /// The common model.
+    pub identity: Identity,
+    /// Older data is not live.
+    pub stale_after: Duration,
+    /// What is served then.
+    pub on_stale: OnStale,
+    /// In Wh; see [`Counter`].
+    pub min_energy: f64,
+    /// The points that the source has items for.
+    pub points: Vec<Point>,
+}
+
+/// How far the data can be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// A counter has had no valid value yet, so there is nothing to serve.
+    Waiting,
+    /// Every required value is younger than `stale_after`.
+    Live,
+    /// At least one is not.
+    Stale,
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Waiting => "waiting",
+            Self::Live => "live",
+            Self::Stale => "stale",
+        })
+    }
+}
+
+/// What reads of measured values get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// The registers.
+    Registers,
+    /// Exception 0x0B.
+    Exception,
+    /// A closed connection.
+    Disconnect,
+}
+
+/// What every request is answered from: one instant of the meter.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Image {
+    /// The map, from [`registers::BASE`] on.
+    pub registers: Registers,
+    /// Whether the measured part of it may be read.
+    pub service: Service,
+    /// Why.
+    pub condition: Condition,
+    /// When the oldest required value was confirmed.
+    pub confirmed: Option<Instant>,
+    /// The values in the registers, for the log.
+    pub measurements: Option<Measurements>,
+}
+
+/// One emulated meter.
+#[derive(Clone, Debug)]
+pub struct Meter {
+    settings: Settings,
+    /// One guard per configured energy point.
+    counters: Vec<(Point, Counter)>,
+    /// The last values served live, for [`OnStale::Hold`] and the energies.
+    last: Option<Measurements>,
+}
+
+impl Meter {
+    /// A meter that has no values yet.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        let is_counter =
+            |p: &&Point| matches!(p.measurand, Measurand::EnergyOut | Measurand::EnergyIn);
+        let counters = settings
+            .points
+            .iter()
+            .filter(is_counter)
+            .map(|point| (*point, Counter::new(settings.min_energy)))
+            .collect();
+        Self { settings, counters, last: None }
+    }
+
+    /// Offers the counters of a reading to their guards. Gives those that were not believed.
+    pub fn count(&mut self, reading: &Reading) -> Vec<(Point, f64, Verdict)> {
+        let offer = |(point, counter): &mut (Point, Counter)| {
+            let value = reading.get(*point)?.value;
+            let verdict = counter.offer(value);
+            (verdict != Verdict::Taken).then_some((*point, value, verdict))
+        };
+        self.counters.iter_mut().filter_map(offer).collect()
+    }
+
+    /// What is to be served of `reading` at `now`.
+    pub fn image(&mut self, reading: &Reading, now: Instant) -> Image {
+        let confirmed = self.confirmed(reading);
+        let condition = match confirmed {
+            _ if self.counters.iter().any(|(_, counter)| counter.served().is_none()) => {
+                Condition::Waiting
+            }
+            None => Condition::Waiting,
+            Some(at) if now.saturating_duration_since(at) < self.settings.stale_after => {
+                Condition::Live
+            }
+            Some(_) => Condition::Stale,
+        };
+        let (service, measurements) = match condition {
+            Condition::Waiting => (Service::Exception, None),
+            Condition::Live => {
+                self.last = Some(self.measure(reading, now));
+                (Service::Registers, self.last)
+            }
+            Condition::Stale => self.stale(),
+        };
+        Image {
+            registers: registers::encode(&self.settings.identity, measurements.as_ref()),
+            service,
+            condition,
+            confirmed,
+            measurements,
+        }
+    }
+
+    /// When the values of `reading` become stale, unless they are confirmed before.
+    #[must_use]
+    pub fn expiry(&self, reading: &Reading) -> Option<Instant> {
+        self.confirmed(reading)?.checked_add(self.settings.stale_after)
+    }
+
+    /// When the oldest required value was confirmed; none while one is missing.
+    fn confirmed(&self, reading: &Reading) -> Option<Instant> {
+        let mut oldest = None;
+        for point in &self.settings.points {
+            if point.measurand.is_required() {
+                let at = reading.get(*point)?.confirmed;
+                oldest = Some(oldest.map_or(at, |oldest: Instant| oldest.min(at)));
+            }
+        }
+        oldest
+    }
+
+    fn stale(&self) -> (Service, Option<Measurements>) {
+        match self.settings.on_stale {
+            OnStale::Zero => (Service::Registers, Some(self.idle())),
+            OnStale::Hold => (Service::Registers, Some(self.last.unwrap_or_else(|| self.idle()))),
+            OnStale::Exception => (Service::Exception, None),
+            OnStale::Disconnect => (Service::Disconnect, None),
+        }
+    }
+
+    /// A generator at rest: the grid is there, nothing flows, the counters stand.
+    fn idle(&self) -> Measurements {
+        let [exported, imported] = self.energies();
+        let nothing = [None; 3];
+        Measurements {
+            exported,
+            imported,
+            ..Measurements::from_lines([0.0; 3], nothing, nothing, nothing)
+        }
+    }
+
+    fn measure(&self, reading: &Reading, now: Instant) -> Measurements {
+        // A value past its age is as good as none: its fallback takes over.
+        let fresh = |measurand| {
+            Phase::ALL.map(|phase| {
+                let sample = reading.get(Point { measurand, phase })?;
+                let age = now.saturating_duration_since(sample.confirmed);
+                (age < self.settings.stale_after).then_some(sample.value)
+            })
+        };
+        let sign = match self.settings.role {
+            Role::Producer => -1.0,
+            Role::Grid => 1.0,
+        };
+        let [exported, imported] = self.energies();
+        Measurements {
+            exported,
+            imported,
+            ..Measurements::from_lines(
+                fresh(Measurand::Power).map(|power| sign * power.unwrap_or_default()),
+                fresh(Measurand::Voltage),
+                fresh(Measurand::Current),
+                fresh(Measurand::Frequency),
+            )
+        }
+    }
+
+    /// Exported and imported energy, as the guards let them through.
+    fn energies(&self) -> [Phased; 2] {
+        [Measurand::EnergyOut, Measurand::EnergyIn].map(|measurand| {
+            Phased::sum(Phase::ALL.map(|phase| {
+                let point = Point { measurand, phase };
+                let counter = self.counters.iter().find(|(counted, _)| *counted == point);
+                counter.and_then(|(_, counter)| counter.served()).unwrap_or_default()
+            }))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

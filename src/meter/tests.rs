@@ -1,0 +1,168 @@
+
+use super::*;
+
+const STALE: Duration = Duration::from_secs(30);
+
+fn point(measurand: Measurand, phase: Phase) -> Point {
+    Point { measurand, phase }
+}
+
+fn settings(points: Vec<Point>) -> Settings {
+    Settings {
+        role: Role::Producer,
+        identity: Identity {
+            manufacturer: "Fronius".to_owned(),
+            model: "Smart Meter IP".to_owned(),
+            options: String::new(),
+            version: "1".to_owned(),
+            serial_number: "1".to_owned(),
+            address: 1,
+        },
+        stale_after: STALE,
+        on_stale: OnStale::Zero,
+        min_energy: 100.0,
+        points,
+    }
+}
+
+fn single_phase() -> Settings {
+    settings(
+        [Measurand::EnergyOut, Measurand::Power, Measurand::Voltage, Measurand::Current]
+            .map(|measurand| point(measurand, Phase::L1))
+            .to_vec(),
+    )
+}
+
+fn example(now: Instant) -> Reading {
+    let mut reading = Reading::default();
+    reading.confirm(point(Measurand::EnergyOut, Phase::L1), 12_345_678.0, now);
+    reading.confirm(point(Measurand::Power, Phase::L1), 800.0, now);
+    reading.confirm(point(Measurand::Voltage, Phase::L1), 231.4, now);
+    reading.confirm(point(Measurand::Current, Phase::L1), 3.46, now);
+    reading
+}
+
+fn served(meter: &mut Meter, reading: &Reading, now: Instant) -> Image {
+    meter.count(reading);
+    meter.image(reading, now)
+}
+
+#[track_caller]
+fn assert_near(value: f64, expected: f64) {
+    assert!((value - expected).abs() < 1e-6, "{value}, expected {expected}");
+}
+
+#[test]
+fn a_single_phase_producer_is_filled_in_to_three_phases() {
+    let now = Instant::now();
+    let image = served(&mut Meter::new(single_phase()), &example(now), now);
+    assert_eq!((image.service, image.condition), (Service::Registers, Condition::Live));
+    let m = image.measurements.unwrap();
+    assert_eq!(m.current, Phased { total: 3.46, phases: [3.46, 0.0, 0.0] });
+    assert_eq!(m.voltage.phases, [231.4; 3]);
+    assert_near(m.voltage.total, 231.4);
+    assert_near(m.line_voltage.total, 231.4 * 3_f64.sqrt());
+    assert_near(m.frequency, 50.0);
+    assert_eq!(m.power, Phased { total: -800.0, phases: [-800.0, 0.0, 0.0] });
+    assert_near(m.apparent_power.total, 231.4 * 3.46);
+    assert_near(m.reactive_power.total.powi(2) + 800.0_f64.powi(2), (231.4_f64 * 3.46).powi(2));
+    assert_near(m.power_factor.total, -800.0 / (231.4 * 3.46));
+    assert_eq!(m.power_factor.phases[1].to_bits(), 0.0_f64.to_bits());
+    assert_near(m.exported.total, 12_345_678.0);
+    assert_near(m.exported.phases[0], 12_345_678.0);
+    assert_near(m.imported.total, 0.0);
+}
+
+#[test]
+fn without_voltage_and_current_the_nominal_ones_follow_from_the_power() {
+    let now = Instant::now();
+    let points = vec![point(Measurand::EnergyOut, Phase::L2), point(Measurand::Power, Phase::L2)];
+    let mut reading = Reading::default();
+    reading.confirm(points[0], 5000.0, now);
+    reading.confirm(points[1], 690.0, now);
+    let m = served(&mut Meter::new(settings(points)), &reading, now).measurements.unwrap();
+    assert_eq!(m.voltage.phases, [230.0; 3]);
+    assert_eq!(m.current.phases, [0.0, 3.0, 0.0]);
+    assert_eq!(m.exported.phases, [0.0, 5000.0, 0.0]);
+}
+
+#[test]
+fn a_three_phase_grid_meter_imports_with_plus_and_sums_its_phases() {
+    let now = Instant::now();
+    let mut settings = settings(
+        [Measurand::EnergyOut, Measurand::EnergyIn, Measurand::Power, Measurand::Voltage]
+            .into_iter()
+            .flat_map(|m| Phase::ALL.map(|phase| point(m, phase)))
+            .collect(),
+    );
+    settings.role = Role::Grid;
+    let mut reading = Reading::default();
+    for (phase, factor) in Phase::ALL.into_iter().zip([1.0, 2.0, -4.0]) {
+        reading.confirm(point(Measurand::EnergyOut, phase), 1000.0, now);
+        reading.confirm(point(Measurand::EnergyIn, phase), 3000.0, now);
+        reading.confirm(point(Measurand::Power, phase), 100.0 * factor, now);
+        reading.confirm(point(Measurand::Voltage, phase), 230.0 + factor, now);
+    }
+    let m = served(&mut Meter::new(settings), &reading, now).measurements.unwrap();
+    assert_eq!(m.power, Phased { total: -100.0, phases: [100.0, 200.0, -400.0] });
+    assert_near(m.voltage.total, 230.0 - 1.0 / 3.0);
+    assert_near(m.exported.total, 3000.0);
+    assert_near(m.imported.total, 9000.0);
+    let [a, b, _] = m.voltage.phases;
+    assert_near(m.line_voltage.phases[0], (a * a + b * b + a * b).sqrt());
+}
+
+#[test]
+fn nothing_is_served_before_the_first_valid_counter() {
+    let now = Instant::now();
+    let energy = point(Measurand::EnergyOut, Phase::L1);
+    for policy in [OnStale::Zero, OnStale::Exception, OnStale::Hold, OnStale::Disconnect] {
+        let mut meter = Meter::new(Settings { on_stale: policy, ..single_phase() });
+        let mut reading = Reading::default();
+        assert_eq!(served(&mut meter, &reading, now).service, Service::Exception);
+        reading = example(now);
+        reading.confirm(energy, 0.0, now);
+        let image = served(&mut meter, &reading, now);
+        assert_eq!((image.service, image.condition), (Service::Exception, Condition::Waiting));
+        reading.confirm(energy, 5000.0, now);
+        assert_eq!(served(&mut meter, &reading, now).condition, Condition::Live);
+    }
+}
+
+#[test]
+fn old_data_meets_the_policy() {
+    let start = Instant::now();
+    let reading = example(start);
+    let almost = start + STALE - Duration::from_nanos(1);
+    let after = start + STALE;
+    for (policy, service, watts) in [
+        (OnStale::Zero, Service::Registers, Some(0.0)),
+        (OnStale::Hold, Service::Registers, Some(-800.0)),
+        (OnStale::Exception, Service::Exception, None),
+        (OnStale::Disconnect, Service::Disconnect, None),
+    ] {
+        let mut meter = Meter::new(Settings { on_stale: policy, ..single_phase() });
+        assert_eq!(served(&mut meter, &reading, almost).condition, Condition::Live);
+        assert_eq!(meter.expiry(&reading), Some(after));
+        let image = served(&mut meter, &reading, after);
+        assert_eq!((image.service, image.condition), (service, Condition::Stale));
+        assert_eq!(image.measurements.map(|m| m.power.total), watts);
+        if let Some(m) = image.measurements {
+            assert_near(m.exported.total, 12_345_678.0);
+        }
+    }
+}
+
+#[test]
+fn one_old_required_value_makes_the_meter_stale_an_optional_one_its_fallback() {
+    let start = Instant::now();
+    let later = start + STALE;
+    let mut meter = Meter::new(single_phase());
+    let mut reading = example(later);
+    reading.confirm(point(Measurand::Voltage, Phase::L1), 240.0, start);
+    let image = served(&mut meter, &reading, later);
+    assert_eq!(image.condition, Condition::Live);
+    assert_eq!(image.measurements.unwrap().voltage.phases, [230.0; 3]);
+    reading.confirm(point(Measurand::Power, Phase::L1), 800.0, start);
+    assert_eq!(served(&mut meter, &reading, later).condition, Condition::Stale);
+}
