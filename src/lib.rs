@@ -1,4 +1,34 @@
-//! A Fronius Smart Meter for values that sit in openHAB.
+//! A Fronius Smart Meter on Modbus TCP, with the values of any generator in openHAB.
+//!
+//! Data flows one way:
+//!
+//! ```text
+//! source  →  reading  →  meter  →  image  →  Modbus
+//! ```
+//!
+//! - [`config`] turns a file into settings that need no further check.
+//! - [`source`] keeps a [`reading`] up to date; [`units`] understands the states it reads.
+//! - [`meter`] decides what may be served, and encodes it as registers.
+//! - [`modbus`] answers every request from the latest image.
+//! - [`daemon`] wires these together; [`systemd`] and [`logging`] connect it to the system.
+//! - [`cli`] is the program. Its other commands are made of [`check`], [`client`] and [`report`],
+//!   [`demo`] and [`simulator`].
+//!
+//! [`units`], [`reading`] and [`meter`] do no I/O and get the time passed in.
+
+pub mod check;
+pub mod cli;
+pub mod client;
+pub mod config;
+pub mod daemon;
+pub mod demo;
+pub mod logging;
 pub mod meter;
+pub mod modbus;
+mod net;
 pub mod reading;
+pub mod report;
+pub mod simulator;
+pub mod source;
+pub mod systemd;
 pub mod units;

@@ -4,11 +4,12 @@
 //! models. Addresses are wire addresses (0-based).
 
 use sunspec::{
-    FixedSize, Group, Point, SUNS_IDENTIFIER, Value,
+    FixedSize, Group, SUNS_IDENTIFIER, Value,
     models::{model1::Model1, model213::Model213},
 };
 
 use super::measurements::{Measurements, Phased};
+use crate::reading::{Measurand, Phase, Point};
 
 /// First address of the map, where `SunS` stands.
 pub const BASE: u16 = 40000;
@@ -72,6 +73,28 @@ pub fn encode(identity: &Identity, measurements: Option<&Measurements>) -> Regis
     map.0
 }
 
+/// Where the value of a point is served: its address, and its name in SunSpec.
+#[must_use]
+pub fn place(point: Point) -> (u16, String) {
+    let (block, name) = match point.measurand {
+        Measurand::EnergyOut => (Model213::TOT_WH_EXP.offset, "TotWhExpPh"),
+        Measurand::EnergyIn => (Model213::TOT_WH_IMP.offset, "TotWhImpPh"),
+        Measurand::Power => (Model213::W.offset, "Wph"),
+        Measurand::Voltage => (Model213::PH_V.offset, "PhVph"),
+        Measurand::Current => (Model213::A.offset, "Aph"),
+        Measurand::Frequency => {
+            return (METER.saturating_add(Model213::HZ.offset), "Hz".to_owned());
+        }
+    };
+    let (step, letter) = match point.phase {
+        Phase::L1 => (1, 'A'),
+        Phase::L2 => (2, 'B'),
+        Phase::L3 => (3, 'C'),
+    };
+    let offset = block.saturating_add(f32::SIZE.saturating_mul(step));
+    (METER.saturating_add(offset), format!("{name}{letter}"))
+}
+
 /// An empty text is "not implemented": all registers 0.
 fn text(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
@@ -87,7 +110,7 @@ impl Map {
         }
     }
 
-    fn put<G: Group, T: Value>(&mut self, body: u16, point: &Point<G, T>, value: T) {
+    fn put<G: Group, T: Value>(&mut self, body: u16, point: &sunspec::Point<G, T>, value: T) {
         let words = value.encode();
         let length = words.len().min(point.length.into());
         self.words(body.saturating_add(point.offset), words.get(..length).unwrap_or_default());
@@ -142,7 +165,7 @@ mod tests {
 
     #[track_caller]
     fn at(registers: &Registers, address: u16) -> u16 {
-        registers[usize::from(address - BASE)]
+        registers[usize::from(address.checked_sub(BASE).unwrap())]
     }
 
     #[test]
@@ -190,6 +213,15 @@ mod tests {
         let nans =
             (MEASURED.start..40161).step_by(2).filter(|&address| at(&registers, address) == 0x7FC0);
         assert_eq!(nans.count(), 0);
+    }
+
+    #[test]
+    fn a_point_is_where_place_says() {
+        let place = |measurand, phase| place(Point { measurand, phase });
+        assert_eq!(place(Measurand::Current, Phase::L1), (40073, "AphA".to_owned()));
+        assert_eq!(place(Measurand::Power, Phase::L3), (40103, "WphC".to_owned()));
+        assert_eq!(place(Measurand::EnergyOut, Phase::L2), (40133, "TotWhExpPhB".to_owned()));
+        assert_eq!(place(Measurand::Frequency, Phase::L2), (40095, "Hz".to_owned()));
     }
 
     #[test]

@@ -1,0 +1,314 @@
+//! The command line.
+#![expect(clippy::doc_markdown, reason = "doc comments are help texts here")]
+
+use std::{
+    fs,
+    io::{self, Write},
+    net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+use chrono_tz::Tz;
+use clap::{Args, Parser, Subcommand};
+use tokio::{net, time::sleep};
+use tracing::Level;
+
+use crate::{
+    check::{self, CheckError},
+    client::{ClientError, MeterClient},
+    config::{Config, ConfigError},
+    daemon::{Daemon, DaemonError},
+    demo::{self, DemoError},
+    logging,
+    simulator::{Dialect, Simulator},
+};
+
+/// Where the add-on of Home Assistant puts its options.
+const ADDON_OPTIONS: &str = "/data/options.json";
+
+/// Serves the values of any generator in openHAB as a Fronius Smart Meter (Modbus TCP, SunSpec
+/// models 1 and 213).
+///
+/// Without a command it runs the service.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the service
+    Run(ConfigArgs),
+    /// Check the configuration, ask openHAB for every item and show what would be served
+    Check {
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// Only check the file
+        #[arg(long, conflicts_with = "json")]
+        offline: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Read a meter, this one or a real one, and show its values
+    Read {
+        /// Where it is; the port is 502 unless given
+        #[arg(value_name = "HOST[:PORT]")]
+        address: String,
+        /// Its unit id
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        unit: u8,
+        /// Read again every second until interrupted
+        #[arg(long)]
+        watch: bool,
+        /// Print JSON, one line per reading
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show everything at work on this machine alone: a simulated openHAB with a solar day, the
+    /// meter, and what an inverter would see
+    Demo {
+        /// Where the meter listens
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:5020")]
+        listen: SocketAddr,
+    },
+    /// Play an openHAB server: the same REST API and events. Set states by PUT, as in openHAB:
+    /// curl -X PUT -H 'Content-Type: text/plain' -d '800 W' http://ADDRESS/rest/items/NAME/state
+    #[command(verbatim_doc_comment)]
+    Simulate(SimulateArgs),
+}
+
+#[derive(Args, Debug)]
+struct ConfigArgs {
+    /// The configuration, YAML or JSON [default: /data/options.json if it exists, else config.yaml]
+    #[arg(long, short, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl ConfigArgs {
+    fn load(self) -> Result<Config, ConfigError> {
+        let path = self.config.unwrap_or_else(|| {
+            let addon = Path::new(ADDON_OPTIONS);
+            if addon.exists() { addon.to_owned() } else { "config.yaml".into() }
+        });
+        Config::load(&path)
+    }
+}
+
+#[derive(Args, Debug)]
+struct SimulateArgs {
+    /// Where to listen
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// An item and its first state, such as inverter_power='800 W'; can be repeated. Without any,
+    /// inverter_energy, inverter_power, inverter_voltage, inverter_current and inverter_frequency
+    /// show a solar day in 24 minutes
+    #[arg(long = "item", value_name = "NAME=STATE", value_parser = item)]
+    items: Vec<(String, String)>,
+    /// Be openHAB 3.0: no stateupdated and no alive events
+    #[arg(long)]
+    legacy: bool,
+    /// Demand the token in this file
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+}
+
+fn item(text: &str) -> Result<(String, String), &'static str> {
+    match text.split_once('=') {
+        Some((name, state)) if !name.is_empty() => Ok((name.to_owned(), state.to_owned())),
+        _ => Err("expected NAME=STATE"),
+    }
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+enum CliError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Daemon(#[from] DaemonError),
+    #[error(transparent)]
+    Check(#[from] CheckError),
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error(transparent)]
+    Demo(#[from] DemoError),
+    #[error("the inherited descriptors are not all listening TCP sockets: {0}")]
+    Sockets(io::Error),
+    #[error("cannot listen on {address}: {source}")]
+    Simulate { address: SocketAddr, source: io::Error },
+    #[error("{}: cannot be read: {source}", path.display())]
+    Token { path: PathBuf, source: io::Error },
+    #[error("cannot start: {0}")]
+    Runtime(io::Error),
+    #[error("cannot print: {0}")]
+    Print(#[from] io::Error),
+}
+
+/// Exit codes of `sysexits.h`.
+mod exit {
+    pub(super) const USAGE: u8 = 64;
+    pub(super) const UNAVAILABLE: u8 = 69;
+    pub(super) const INTERNAL: u8 = 70;
+    pub(super) const CONFIG: u8 = 78;
+}
+
+impl CliError {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(_)
+            | Self::Token { .. }
+            | Self::Sockets(_)
+            | Self::Daemon(DaemonError::Setup(_))
+            | Self::Check(CheckError::Setup(_) | CheckError::Items(_)) => exit::CONFIG,
+            Self::Client(_)
+            | Self::Simulate { .. }
+            | Self::Daemon(DaemonError::Listen { .. })
+            | Self::Demo(DemoError::Daemon(DaemonError::Listen { .. }))
+            | Self::Check(CheckError::Unreachable(_) | CheckError::NoValue(_)) => exit::UNAVAILABLE,
+            Self::Daemon(_)
+            | Self::Check(CheckError::Print(_))
+            | Self::Demo(_)
+            | Self::Runtime(_)
+            | Self::Print(_) => exit::INTERNAL,
+        }
+    }
+}
+
+/// Runs the program. `sockets` are those that systemd passed on.
+#[must_use]
+pub fn main(sockets: io::Result<Vec<TcpListener>>) -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help goes to standard output and is no error.
+            let _ = error.print();
+            return if error.use_stderr() { exit::USAGE.into() } else { ExitCode::SUCCESS };
+        }
+    };
+    match run(cli, sockets) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(CliError::Print(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            match &error {
+                // The log is set up by then, and may lead elsewhere than to a terminal.
+                CliError::Daemon(error) => tracing::error!("{error}"),
+                error => eprintln!("{error}"),
+            }
+            error.exit_code().into()
+        }
+    }
+}
+
+fn run(cli: Cli, sockets: io::Result<Vec<TcpListener>>) -> Result<(), CliError> {
+    let command = cli.command.unwrap_or(Command::Run(cli.config));
+    // One thread is enough, and the fastest for this work.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(CliError::Runtime)?;
+    match command {
+        Command::Run(config) => {
+            let config = config.load()?;
+            let sockets = sockets.map_err(CliError::Sockets)?;
+            start_logging(config.log_level, config.time_zone);
+            let ended =
+                runtime.block_on(async { Daemon::start(config, sockets).await?.run().await });
+            // A look-up of a host name may still hang in a thread; nobody waits for it.
+            runtime.shutdown_background();
+            Ok(ended?)
+        }
+        Command::Check { config, offline, json } => {
+            let config = config.load()?;
+            if offline {
+                return Ok(writeln!(io::stdout(), "The configuration is valid.")?);
+            }
+            Ok(runtime.block_on(check::check(config, json))?)
+        }
+        Command::Read { address, unit, watch, json } => {
+            runtime.block_on(read(&address, unit, watch, json))
+        }
+        Command::Demo { listen } => {
+            start_logging(Level::WARN, Tz::UTC);
+            let ended = runtime.block_on(demo::demo(listen));
+            runtime.shutdown_background();
+            Ok(ended?)
+        }
+        Command::Simulate(args) => {
+            start_logging(Level::INFO, Tz::UTC);
+            runtime.block_on(simulate(args))
+        }
+    }
+}
+
+/// Logging can only be set up twice by a mistake of ours, and is no reason not to serve.
+fn start_logging(level: Level, time_zone: Tz) {
+    if let Err(error) = logging::init(level, time_zone) {
+        eprintln!("no logging: {error}");
+    }
+}
+
+async fn read(address: &str, unit: u8, watch: bool, json: bool) -> Result<(), CliError> {
+    let has_port = match address.rsplit_once(':') {
+        Some((host, _)) => !host.contains(':') || host.ends_with(']'),
+        None => false,
+    };
+    let address = match address.parse::<std::net::IpAddr>() {
+        Ok(std::net::IpAddr::V6(_)) => format!("[{address}]:502"),
+        _ if has_port => address.to_owned(),
+        _ => format!("{address}:502"),
+    };
+    let meter = MeterClient::connect(&address, unit).await?;
+    loop {
+        let report = meter.read().await?;
+        let text = if json {
+            let line = serde_json::to_string(&report).map_err(io::Error::from)?;
+            format!("{line}\n")
+        } else {
+            report.to_string()
+        };
+        io::stdout().write_all(text.as_bytes())?;
+        if !watch {
+            return Ok(());
+        }
+        sleep(Duration::from_secs(1)).await;
+    }
+}
+
+async fn simulate(args: SimulateArgs) -> Result<(), CliError> {
+    let token = match &args.token_file {
+        None => None,
+        Some(path) => {
+            let token = fs::read_to_string(path)
+                .map_err(|source| CliError::Token { path: path.clone(), source })?;
+            Some(token.trim().to_owned())
+        }
+    };
+    let dialect = if args.legacy { Dialect::Legacy } else { Dialect::Current };
+    let cannot_listen = |source| CliError::Simulate { address: args.listen, source };
+    let listener = net::TcpListener::bind(args.listen).await.map_err(cannot_listen)?;
+    let address = listener.local_addr().map_err(cannot_listen)?;
+    writeln!(io::stdout(), "simulated openHAB at http://{address}")?;
+    let solar = args.items.is_empty();
+    let items = if solar { demo::items() } else { args.items };
+    let simulator = Simulator::new(items, dialect, token);
+    let play = async {
+        if solar {
+            demo::play(&simulator, demo::MINUTE_PER_HOUR).await;
+        }
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        ended = simulator.serve(listener) => ended.map_err(cannot_listen),
+        () = play => Ok(()),
+        ended = tokio::signal::ctrl_c() => Ok(ended?),
+    }
+}

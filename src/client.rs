@@ -1,0 +1,166 @@
+//! A SunSpec client that reads any meter: this one, or a real one.
+
+use std::{fmt, io, sync::Arc, time::Duration};
+
+use sunspec::{
+    Model, ModelAddr,
+    client::{AsyncClient, AsyncDevice, AsyncModbusClient, Config, DiscoveryError, ModbusError},
+    models::{model1::Model1, model203::Model203, model213::Model213},
+};
+use tokio::{net::TcpStream, sync::Mutex, time::timeout};
+use tokio_modbus::{
+    client::{Context, Reader, tcp::attach},
+    slave::{Slave, SlaveContext},
+};
+
+use crate::{net, report::Report};
+
+/// For the connection, and for each answer.
+const TIME_LIMIT: Duration = Duration::from_secs(3);
+
+/// Why a meter cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody answers there.
+    #[error("cannot connect to {address}: {source}")]
+    Connect {
+        /// Host and port.
+        address: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// It answers, but not as a SunSpec device does.
+    #[error("no SunSpec device at {address}: {source}")]
+    Discovery {
+        /// Host and port.
+        address: String,
+        /// Why.
+        source: DiscoveryError,
+    },
+    /// It is a SunSpec device, and no meter.
+    #[error("the device has none of the meter models 201 to 204 and 211 to 214")]
+    NoMeter,
+    /// A meter did not give a model.
+    #[error("model {model} cannot be read: {reason}")]
+    Read {
+        /// Its id.
+        model: u16,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A connection to a meter.
+#[derive(Debug)]
+pub struct MeterClient {
+    device: AsyncDevice<Registers>,
+    model: u16,
+    address: u16,
+    length: u16,
+}
+
+impl MeterClient {
+    /// Connects to `address`, which is host and port, and looks for a meter.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub async fn connect(address: &str, unit: u8) -> Result<Self, ClientError> {
+        let stream = match timeout(TIME_LIMIT, TcpStream::connect(address)).await {
+            Ok(stream) => stream,
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        };
+        let stream = stream
+            .map_err(|source| ClientError::Connect { address: address.to_owned(), source })?;
+        net::tune(&stream);
+        let registers = Registers(Arc::new(Mutex::new(attach(stream))));
+        let config = Config { read_timeout: Some(TIME_LIMIT), ..Config::default() };
+        let device = AsyncClient::new(registers, config)
+            .device(unit)
+            .await
+            .map_err(|source| ClientError::Discovery { address: address.to_owned(), source })?;
+        // The models of a family have one layout, so one of each is enough to read them all.
+        let own = |model, at: (u16, u16)| (at.0 > 0).then_some((model, at.0, at.1));
+        let known = [own(203, place(device.models.m203)), own(213, place(device.models.m213))];
+        let others = device.unknown_models.iter().map(|other| (other.id, other.addr, other.len));
+        let (model, address, length) = known
+            .into_iter()
+            .flatten()
+            .chain(others)
+            .find(|(id, ..)| matches!(id, 201..=204 | 211..=214))
+            .ok_or(ClientError::NoMeter)?;
+        Ok(Self { device, model, address, length })
+    }
+
+    /// Reads the common model and the meter model.
+    ///
+    /// # Errors
+    /// Where the meter does not give them.
+    pub async fn read(&self) -> Result<Report, ClientError> {
+        let common = self.model::<Model1>(1, place(self.device.models.m1)).await?;
+        let at = (self.address, self.length);
+        Ok(if self.model < 210 {
+            Report::integer(common, self.model, &self.model::<Model203>(self.model, at).await?)
+        } else {
+            Report::float(common, self.model, &self.model::<Model213>(self.model, at).await?)
+        })
+    }
+
+    /// Reads a model in one request, so that its values are of one instant.
+    async fn model<M: Model>(&self, model: u16, at: (u16, u16)) -> Result<M, ClientError> {
+        let fail = |reason: String| ClientError::Read { model, reason };
+        let read = self.device.client.read_registers(self.device.slave_id, at.0, at.1);
+        let words = timeout(TIME_LIMIT, read)
+            .await
+            .unwrap_or(Err(ModbusError::Timeout))
+            .map_err(|error| fail(explain(&error)))?;
+        M::parse(&words).map_err(|_| fail("its registers are not as the model has them".to_owned()))
+    }
+}
+
+fn place<M: Model>(model: ModelAddr<M>) -> (u16, u16) {
+    (model.addr, model.len)
+}
+
+/// What an answer means coming from this program.
+fn explain(error: &ModbusError) -> String {
+    match error {
+        ModbusError::GatewayTargetDevice => {
+            "the meter has no (fresh) values; this exception is its way to say so".to_owned()
+        }
+        other => other.to_string(),
+    }
+}
+
+/// Holding registers over Modbus TCP. Unlike the client that `sunspec` brings along, it does not
+/// trust a server to send as many words as were asked for.
+#[derive(Clone)]
+struct Registers(Arc<Mutex<Context>>);
+
+impl fmt::Debug for Registers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Registers").finish_non_exhaustive()
+    }
+}
+
+impl AsyncModbusClient for Registers {
+    async fn read_registers(
+        &self,
+        slave_id: u8,
+        addr: u16,
+        len: u16,
+    ) -> Result<Vec<u16>, ModbusError> {
+        let mut context = self.0.lock().await;
+        context.set_slave(Slave(slave_id));
+        let words = context.read_holding_registers(addr, len).await??;
+        if words.len() == usize::from(len) {
+            Ok(words)
+        } else {
+            let message = format!("asked for {len} registers, got {}", words.len());
+            Err(ModbusError::IO(io::Error::new(io::ErrorKind::InvalidData, message)))
+        }
+    }
+
+    async fn write_registers(&self, _: u8, _: u16, _: &[u16]) -> Result<(), ModbusError> {
+        Err(ModbusError::IllegalFunction)
+    }
+}

@@ -1,0 +1,285 @@
+//! The service: its tasks, how they are wired, and how they end.
+//!
+//! `source → watch<Reading> → meter → watch<Arc<Image>> → Modbus`
+
+use std::{
+    io,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+    task::JoinSet,
+    time::{Instant, MissedTickBehavior, interval, sleep_until},
+};
+
+use crate::{
+    config::Config,
+    meter::{Condition, Image, Meter},
+    modbus::Server,
+    reading::Reading,
+    source::{
+        Source,
+        openhab::{OpenHab, SetupError},
+    },
+    systemd,
+};
+
+/// The port on which a Fronius inverter looks for a meter.
+const MODBUS_PORT: u16 = 502;
+
+/// Between two lines that say how things are.
+const HEARTBEAT: Duration = Duration::from_mins(1);
+
+/// Why the service cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// The source cannot be set up.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// Nobody can reach us.
+    #[error("cannot listen on {address}: {source}{hint}", hint = listen_hint(source))]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The system refuses what every system has.
+    #[error("cannot wait for signals: {0}")]
+    Signals(io::Error),
+    /// A task that runs for ever has ended.
+    #[error("the {0} task has ended unexpectedly")]
+    TaskEnded(&'static str),
+    /// A task has panicked.
+    #[error("a task has failed: {0}")]
+    TaskFailed(tokio::task::JoinError),
+}
+
+fn listen_hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "\nPorts below 1024 need a socket from systemd (fronius-smartmeter.socket); without \
+             systemd, set modbus_listen to another port, such as 0.0.0.0:1502, which Fronius \
+             inverters accept too."
+        }
+        io::ErrorKind::AddrInUse => {
+            "\nAnother program listens there: the old script, perhaps, or a second instance."
+        }
+        _ => "",
+    }
+}
+
+/// The tasks of one meter.
+#[derive(Debug)]
+pub struct Daemon {
+    tasks: JoinSet<&'static str>,
+    images: watch::Receiver<Arc<Image>>,
+    server: Server,
+}
+
+impl Daemon {
+    /// Starts to read and to serve. `inherited` are the sockets of systemd; where there are none,
+    /// the configured ones are opened.
+    ///
+    /// # Errors
+    /// Where the source cannot be set up, or no socket opened.
+    pub async fn start(
+        config: Config,
+        inherited: Vec<std::net::TcpListener>,
+    ) -> Result<Self, DaemonError> {
+        let source = Source::OpenHab(OpenHab::new(config.openhab)?);
+        let listeners = if inherited.is_empty() {
+            listen(&config.modbus.listen).await?
+        } else {
+            inherited.into_iter().map(adopt).collect::<Result<_, _>>()?
+        };
+
+        let mut tasks = JoinSet::new();
+        let (reading, readings) = watch::channel(Reading::default());
+        tasks.spawn(async move {
+            source.run(reading).await;
+            "source"
+        });
+
+        let mut meter = Meter::new(config.meter);
+        let first = meter.image(&Reading::default(), Instant::now().into_std());
+        let (image, images) = watch::channel(Arc::new(first));
+        tasks.spawn(async move {
+            measure(meter, readings, image).await;
+            "meter"
+        });
+
+        let server = Server::new(config.modbus, images.clone());
+        for listener in listeners {
+            if let Ok(address) = listener.local_addr() {
+                tracing::info!(%address, "listening");
+            }
+            let server = server.clone();
+            tasks.spawn(async move { match server.serve(listener).await {} });
+        }
+        let enforcer = server.clone();
+        tasks.spawn(async move {
+            enforcer.enforce_disconnect().await;
+            "disconnect"
+        });
+        Ok(Self { tasks, images, server })
+    }
+
+    /// What is served.
+    #[must_use]
+    pub fn images(&self) -> watch::Receiver<Arc<Image>> {
+        self.images.clone()
+    }
+
+    /// Runs until SIGTERM or SIGINT. Connections are closed then.
+    ///
+    /// # Errors
+    /// Where a task ends, which none should.
+    pub async fn run(mut self) -> Result<(), DaemonError> {
+        let mut terminate = signal(SignalKind::terminate()).map_err(DaemonError::Signals)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(DaemonError::Signals)?;
+        systemd::ready();
+        let mut heartbeat = interval(HEARTBEAT);
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        heartbeat.tick().await;
+        let ended = loop {
+            tokio::select! {
+                _ = terminate.recv() => break Ok("SIGTERM"),
+                _ = interrupt.recv() => break Ok("SIGINT"),
+                Some(ended) = self.tasks.join_next() => break match ended {
+                    Ok(task) => Err(DaemonError::TaskEnded(task)),
+                    Err(error) => Err(DaemonError::TaskFailed(error)),
+                },
+                _ = heartbeat.tick() => self.heartbeat(),
+            }
+        };
+        systemd::stopping();
+        self.tasks.shutdown().await;
+        ended.map(|signal| tracing::info!("stopped by {signal}"))
+    }
+
+    fn heartbeat(&self) {
+        self.server.clients().notice_silence();
+        let usage = self.server.clients().usage();
+        let image = self.images.borrow().clone();
+        let age = image.confirmed.map_or("no data yet".to_owned(), |at| {
+            format!("data {:.1} s old", at.elapsed().as_secs_f64())
+        });
+        let polled = usage.idle.map_or("never polled".to_owned(), |idle| {
+            format!("last polled {:.1} s ago", idle.as_secs_f64())
+        });
+        let line = format!(
+            "{}, {age}; {} connections, {} requests, {polled}",
+            image.condition, usage.connections, usage.requests
+        );
+        match image.measurements {
+            Some(values) => tracing::info!(
+                watts = values.power.total,
+                exported_wh = values.exported.total,
+                imported_wh = values.imported.total,
+                "{line}"
+            ),
+            None => tracing::info!("{line}"),
+        }
+        systemd::status(&line);
+    }
+}
+
+/// Makes images of readings: of each new one, and when one has become too old.
+async fn measure(
+    mut meter: Meter,
+    mut readings: watch::Receiver<Reading>,
+    images: watch::Sender<Arc<Image>>,
+) {
+    let mut doubted = Vec::new();
+    loop {
+        let reading = readings.borrow_and_update().clone();
+        let refused = meter.count(&reading);
+        for (point, value, verdict) in &refused {
+            let known = doubted.iter().any(|(doubted, was)| doubted == point && was == verdict);
+            if !known {
+                tracing::warn!(
+                    key = point.measurand.key(),
+                    phase = %point.phase,
+                    wh = value,
+                    "counter not believed: {verdict}"
+                );
+            }
+        }
+        doubted = refused.into_iter().map(|(point, _, verdict)| (point, verdict)).collect();
+
+        let now = Instant::now();
+        let image = meter.image(&reading, now.into_std());
+        let condition = image.condition;
+        let before = images.send_replace(Arc::new(image)).condition;
+        if before != condition {
+            log_transition(condition);
+        }
+
+        // Stale already, only a new reading can change that.
+        let expiry = match condition {
+            Condition::Live => meter.expiry(&reading).map(Instant::from_std),
+            Condition::Waiting | Condition::Stale => None,
+        };
+        let too_old = async {
+            match expiry {
+                Some(at) => sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = too_old => {}
+            changed = readings.changed() => if changed.is_err() {
+                return;
+            },
+        }
+    }
+}
+
+fn log_transition(condition: Condition) {
+    match condition {
+        Condition::Live => tracing::info!("data is live"),
+        Condition::Stale => tracing::warn!("data is stale, the on_stale policy applies"),
+        Condition::Waiting => tracing::warn!("no valid energy counter, values are withheld"),
+    }
+}
+
+fn adopt(listener: std::net::TcpListener) -> Result<TcpListener, DaemonError> {
+    let address = listener.local_addr().unwrap_or_else(|_| any_v6());
+    TcpListener::from_std(listener).map_err(|source| DaemonError::Listen { address, source })
+}
+
+fn any_v6() -> SocketAddr {
+    (Ipv6Addr::UNSPECIFIED, MODBUS_PORT).into()
+}
+
+/// Opens the configured addresses; where none are, port 502 of both families, or of IPv4 alone
+/// where the system has no IPv6.
+async fn listen(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, DaemonError> {
+    let bind = async |address: SocketAddr| {
+        TcpListener::bind(address).await.map_err(|source| DaemonError::Listen { address, source })
+    };
+    if addresses.is_empty() {
+        return match bind(any_v6()).await {
+            Err(DaemonError::Listen { source, .. })
+                if matches!(
+                    source.kind(),
+                    io::ErrorKind::Unsupported | io::ErrorKind::AddrNotAvailable
+                ) =>
+            {
+                Ok(vec![bind((Ipv4Addr::UNSPECIFIED, MODBUS_PORT).into()).await?])
+            }
+            other => Ok(vec![other?]),
+        };
+    }
+    let mut listeners = Vec::new();
+    for address in addresses {
+        listeners.push(bind(*address).await?);
+    }
+    Ok(listeners)
+}

@@ -1,0 +1,63 @@
+//! Where log records go: to the journal with their fields, or to standard error as text.
+
+use std::{env, fmt, io, os::unix::fs::MetadataExt};
+
+use chrono::Utc;
+use chrono_tz::Tz;
+use tracing::Level;
+use tracing_journald::{Priority, PriorityMappings};
+use tracing_subscriber::{
+    Layer, Registry,
+    filter::{LevelFilter, Targets},
+    fmt::{format::Writer, time::FormatTime},
+    layer::SubscriberExt,
+    util::{SubscriberInitExt, TryInitError},
+};
+
+/// Sets up logging for the whole process. Records of tokio-modbus are included; those of the other
+/// libraries only from warning on.
+///
+/// # Errors
+/// Where it was set up before.
+pub fn init(level: Level, time_zone: Tz) -> Result<(), TryInitError> {
+    let wanted = Targets::new()
+        .with_default(LevelFilter::WARN)
+        .with_target(env!("CARGO_CRATE_NAME"), level)
+        .with_target("tokio_modbus", level);
+    let output: Box<dyn Layer<Registry> + Send + Sync> = match journal() {
+        Some(journal) => Box::new(journal),
+        None => Box::new(
+            tracing_subscriber::fmt::layer()
+                .with_writer(io::stderr)
+                .with_ansi(false)
+                .with_target(false)
+                .with_timer(Clock(time_zone)),
+        ),
+    };
+    tracing_subscriber::registry().with(output.with_filter(wanted)).try_init()
+}
+
+/// The journal, if standard error leads there.
+fn journal() -> Option<tracing_journald::Layer> {
+    // systemd gives device and inode of the stream, so that one can tell a redirected stderr.
+    let stream = env::var("JOURNAL_STREAM").ok()?;
+    let stderr = std::fs::metadata("/proc/self/fd/2").ok()?;
+    if stream != format!("{}:{}", stderr.dev(), stderr.ino()) {
+        return None;
+    }
+    let journal = tracing_journald::layer().ok()?;
+    Some(journal.with_field_prefix(None).with_priority_mappings(PriorityMappings {
+        info: Priority::Informational,
+        ..PriorityMappings::new()
+    }))
+}
+
+/// Timestamps in the configured time zone. Its rules come with the program (chrono-tz).
+struct Clock(Tz);
+
+impl FormatTime for Clock {
+    fn format_time(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        let now = Utc::now().with_timezone(&self.0);
+        write!(writer, "{}", now.format("%Y-%m-%d %H:%M:%S%.3f %Z"))
+    }
+}

@@ -1,0 +1,265 @@
+//! Who is connected: a limited number of connections, and what is logged of them.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use tokio::sync::oneshot;
+use tokio_modbus::prelude::{ExceptionCode, Request};
+
+/// A client that asked nothing for so long has stopped to poll.
+const SILENCE: Duration = Duration::from_mins(1);
+
+/// Clients whose polling is logged. More of them at once is an attack, not a plant.
+const MAX_POLLING: usize = 64;
+
+/// All connections of the server. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Clients {
+    registry: Arc<Mutex<Registry>>,
+    start: Instant,
+}
+
+#[derive(Debug)]
+struct Registry {
+    limit: usize,
+    open: Vec<Open>,
+    next_id: u64,
+    requests: u64,
+    last_request: Option<u64>,
+    /// Clients that poll, with the time of the last request on connections now closed.
+    polling: Vec<(IpAddr, u64)>,
+}
+
+#[derive(Debug)]
+struct Open {
+    id: u64,
+    peer: SocketAddr,
+    activity: Arc<Activity>,
+    /// Dropped to close the connection.
+    _hold: oneshot::Sender<()>,
+}
+
+/// What one connection does, noted without a lock.
+#[derive(Debug, Default)]
+struct Activity {
+    /// Its client is among those that poll.
+    polls: AtomicBool,
+    requests: AtomicU64,
+    /// Milliseconds from the registry's start to the last request, or to the connection.
+    last: AtomicU64,
+}
+
+/// How much the server is used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Open connections.
+    pub connections: usize,
+    /// Requests answered since the start.
+    pub requests: u64,
+    /// Time since the last request.
+    pub idle: Option<Duration>,
+}
+
+impl Clients {
+    /// Nobody yet, and room for `limit` connections.
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        let registry = Registry {
+            limit,
+            open: Vec::new(),
+            next_id: 0,
+            requests: 0,
+            last_request: None,
+            polling: Vec::new(),
+        };
+        Self { registry: Arc::new(Mutex::new(registry)), start: Instant::now() }
+    }
+
+    /// Lets a connection in; if there is no room, the one that was idle longest goes. The second
+    /// value tells the connection, by being dropped at the other end, to close.
+    pub(super) fn admit(&self, peer: SocketAddr) -> (Connection, oneshot::Receiver<()>) {
+        let (hold, closed) = oneshot::channel();
+        let activity = Arc::new(Activity::default());
+        activity.last.store(self.millis(), Ordering::Relaxed);
+        let mut registry = self.lock();
+        while registry.open.len() >= registry.limit {
+            let idle_longest = registry
+                .open
+                .iter()
+                .enumerate()
+                .min_by_key(|(_, open)| open.activity.last.load(Ordering::Relaxed));
+            let Some((place, _)) = idle_longest else { break };
+            let open = registry.open.swap_remove(place);
+            tracing::debug!(peer = %open.peer, "closed to make room");
+        }
+        let id = registry.next_id;
+        registry.next_id = id.wrapping_add(1);
+        registry.open.push(Open { id, peer, activity: Arc::clone(&activity), _hold: hold });
+        drop(registry);
+        tracing::debug!(%peer, "connected");
+        (Connection { clients: self.clone(), id, peer, activity }, closed)
+    }
+
+    /// Closes every connection.
+    pub(super) fn close_all(&self) {
+        let open = std::mem::take(&mut self.lock().open);
+        if !open.is_empty() {
+            tracing::info!(connections = open.len(), "closed, the data is stale");
+        }
+    }
+
+    /// How much the server is used now.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        let registry = self.lock();
+        let open = registry.open.iter().map(|open| &open.activity);
+        let requests = open.clone().map(|activity| activity.requests.load(Ordering::Relaxed));
+        let last = open
+            .filter(|activity| activity.requests.load(Ordering::Relaxed) > 0)
+            .map(|activity| activity.last.load(Ordering::Relaxed))
+            .max()
+            .max(registry.last_request);
+        Usage {
+            connections: registry.open.len(),
+            requests: requests.sum::<u64>().saturating_add(registry.requests),
+            idle: last.map(|last| Duration::from_millis(self.millis().saturating_sub(last))),
+        }
+    }
+
+    /// Logs the clients that have stopped to poll. To be called now and then; so a client that
+    /// comes and goes with every request is not logged as often.
+    pub fn notice_silence(&self) {
+        let now = self.millis();
+        let silence = u64::try_from(SILENCE.as_millis()).unwrap_or(u64::MAX);
+        let mut registry = self.lock();
+        let Registry { open, polling, .. } = &mut *registry;
+        polling.retain(|(ip, last)| {
+            let open = || open.iter().filter(|open| open.peer.ip() == *ip).map(|o| &o.activity);
+            let last = open().map(|a| a.last.load(Ordering::Relaxed)).max().max(Some(*last));
+            let polls = now.saturating_sub(last.unwrap_or_default()) < silence;
+            if !polls {
+                open().for_each(|activity| activity.polls.store(false, Ordering::Relaxed));
+                tracing::info!(client = %ip, "client has stopped to poll");
+            }
+            polls
+        });
+    }
+
+    fn millis(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// The registry is consistent between any two statements, so a panic elsewhere is no harm.
+    fn lock(&self) -> MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Registry {
+    /// A client asked something. Notes when, and logs it if it did not poll so far.
+    fn polls(&mut self, ip: IpAddr, now: u64) {
+        if let Some((_, last)) = self.polling.iter_mut().find(|(polling, _)| *polling == ip) {
+            *last = now;
+        } else if self.polling.len() < MAX_POLLING {
+            self.polling.push((ip, now));
+            tracing::info!(client = %ip, "client polls");
+        }
+    }
+}
+
+/// One open connection. Dropping it takes it off the books.
+#[derive(Debug)]
+pub(super) struct Connection {
+    clients: Clients,
+    id: u64,
+    peer: SocketAddr,
+    activity: Arc<Activity>,
+}
+
+impl Connection {
+    /// Notes a request and how it was answered.
+    pub(super) fn asked(&self, request: &Request<'_>, exception: Option<&ExceptionCode>) {
+        tracing::debug!(peer = %self.peer, ?request, ?exception, "request");
+        let now = self.clients.millis();
+        self.activity.last.store(now, Ordering::Relaxed);
+        self.activity.requests.fetch_add(1, Ordering::Relaxed);
+        if !self.activity.polls.swap(true, Ordering::Relaxed) {
+            self.clients.lock().polls(self.peer.ip(), now);
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let requests = self.activity.requests.load(Ordering::Relaxed);
+        tracing::debug!(peer = %self.peer, requests, "disconnected");
+        let mut registry = self.clients.lock();
+        registry.open.retain(|open| open.id != self.id);
+        if requests > 0 {
+            let last = self.activity.last.load(Ordering::Relaxed);
+            registry.requests = registry.requests.saturating_add(requests);
+            registry.last_request = registry.last_request.max(Some(last));
+            if self.activity.polls.load(Ordering::Relaxed) {
+                registry.polls(self.peer.ip(), last);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(port: u16) -> SocketAddr {
+        ([127, 0, 0, 1], port).into()
+    }
+
+    #[test]
+    fn past_the_limit_the_connection_that_was_idle_longest_goes() {
+        let clients = Clients::new(2);
+        let (first, mut first_closed) = clients.admit(peer(1));
+        let (second, mut second_closed) = clients.admit(peer(2));
+        first.activity.last.store(20, Ordering::Relaxed);
+        second.activity.last.store(10, Ordering::Relaxed);
+        let (_third, mut third_closed) = clients.admit(peer(3));
+        assert!(first_closed.try_recv().is_err_and(|e| e == oneshot::error::TryRecvError::Empty));
+        assert!(second_closed.try_recv().is_err_and(|e| e == oneshot::error::TryRecvError::Closed));
+        assert!(third_closed.try_recv().is_err_and(|e| e == oneshot::error::TryRecvError::Empty));
+        assert_eq!(clients.usage().connections, 2);
+    }
+
+    #[test]
+    fn requests_are_counted_beyond_the_end_of_a_connection() {
+        let clients = Clients::new(2);
+        let (connection, _closed) = clients.admit(peer(1));
+        assert_eq!(clients.usage(), Usage { connections: 1, requests: 0, idle: None });
+        connection.asked(&Request::ReadHoldingRegisters(0, 1), None);
+        connection.asked(&Request::ReadHoldingRegisters(0, 1), None);
+        drop(connection);
+        let usage = clients.usage();
+        assert_eq!((usage.connections, usage.requests), (0, 2));
+        assert!(usage.idle.is_some());
+    }
+
+    #[test]
+    fn a_client_polls_until_it_is_silent_for_long() {
+        let clients = Clients::new(2);
+        let (connection, _closed) = clients.admit(peer(1));
+        connection.asked(&Request::ReadHoldingRegisters(0, 1), None);
+        clients.notice_silence();
+        assert_eq!(clients.lock().polling.len(), 1);
+        let long_ago = Clients {
+            registry: Arc::clone(&clients.registry),
+            start: clients.start.checked_sub(SILENCE * 2).unwrap(),
+        };
+        long_ago.notice_silence();
+        assert_eq!(clients.lock().polling.len(), 0);
+        assert!(!connection.activity.polls.load(Ordering::Relaxed));
+    }
+}

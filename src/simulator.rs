@@ -1,0 +1,240 @@
+//! An openHAB look-alike: its REST and its server-sent events, for the demo, the tests and
+//! anyone who wants to try this service without an openHAB.
+//!
+//! What it sends is modelled on openHAB's own sources (5.2.1, and 3.2.0 for [`Dialect::Legacy`]):
+//! chunked JSON without a length, no `Date`, events flushed before their blank line.
+
+mod access;
+mod event;
+mod gson;
+mod http;
+mod item;
+mod reply;
+mod solar;
+mod stream;
+mod topics;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::Utc;
+use tokio::net::TcpListener;
+use tokio::sync::broadcast;
+use tokio::task::JoinSet;
+
+use access::Token;
+use event::Event;
+use item::Item;
+pub use solar::{SolarDay, Sunlight};
+
+/// Connections served at once; further ones are closed unanswered.
+const MAX_CONNECTIONS: usize = 256;
+
+/// Events kept for the slowest client. openHAB keeps 10 000 and drops what comes after; here
+/// the oldest go, so that a client that wakes up sees the present.
+const EVENT_QUEUE: usize = 1024;
+
+/// The wait after a failed accept, lest a lack of file descriptors becomes a busy loop.
+const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+
+/// What dialect of openHAB is spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// openHAB 4 and 5: `stateupdated` on every update and `statechanged` on a change, `alive`
+    /// every 10 s.
+    Current,
+    /// openHAB 3.0 to 3.3: `statechanged` alone, never `alive`.
+    Legacy,
+}
+
+impl Dialect {
+    /// The version told at `/rest/`.
+    fn version(self) -> &'static str {
+        match self {
+            Self::Current => "5.2.1",
+            Self::Legacy => "3.2.0",
+        }
+    }
+}
+
+/// An openHAB with a fixed set of items, as far as REST and server-sent events show it.
+///
+/// Clones share their items and their event bus.
+#[derive(Clone, Debug)]
+pub struct Simulator {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    items: Mutex<BTreeMap<String, Item>>,
+    events: broadcast::Sender<Arc<Event>>,
+    dialect: Dialect,
+    token: Option<Token>,
+}
+
+impl Simulator {
+    /// An openHAB with these items (name and first state, such as `800 W` or `NULL`).
+    ///
+    /// With a token, everything but `/rest/` asks for it. Without one, nothing is asked for, but
+    /// whoever shows credentials all the same is refused, as openHAB does.
+    pub fn new(
+        items: impl IntoIterator<Item = (String, String)>,
+        dialect: Dialect,
+        token: Option<String>,
+    ) -> Self {
+        let now = Utc::now();
+        let items =
+            items.into_iter().map(|(name, state)| (name, Item::new(state.trim(), now))).collect();
+        Self {
+            shared: Arc::new(Shared {
+                items: Mutex::new(items),
+                events: broadcast::Sender::new(EVENT_QUEUE),
+                dialect,
+                token: token.map(Token::new),
+            }),
+        }
+    }
+
+    /// Updates an item as a `PUT` of its state would, and emits the events of an update.
+    ///
+    /// Returns false where there is no such item.
+    #[expect(clippy::must_use_candidate, reason = "a caller may know that its items exist")]
+    pub fn set(&self, name: &str, state: &str) -> bool {
+        let mut items = self.items();
+        let Some(item) = items.get_mut(name) else {
+            return false;
+        };
+        // Sent with the lock held: the order of events is the order of states.
+        for event in item.update(name, state.trim(), self.shared.dialect, Utc::now()) {
+            // An error means that nobody listens.
+            let _ = self.shared.events.send(Arc::new(event));
+        }
+        true
+    }
+
+    /// The state of an item, as `GET /rest/items/NAME/state` shows it.
+    #[must_use]
+    pub fn state(&self, name: &str) -> Option<String> {
+        self.items().get(name).map(|item| item.state().to_owned())
+    }
+
+    /// Serves HTTP on `listener` until the future is dropped, which closes all its connections.
+    ///
+    /// A connection that cannot be accepted is no error; it is tried again after a pause.
+    ///
+    /// # Errors
+    ///
+    /// When the listener does not know its own address.
+    pub async fn serve(&self, listener: TcpListener) -> io::Result<()> {
+        let address = listener.local_addr()?;
+        let mut connections = JoinSet::new();
+        loop {
+            tokio::select! {
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, _)) => {
+                        if connections.len() < MAX_CONNECTIONS {
+                            connections.spawn(http::serve(self.clone(), stream, address));
+                        }
+                    }
+                    Err(error) => {
+                        tracing::warn!("simulator: no connection accepted: {error}");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+                Some(_) = connections.join_next() => {}
+            }
+        }
+    }
+
+    fn items(&self) -> MutexGuard<'_, BTreeMap<String, Item>> {
+        // No update can panic half done, so the map is whole even where the lock is poisoned.
+        self.shared.items.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    fn house() -> Simulator {
+        let items = [("inverter_power", "800 W"), ("inverter_energy", "NULL")]
+            .map(|(name, state)| (name.to_owned(), state.to_owned()));
+        Simulator::new(items, Dialect::Current, None)
+    }
+
+    async fn listening() -> (TcpListener, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        (listener, client)
+    }
+
+    #[test]
+    fn clones_share_states_and_unknown_items_stay_unknown() {
+        let simulator = house();
+        assert!(simulator.clone().set("inverter_power", " 810 W\n"));
+        assert_eq!(simulator.state("inverter_power").unwrap(), "810 W");
+        assert!(!simulator.set("nothing", "1"));
+        assert_eq!(simulator.state("nothing"), None);
+    }
+
+    /// What comes up to and including `end`.
+    async fn read_to(client: &mut TcpStream, end: &str) -> String {
+        let mut bytes = Vec::new();
+        while !bytes.ends_with(end.as_bytes()) {
+            bytes.push(client.read_u8().await.unwrap());
+        }
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_event_is_two_chunks_and_dropping_serve_ends_the_stream() {
+        let simulator = house();
+        let (listener, mut client) = listening().await;
+        let server = tokio::spawn({
+            let simulator = simulator.clone();
+            async move { simulator.serve(listener).await }
+        });
+
+        let request = b"GET /rest/events?topics=*/statechanged HTTP/1.1\r\nHost: h\r\n\r\n";
+        client.write_all(request).await.unwrap();
+        let head = read_to(&mut client, "\r\n\r\n").await;
+        assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+        assert!(head.contains("content-type: text/event-stream\r\n"), "{head}");
+        assert!(!head.contains("date:"), "{head}");
+
+        assert!(simulator.set("inverter_power", "810 W"));
+        let event = read_to(&mut client, "}\r\n").await;
+        let start =
+            "event: message\ndata: {\"topic\":\"openhab/items/inverter_power/statechanged\"";
+        assert!(event.contains(start), "{event}");
+        assert_eq!(read_to(&mut client, "\n\r\n").await, "2\r\n\n\n\r\n");
+
+        server.abort();
+        let end = client.read(&mut [0]).await;
+        assert!(matches!(end, Ok(0) | Err(_)), "{end:?}");
+    }
+
+    #[tokio::test]
+    async fn one_connection_too_many_is_closed() {
+        let simulator = house();
+        let (listener, mut first) = listening().await;
+        let address = listener.local_addr().unwrap();
+        let server = tokio::spawn(async move { simulator.serve(listener).await });
+        let mut others = Vec::new();
+        for _ in 1..MAX_CONNECTIONS {
+            others.push(TcpStream::connect(address).await.unwrap());
+        }
+        let mut refused = TcpStream::connect(address).await.unwrap();
+        let mut byte = [0];
+        assert_eq!(refused.read(&mut byte).await.unwrap(), 0);
+        first.write_all(b"GET /rest/ HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
+        assert_eq!(first.read(&mut byte).await.unwrap(), 1);
+        server.abort();
+    }
+}

@@ -1,0 +1,180 @@
+//! The events of openHAB's bus, as bytes on an event stream.
+
+use hyper::body::Bytes;
+use serde::Serialize;
+
+use super::{gson, item};
+
+/// What openHAB sends every 10 s since 3.4 so that a dead stream can be told from a quiet one.
+pub(super) const ALIVE: &[u8] = b"event: alive\ndata: {\"type\":\"ALIVE\",\"interval\":10}";
+
+/// One event, ready to be sent to whoever wants its topic.
+#[derive(Debug)]
+pub(super) struct Event {
+    /// Such as `openhab/items/inverter_power/statechanged`.
+    pub(super) topic: String,
+    /// Up to the end of the JSON, which is where openHAB flushes; the blank line comes after.
+    pub(super) bytes: Bytes,
+}
+
+/// What happened to an item.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Kind {
+    /// A state was posted; whether it was taken is not said.
+    Posted,
+    /// A state was taken, changed or not; since openHAB 4.0.
+    Updated,
+    /// A state was taken that differs from the one before.
+    Changed,
+}
+
+impl Kind {
+    fn topic(self) -> &'static str {
+        match self {
+            Self::Posted => "state",
+            Self::Updated => "stateupdated",
+            Self::Changed => "statechanged",
+        }
+    }
+
+    fn event_type(self) -> &'static str {
+        match self {
+            Self::Posted => "ItemStateEvent",
+            Self::Updated => "ItemStateUpdatedEvent",
+            Self::Changed => "ItemStateChangedEvent",
+        }
+    }
+}
+
+/// What an event says of its item. Absent fields are left out of the JSON, whose order this is.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Payload<'a> {
+    r#type: &'static str,
+    value: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    old_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    old_value: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_state_update: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_state_change: Option<String>,
+}
+
+impl<'a> Payload<'a> {
+    /// A payload with nothing but the state.
+    pub(super) fn new(value: &'a str) -> Self {
+        Self {
+            r#type: item::type_of(value),
+            value,
+            old_type: None,
+            old_value: None,
+            last_state_update: None,
+            last_state_change: None,
+        }
+    }
+
+    /// The state before.
+    pub(super) fn old(mut self, value: &'a str) -> Self {
+        self.old_type = Some(item::type_of(value));
+        self.old_value = Some(value);
+        self
+    }
+
+    /// The zoned time of the update before (openHAB sends before it takes the new time down).
+    pub(super) fn last_update(mut self, time: Option<String>) -> Self {
+        self.last_state_update = time;
+        self
+    }
+
+    /// The zoned time of the change before.
+    pub(super) fn last_change(mut self, time: Option<String>) -> Self {
+        self.last_state_change = time;
+        self
+    }
+}
+
+#[derive(Serialize)]
+struct Message<'a> {
+    topic: &'a str,
+    /// JSON in a JSON string.
+    payload: String,
+    r#type: &'static str,
+}
+
+impl Event {
+    /// What happened to the item of this name.
+    pub(super) fn new(kind: Kind, name: &str, payload: &Payload<'_>) -> Self {
+        let topic = format!("openhab/items/{name}/{}", kind.topic());
+        let json = gson::to_string(&Message {
+            topic: &topic,
+            payload: gson::to_string(payload),
+            r#type: kind.event_type(),
+        });
+        let bytes = Bytes::from(format!("event: message\ndata: {json}"));
+        Self { topic, bytes }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UPDATE: &str = "2026-11-22T07:00:00.123456789+01:00[Europe/Vienna]";
+    const CHANGE: &str = "2026-11-22T06:59:55.123456789+01:00[Europe/Vienna]";
+
+    #[track_caller]
+    fn assert_bytes(kind: Kind, name: &str, payload: &Payload<'_>, json: &str) {
+        let event = Event::new(kind, name, payload);
+        assert_eq!(String::from_utf8_lossy(&event.bytes), format!("event: message\ndata: {json}"));
+    }
+
+    // The lines that openHAB 5.2.1's ItemEventFactory and Gson make of these.
+    #[test]
+    fn events_are_openhabs_bytes() {
+        assert_bytes(
+            Kind::Changed,
+            "Meter_Voltage",
+            &Payload::new("231.4 V")
+                .old("231.1 V")
+                .last_update(Some(UPDATE.to_owned()))
+                .last_change(Some(CHANGE.to_owned())),
+            r#"{"topic":"openhab/items/Meter_Voltage/statechanged","payload":"{\"type\":\"Quantity\",\"value\":\"231.4 V\",\"oldType\":\"Quantity\",\"oldValue\":\"231.1 V\",\"lastStateUpdate\":\"2026-11-22T07:00:00.123456789+01:00[Europe/Vienna]\",\"lastStateChange\":\"2026-11-22T06:59:55.123456789+01:00[Europe/Vienna]\"}","type":"ItemStateChangedEvent"}"#,
+        );
+        assert_bytes(
+            Kind::Updated,
+            "Meter_Voltage",
+            &Payload::new("231.4 V"),
+            r#"{"topic":"openhab/items/Meter_Voltage/stateupdated","payload":"{\"type\":\"Quantity\",\"value\":\"231.4 V\"}","type":"ItemStateUpdatedEvent"}"#,
+        );
+        assert_bytes(
+            Kind::Posted,
+            "Meter_Power",
+            &Payload::new("1.5 kW"),
+            r#"{"topic":"openhab/items/Meter_Power/state","payload":"{\"type\":\"Quantity\",\"value\":\"1.5 kW\"}","type":"ItemStateEvent"}"#,
+        );
+        assert_bytes(
+            Kind::Changed,
+            "Meter_Energy",
+            &Payload::new("1.23456789E7 Wh").old("NULL").last_update(Some(UPDATE.to_owned())),
+            r#"{"topic":"openhab/items/Meter_Energy/statechanged","payload":"{\"type\":\"Quantity\",\"value\":\"1.23456789E7 Wh\",\"oldType\":\"UnDef\",\"oldValue\":\"NULL\",\"lastStateUpdate\":\"2026-11-22T07:00:00.123456789+01:00[Europe/Vienna]\"}","type":"ItemStateChangedEvent"}"#,
+        );
+        assert_bytes(
+            Kind::Changed,
+            "Meter_Freq",
+            &Payload::new("UNDEF").old("49.98"),
+            r#"{"topic":"openhab/items/Meter_Freq/statechanged","payload":"{\"type\":\"UnDef\",\"value\":\"UNDEF\",\"oldType\":\"Decimal\",\"oldValue\":\"49.98\"}","type":"ItemStateChangedEvent"}"#,
+        );
+    }
+
+    #[test]
+    fn a_payload_is_escaped_twice() {
+        assert_bytes(
+            Kind::Posted,
+            "Note",
+            &Payload::new("a=\"b\""),
+            r#"{"topic":"openhab/items/Note/state","payload":"{\"type\":\"String\",\"value\":\"a\\u003d\\\"b\\\"\"}","type":"ItemStateEvent"}"#,
+        );
+    }
+}

@@ -1,0 +1,28 @@
+//! Sources: where readings come from.
+//!
+//! A source is a task that keeps a [`Reading`] up to date for as long as it runs. A further one is
+//! a further module and a further variant.
+
+use tokio::sync::watch;
+
+use crate::reading::Reading;
+
+pub mod openhab;
+
+use openhab::OpenHab;
+
+/// Something that knows the values of a meter.
+#[derive(Debug)]
+pub enum Source {
+    /// Items of an openHAB server.
+    OpenHab(OpenHab),
+}
+
+impl Source {
+    /// Keeps `readings` up to date. Never gives up: what fails is tried again.
+    pub async fn run(self, readings: watch::Sender<Reading>) {
+        match self {
+            Self::OpenHab(openhab) => openhab.run(readings).await,
+        }
+    }
+}

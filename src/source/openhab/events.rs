@@ -1,0 +1,217 @@
+//! The event stream of openHAB: from bytes to the updates of items.
+//!
+//! Pure: bytes go in, [`Event`]s come out.
+
+use std::time::Duration;
+
+use hyper::body::Bytes;
+use serde::Deserialize;
+use tokio_util::{
+    bytes::BytesMut,
+    codec::{Decoder, LinesCodec, LinesCodecError},
+};
+
+/// A longer line, or event, is none of openHAB's.
+const MAX_EVENT: usize = 64 * 1024;
+
+/// Something that openHAB told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A sign of life, with the time to the next.
+    Alive(Duration),
+    /// An item has a state: a new one, or the same again.
+    State {
+        /// The item's name.
+        item: String,
+        /// As [`crate::units::parse_state`] takes it.
+        state: String,
+    },
+}
+
+/// The stream is not one of events.
+#[derive(Debug, thiserror::Error)]
+pub enum EventError {
+    /// Too long to be an event.
+    #[error("an event of more than {MAX_EVENT} bytes")]
+    TooLong,
+    /// Not UTF-8.
+    #[error("an event that is no text")]
+    NotText,
+}
+
+/// Reads server-sent events as they arrive, in pieces of any size.
+#[derive(Debug)]
+pub struct EventReader {
+    lines: LinesCodec,
+    bytes: BytesMut,
+    data: String,
+    started: bool,
+}
+
+impl Default for EventReader {
+    fn default() -> Self {
+        Self {
+            lines: LinesCodec::new_with_max_length(MAX_EVENT),
+            bytes: BytesMut::new(),
+            data: String::new(),
+            started: false,
+        }
+    }
+}
+
+impl EventReader {
+    /// Adds what was received, and gives the events that are complete.
+    ///
+    /// # Errors
+    /// Where the stream is not one of events; there is no going on then.
+    pub fn push(&mut self, bytes: &Bytes) -> Result<Vec<Event>, EventError> {
+        self.bytes.extend_from_slice(bytes);
+        let mut events = Vec::new();
+        loop {
+            match self.lines.decode(&mut self.bytes) {
+                Ok(None) => return Ok(events),
+                Ok(Some(line)) => events.extend(self.line(&line)?),
+                Err(LinesCodecError::MaxLineLengthExceeded) => return Err(EventError::TooLong),
+                Err(LinesCodecError::Io(_)) => return Err(EventError::NotText),
+            }
+        }
+    }
+
+    /// One line. The name of an event adds nothing to what its data says, so only that is kept.
+    fn line(&mut self, line: &str) -> Result<Option<Event>, EventError> {
+        let first = !std::mem::replace(&mut self.started, true);
+        let line = if first { line.trim_start_matches('\u{feff}') } else { line };
+        if line.is_empty() {
+            let event = event(&self.data);
+            self.data.clear();
+            return Ok(event);
+        }
+        if let Some(data) = line.strip_prefix("data:") {
+            if self.data.len().saturating_add(data.len()) > MAX_EVENT {
+                return Err(EventError::TooLong);
+            }
+            if !self.data.is_empty() {
+                self.data.push('\n');
+            }
+            self.data.push_str(data.strip_prefix(' ').unwrap_or(data));
+        }
+        Ok(None)
+    }
+}
+
+/// Understands the data of an event. What is not for us, or not understood, is passed over: it is
+/// no reason to lose the stream.
+fn event(data: &str) -> Option<Event> {
+    /// openHAB's envelope; the payload is JSON again, inside a string.
+    #[derive(Deserialize)]
+    struct Envelope {
+        r#type: String,
+        #[serde(default)]
+        topic: String,
+        #[serde(default)]
+        payload: String,
+        #[serde(default)]
+        interval: u64,
+    }
+    #[derive(Deserialize)]
+    struct Payload {
+        value: String,
+    }
+
+    let envelope: Envelope = serde_json::from_str(data).ok()?;
+    match envelope.r#type.as_str() {
+        "ALIVE" => Some(Event::Alive(Duration::from_secs(envelope.interval))),
+        // `ItemStateEvent` is left out on purpose: it tells what was posted, not what was accepted.
+        // The group forms come from a group item, under the topic of the member that changed.
+        "ItemStateUpdatedEvent"
+        | "ItemStateChangedEvent"
+        | "GroupStateUpdatedEvent"
+        | "GroupItemStateChangedEvent" => {
+            let item = envelope.topic.split('/').nth(2)?.to_owned();
+            let payload: Payload = serde_json::from_str(&envelope.payload).ok()?;
+            Some(Event::State { item, state: payload.value })
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Made by openHAB 5.2.1's own classes, but for the names.
+    const STREAM: &str = concat!(
+        "event: alive\ndata: {\"type\":\"ALIVE\",\"interval\":10}\n\n",
+        "event: message\n",
+        r#"data: {"topic":"openhab/items/Voltage/statechanged","payload":"{\"type\":\"Quantity\",\"value\":\"231.4 V\",\"oldType\":\"Quantity\",\"oldValue\":\"231.1 V\",\"lastStateUpdate\":\"2026-11-22T07:00:00.123456789+01:00[Europe/Vienna]\"}","type":"ItemStateChangedEvent"}"#,
+        "\n\n: comment\r\nevent: message\r\n",
+        r#"data: {"topic":"openhab/items/Sum/Member/stateupdated","payload":"{\"type\":\"Quantity\",\"value\":\"1.23456789E7 Wh\"}","type":"GroupStateUpdatedEvent"}"#,
+        "\r\n\r\n",
+        r#"data: {"topic":"openhab/items/Power/state","payload":"{\"type\":\"Quantity\",\"value\":\"1.5 kW\"}","type":"ItemStateEvent"}"#,
+        "\n\ndata: {broken\n\ndata:x\ndata:y\n\nid: 5\nretry: 10\n\n",
+        r#"data: {"topic":"openhab/items/Freq/statechanged","payload":"{\"type\": \"UnDef\", \"value\": \"UNDEF\"}","type":"ItemStateChangedEvent"}"#,
+        "\n\ndata: {\"type\":\"ItemStateChangedEvent\"",
+    );
+
+    fn state(item: &str, state: &str) -> Event {
+        Event::State { item: item.to_owned(), state: state.to_owned() }
+    }
+
+    fn expected() -> Vec<Event> {
+        vec![
+            Event::Alive(Duration::from_secs(10)),
+            state("Voltage", "231.4 V"),
+            state("Sum", "1.23456789E7 Wh"),
+            state("Freq", "UNDEF"),
+        ]
+    }
+
+    #[test]
+    fn a_stream_with_all_that_openhab_sends() {
+        let mut reader = EventReader::default();
+        assert_eq!(reader.push(&Bytes::from(STREAM)).unwrap(), expected());
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_first_line() {
+        let mut reader = EventReader::default();
+        let text = "\u{feff}data: {\"type\":\"ALIVE\",\"interval\":10}\n\n";
+        assert_eq!(reader.push(&Bytes::from(text)).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn an_endless_line_or_event_ends_the_stream() {
+        let mut reader = EventReader::default();
+        let result = (0..100).find_map(|_| reader.push(&Bytes::from("x".repeat(1024))).err());
+        assert!(matches!(result, Some(EventError::TooLong)));
+        let mut reader = EventReader::default();
+        let line = format!("data: {}\n", "x".repeat(1024));
+        let result = (0..100).find_map(|_| reader.push(&Bytes::from(line.clone())).err());
+        assert!(matches!(result, Some(EventError::TooLong)));
+        let mut reader = EventReader::default();
+        let result = reader.push(&Bytes::from_static(b"data: \xff\xfe\n"));
+        assert!(matches!(result, Err(EventError::NotText)));
+    }
+
+    proptest! {
+        #[test]
+        fn the_pieces_do_not_matter(cuts in proptest::collection::vec(0..STREAM.len(), 0..20)) {
+            let mut cuts = cuts;
+            cuts.extend([0, STREAM.len()]);
+            cuts.sort_unstable();
+            let mut reader = EventReader::default();
+            let mut events = Vec::new();
+            for piece in cuts.windows(2) {
+                let bytes = Bytes::copy_from_slice(&STREAM.as_bytes()[piece[0]..piece[1]]);
+                events.extend(reader.push(&bytes).unwrap());
+            }
+            prop_assert_eq!(events, expected());
+        }
+
+        #[test]
+        fn any_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..2000)) {
+            let _ = EventReader::default().push(&Bytes::from(bytes));
+        }
+    }
+}

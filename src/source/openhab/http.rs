@@ -1,0 +1,341 @@
+//! One kept-alive HTTP connection to openHAB, with a limit on every wait and every size.
+
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::{
+    Request, Response, StatusCode,
+    body::{Bytes, Incoming},
+    client::conn::http1::{self, SendRequest},
+    header::{ACCEPT, HOST, HeaderMap, LOCATION, USER_AGENT},
+};
+use hyper_util::rt::TokioIo;
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, ServerName, pem::PemObject},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::timeout,
+};
+use tokio_rustls::TlsConnector;
+
+use super::endpoint::{Endpoint, Scheme};
+use crate::net;
+
+/// For connecting, and again for an answer. The Python script had the same.
+const TIME_LIMIT: Duration = Duration::from_secs(5);
+
+/// Of an answer that is read as a whole.
+const MAX_BODY: usize = 64 * 1024;
+
+/// Redirects followed for one request.
+const MAX_REDIRECTS: usize = 3;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    /// No connection.
+    #[error("cannot connect to {endpoint}: {source}")]
+    Connect {
+        /// Whereto.
+        endpoint: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The server did not answer in time.
+    #[error("{0} does not answer")]
+    Timeout(String),
+    /// The connection broke, or what came was not HTTP.
+    #[error("no valid answer from {endpoint}: {source}")]
+    Protocol {
+        /// From where.
+        endpoint: String,
+        /// What was wrong.
+        source: hyper::Error,
+    },
+    /// The answer was larger than an item's state can be, or no text.
+    #[error("the answer of {0} is not a state")]
+    Body(String),
+    /// The server sent us elsewhere, and we do not go there.
+    #[error("redirected from {from} to {to:?}, which is not followed")]
+    Redirect {
+        /// From where.
+        from: String,
+        /// The start of the new address.
+        to: String,
+    },
+    /// The certificates to trust cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// Certificates cannot be loaded.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum TlsError {
+    /// From the configured file.
+    #[error("{}: no usable certificate: {reason}", path.display())]
+    CaFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// From the system.
+    #[error("the system has no usable root certificates")]
+    SystemRoots,
+    /// None of the protocol versions we know.
+    #[error("TLS cannot be set up: {0}")]
+    Setup(rustls::Error),
+}
+
+/// A client of one server.
+pub struct Client {
+    configured: Endpoint,
+    /// Where redirects have led.
+    current: Endpoint,
+    headers: HeaderMap,
+    ca_file: Option<PathBuf>,
+    tls: Option<TlsConnector>,
+    connection: Option<SendRequest<Empty<Bytes>>>,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("current", &self.current).finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// A client that is not yet connected. `headers` are sent along, but never to another host.
+    ///
+    /// # Errors
+    /// Where TLS is needed and its certificates cannot be loaded.
+    pub fn new(
+        endpoint: Endpoint,
+        headers: HeaderMap,
+        ca_file: Option<PathBuf>,
+    ) -> Result<Self, TlsError> {
+        let mut client = Self {
+            configured: endpoint.clone(),
+            current: endpoint,
+            headers,
+            ca_file,
+            tls: None,
+            connection: None,
+        };
+        if client.current.scheme == Scheme::Https || client.ca_file.is_some() {
+            client.connector()?;
+        }
+        Ok(client)
+    }
+
+    /// A second client of the same server, with a connection of its own.
+    #[must_use]
+    pub fn another(&self) -> Self {
+        Self {
+            configured: self.configured.clone(),
+            current: self.current.clone(),
+            headers: self.headers.clone(),
+            ca_file: self.ca_file.clone(),
+            tls: self.tls.clone(),
+            connection: None,
+        }
+    }
+
+    /// Gets `path`, which starts with `/rest`. The caller reads the body of what is returned, and
+    /// limits that.
+    ///
+    /// # Errors
+    /// Where there is no answer. Any status is an answer.
+    pub async fn get(
+        &mut self,
+        path: &str,
+        accept: &'static str,
+    ) -> Result<Response<Incoming>, HttpError> {
+        let mut redirects = 0..MAX_REDIRECTS;
+        loop {
+            let answer = self.ask(path, accept).await.inspect_err(|_| {
+                self.connection = None;
+                self.current = self.configured.clone();
+            })?;
+            if !answer.status().is_redirection() {
+                return Ok(answer);
+            }
+            let to = answer.headers().get(LOCATION).and_then(|to| to.to_str().ok());
+            let to = to.unwrap_or_default();
+            let next = Endpoint::redirected(to, path).filter(|next| {
+                (next.scheme == Scheme::Https || self.current.scheme == Scheme::Http)
+                    && redirects.next().is_some()
+            });
+            let from = self.current.to_string();
+            self.connection = None;
+            self.current = match next {
+                Some(next) => next,
+                None => {
+                    self.current = self.configured.clone();
+                    return Err(HttpError::Redirect { from, to: crate::units::excerpt(to) });
+                }
+            };
+            tracing::debug!(%from, to = %self.current, "redirected");
+        }
+    }
+
+    /// Gets `path` as text.
+    ///
+    /// # Errors
+    /// As [`Client::get`], and where the body does not come whole, or is too large.
+    pub async fn text(
+        &mut self,
+        path: &str,
+        accept: &'static str,
+    ) -> Result<(StatusCode, String), HttpError> {
+        let answer = self.get(path, accept).await?;
+        let status = answer.status();
+        let body = Limited::new(answer.into_body(), MAX_BODY).collect();
+        let text = match timeout(TIME_LIMIT, body).await {
+            Err(_) => Err(HttpError::Timeout(self.current.to_string())),
+            Ok(Err(_)) => Err(HttpError::Body(self.current.to_string())),
+            Ok(Ok(body)) => String::from_utf8(body.to_bytes().into())
+                .map_err(|_| HttpError::Body(self.current.to_string())),
+        };
+        if text.is_err() {
+            self.connection = None;
+        }
+        text.map(|text| (status, text))
+    }
+
+    /// One request. A connection that the server closed while it was idle is tried anew, once.
+    async fn ask(
+        &mut self,
+        path: &str,
+        accept: &'static str,
+    ) -> Result<Response<Incoming>, HttpError> {
+        let reused = self.connection.take();
+        if let Some(mut connection) = reused
+            && timeout(TIME_LIMIT, connection.ready()).await.is_ok_and(|ready| ready.is_ok())
+        {
+            match self.send(&mut connection, path, accept).await {
+                Err(HttpError::Protocol { source, .. })
+                    if source.is_incomplete_message() || source.is_canceled() => {}
+                answer => {
+                    self.connection = Some(connection);
+                    return answer;
+                }
+            }
+        }
+        let mut connection = self.connect().await?;
+        let answer = self.send(&mut connection, path, accept).await;
+        self.connection = Some(connection);
+        answer
+    }
+
+    async fn send(
+        &self,
+        connection: &mut SendRequest<Empty<Bytes>>,
+        path: &str,
+        accept: &'static str,
+    ) -> Result<Response<Incoming>, HttpError> {
+        let endpoint = || self.current.to_string();
+        let invalid = |_| HttpError::Body(endpoint());
+        let mut request = Request::get(format!("{}{path}", self.current.path))
+            .header(HOST, self.current.authority())
+            .header(ACCEPT, accept)
+            .header(USER_AGENT, concat!("fronius-smartmeter/", env!("CARGO_PKG_VERSION")))
+            .body(Empty::new())
+            .map_err(invalid)?;
+        if self.current.host == self.configured.host {
+            request.headers_mut().extend(self.headers.clone());
+        }
+        match timeout(TIME_LIMIT, connection.send_request(request)).await {
+            Err(_) => Err(HttpError::Timeout(endpoint())),
+            Ok(Err(source)) => Err(HttpError::Protocol { endpoint: endpoint(), source }),
+            Ok(Ok(answer)) => Ok(answer),
+        }
+    }
+
+    async fn connect(&mut self) -> Result<SendRequest<Empty<Bytes>>, HttpError> {
+        let tls = match self.current.scheme {
+            Scheme::Http => None,
+            Scheme::Https => Some(self.connector()?),
+        };
+        let endpoint = &self.current;
+        let stream = async {
+            let stream = TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await?;
+            net::tune(&stream);
+            let Some(tls) = tls else { return handshake(stream).await };
+            let name = ServerName::try_from(endpoint.host.clone()).map_err(io::Error::other)?;
+            handshake(tls.connect(name, stream).await?).await
+        };
+        match timeout(TIME_LIMIT, stream).await {
+            Err(_) => Err(HttpError::Timeout(endpoint.to_string())),
+            Ok(connection) => connection
+                .map_err(|source| HttpError::Connect { endpoint: endpoint.to_string(), source }),
+        }
+    }
+
+    fn connector(&mut self) -> Result<TlsConnector, TlsError> {
+        if let Some(tls) = &self.tls {
+            return Ok(tls.clone());
+        }
+        let roots = roots(self.ca_file.as_deref())?;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(TlsError::Setup)?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(self.tls.insert(TlsConnector::from(Arc::new(config))).clone())
+    }
+}
+
+/// Starts HTTP on a connection. Its task ends when the returned half is dropped.
+async fn handshake<S>(stream: S) -> io::Result<SendRequest<Empty<Bytes>>>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let (sender, connection) = http1::Builder::new()
+        .max_buf_size(16 * 1024)
+        .max_headers(64)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(io::Error::other)?;
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "connection to openHAB ended");
+        }
+    });
+    Ok(sender)
+}
+
+/// The certificates to trust: those of `ca_file`, or the system's.
+fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    match ca_file {
+        Some(path) => {
+            let unusable = |reason: String| TlsError::CaFile { path: path.to_owned(), reason };
+            let certificates =
+                CertificateDer::pem_file_iter(path).map_err(|error| unusable(error.to_string()))?;
+            for certificate in certificates {
+                let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
+                roots.add(certificate).map_err(|error| unusable(error.to_string()))?;
+            }
+            if roots.is_empty() {
+                return Err(unusable("there is none in it".to_owned()));
+            }
+        }
+        None => {
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            if roots.is_empty() {
+                return Err(TlsError::SystemRoots);
+            }
+        }
+    }
+    Ok(roots)
+}

@@ -1,0 +1,222 @@
+//! What is known of each item: whether it has a value, and what was said of it in the log.
+
+use std::time::Instant;
+
+use hyper::StatusCode;
+use tokio::sync::watch;
+
+use super::Item;
+use crate::{
+    reading::Reading,
+    units::{StateError, parse_state},
+};
+
+/// Why an item gives no value.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum ItemProblem {
+    /// openHAB has it, but its state is no value.
+    #[error(transparent)]
+    State(StateError),
+    /// openHAB does not give its state.
+    #[error("openHAB answers {0}{hint}", hint = hint(*.0))]
+    Status(StatusCode),
+}
+
+/// What a status may mean to the user.
+pub(super) fn hint(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::UNAUTHORIZED => {
+            " (it wants other credentials: openhab_token_file, or basic authentication allowed in \
+             openHAB; while it starts it may refuse good ones)"
+        }
+        StatusCode::FORBIDDEN => " (the credentials do not permit this)",
+        StatusCode::NOT_FOUND => " (no such item, or openHAB is still starting)",
+        _ => "",
+    }
+}
+
+struct Tracked {
+    item: Item,
+    /// What was last wrong with it. Its kind was logged.
+    problem: Option<ItemProblem>,
+    /// Whether it ever had a value.
+    known: bool,
+    /// When the event stream last told of it.
+    told: Option<Instant>,
+}
+
+/// Takes what openHAB says of items, and brings the reading up to date.
+pub(super) struct Tracker {
+    items: Vec<Tracked>,
+    readings: watch::Sender<Reading>,
+}
+
+impl Tracker {
+    pub(super) fn new(items: Vec<Item>, readings: watch::Sender<Reading>) -> Self {
+        let items = items
+            .into_iter()
+            .map(|item| Tracked { item, problem: None, known: false, told: None })
+            .collect();
+        Self { items, readings }
+    }
+
+    /// The names to ask for, each once.
+    pub(super) fn names(&self) -> Vec<String> {
+        let mut names: Vec<_> =
+            self.items.iter().map(|tracked| tracked.item.name.clone()).collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// A read was answered. Where the stream told of the item since it was asked, that is newer.
+    pub(super) fn read(&mut self, name: &str, state: &str, asked: Instant, now: Instant) {
+        for tracked in self.items.iter_mut().filter(|tracked| tracked.item.name == name) {
+            if tracked.told.is_none_or(|told| told < asked) {
+                tracked.take(state, now, &self.readings);
+            }
+        }
+    }
+
+    /// The event stream told of an item.
+    pub(super) fn told(&mut self, name: &str, state: &str, now: Instant) {
+        for tracked in self.items.iter_mut().filter(|tracked| tracked.item.name == name) {
+            tracked.told = Some(now);
+            tracked.take(state, now, &self.readings);
+        }
+    }
+
+    /// A read was refused.
+    pub(super) fn refused(&mut self, name: &str, status: StatusCode) {
+        for tracked in self.items.iter_mut().filter(|tracked| tracked.item.name == name) {
+            tracked.doubt(ItemProblem::Status(status), &self.readings);
+        }
+    }
+
+    /// The event stream lives, so what it did not tell of is as it was.
+    pub(super) fn alive(&self, now: Instant) {
+        self.readings.send_modify(|reading| reading.confirm_all(now));
+    }
+
+    /// Nothing that is known is sure to hold any more.
+    pub(super) fn doubt_all(&self) {
+        self.readings.send_modify(|reading| {
+            for tracked in &self.items {
+                reading.doubt(tracked.item.point);
+            }
+        });
+    }
+}
+
+impl Tracked {
+    fn take(&mut self, state: &str, now: Instant, readings: &watch::Sender<Reading>) {
+        let value = match parse_state(state, &self.item.unit) {
+            Ok(value) => value,
+            Err(error) => return self.doubt(ItemProblem::State(error), readings),
+        };
+        readings.send_modify(|reading| reading.confirm(self.item.point, value, now));
+        if self.problem.take().is_some() || !self.known {
+            tracing::info!(
+                item = self.item.name,
+                key = self.item.point.measurand.key(),
+                "has a value: {}",
+                state.trim()
+            );
+        }
+        self.known = true;
+    }
+
+    /// Logs a problem once, however often it is seen; another of the same kind is the same.
+    fn doubt(&mut self, problem: ItemProblem, readings: &watch::Sender<Reading>) {
+        readings.send_modify(|reading| reading.doubt(self.item.point));
+        let same = self.problem.as_ref().is_some_and(|last| last.is_like(&problem));
+        if !same {
+            tracing::warn!(
+                item = self.item.name,
+                key = self.item.point.measurand.key(),
+                "has no value: {problem}"
+            );
+        }
+        self.problem = Some(problem);
+    }
+}
+
+impl ItemProblem {
+    /// Whether waiting may help, as it does not where the configuration names a wrong item.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::State(error) => {
+                matches!(error, StateError::NoValue(_) | StateError::Implausible { .. })
+            }
+            Self::Status(status) => *status != StatusCode::NOT_FOUND,
+        }
+    }
+
+    fn is_like(&self, other: &Self) -> bool {
+        use std::mem::discriminant;
+        match (self, other) {
+            (Self::State(one), Self::State(other)) => discriminant(one) == discriminant(other),
+            (one, other) => one == other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        reading::{Measurand, Phase, Point},
+        units::Quantity,
+    };
+    use std::time::Duration;
+
+    const POWER: Point = Point { measurand: Measurand::Power, phase: Phase::L1 };
+
+    fn tracker() -> (Tracker, watch::Receiver<Reading>) {
+        let (sender, receiver) = watch::channel(Reading::default());
+        let unit = Quantity::Power.default_unit();
+        let item = Item { name: "P".to_owned(), point: POWER, unit };
+        (Tracker::new(vec![item], sender), receiver)
+    }
+
+    #[test]
+    fn an_answer_older_than_an_event_loses() {
+        let (mut tracker, readings) = tracker();
+        let asked = Instant::now();
+        let told = asked + Duration::from_millis(1);
+        let answered = asked + Duration::from_millis(2);
+        tracker.told("P", "900 W", told);
+        tracker.read("P", "800 W", asked, answered);
+        assert_eq!(readings.borrow().get(POWER).unwrap().value.to_bits(), 900_f64.to_bits());
+        tracker.read("P", "700 W", answered, answered);
+        assert_eq!(readings.borrow().get(POWER).unwrap().value.to_bits(), 700_f64.to_bits());
+    }
+
+    #[test]
+    fn after_a_reconnect_signs_of_life_confirm_only_what_was_read_since() {
+        let (mut tracker, readings) = tracker();
+        let start = Instant::now();
+        let later = start + Duration::from_secs(1);
+        tracker.told("P", "900 W", start);
+        tracker.doubt_all();
+        tracker.alive(later);
+        assert_eq!(readings.borrow().get(POWER).unwrap().confirmed, start);
+        tracker.read("P", "900 W", later, later);
+        tracker.alive(later + Duration::from_secs(1));
+        assert_eq!(readings.borrow().get(POWER).unwrap().confirmed, later + Duration::from_secs(1));
+    }
+
+    #[test]
+    fn no_value_is_never_a_zero() {
+        let (mut tracker, readings) = tracker();
+        let start = Instant::now();
+        tracker.told("P", "900 W", start);
+        for state in ["NULL", "UNDEF", "garbage", "5 kWh"] {
+            tracker.told("P", state, start + Duration::from_secs(1));
+            tracker.alive(start + Duration::from_secs(2));
+            let sample = readings.borrow().get(POWER).unwrap();
+            assert_eq!((sample.value.to_bits(), sample.confirmed), (900_f64.to_bits(), start));
+        }
+    }
+}
