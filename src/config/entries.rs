@@ -88,19 +88,21 @@ pub(super) struct Entries<'t> {
 
 impl<'t> Entries<'t> {
     /// Sorts the root of a document into entries. Unknown and repeated keys become problems.
-    pub(super) fn new(mut document: Document<'t>) -> Self {
-        let root = std::mem::replace(&mut document.root, Node::Null);
+    pub(super) fn new(mut document: Document<'t>) -> Result<Self, Vec<Problem>> {
+        let entries = match std::mem::replace(&mut document.root, Node::Null) {
+            Node::Null => Vec::new(),
+            Node::Map(entries) => entries,
+            Node::Scalar | Node::List(_) => {
+                return Err(vec![Problem {
+                    position: Position::START,
+                    key: String::new(),
+                    message: "expected lines of the form key: value".to_owned(),
+                }]);
+            }
+        };
         let mut this = Self { document, left: Vec::new(), problems: Vec::new() };
-        match root {
-            Node::Null => {}
-            Node::Map(entries) => this.sort(entries),
-            Node::Scalar | Node::List(_) => this.problems.push(Problem {
-                position: Position::START,
-                key: String::new(),
-                message: "expected lines of the form key: value".to_owned(),
-            }),
-        }
-        this
+        this.sort(entries);
+        Ok(this)
     }
 
     fn sort(&mut self, entries: Vec<(String, Node)>) {

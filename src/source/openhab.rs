@@ -28,12 +28,14 @@ pub mod credentials;
 pub mod endpoint;
 pub mod events;
 pub mod http;
+pub mod tls;
 mod tracker;
 
 use credentials::{CredentialError, Credentials};
 use endpoint::Endpoint;
 use events::{Event, EventError, EventReader};
-use http::{Client, HttpError, TlsError};
+use http::{Client, HttpError};
+use tls::TlsError;
 pub use tracker::ItemProblem;
 use tracker::Tracker;
 

@@ -67,6 +67,14 @@ impl FromStr for Endpoint {
 }
 
 impl Endpoint {
+    /// An openHAB on this machine.
+    #[must_use]
+    pub fn localhost() -> Self {
+        let scheme = Scheme::Http;
+        let port = scheme.default_port();
+        Self { scheme, host: "localhost".to_owned(), port, path: String::new() }
+    }
+
     /// The server that a redirect leads to, if `url` is an absolute URL that ends with the path
     /// that was asked for.
     pub(super) fn redirected(url: &str, asked: &str) -> Option<Self> {

@@ -1,11 +1,6 @@
 //! One kept-alive HTTP connection to openHAB, with a limit on every wait and every size.
 
-use std::{
-    fmt, io,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{fmt, io, path::PathBuf, time::Duration};
 
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::{
@@ -15,10 +10,7 @@ use hyper::{
     header::{ACCEPT, HOST, HeaderMap, LOCATION, USER_AGENT},
 };
 use hyper_util::rt::TokioIo;
-use rustls::{
-    ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, ServerName, pem::PemObject},
-};
+use rustls::pki_types::ServerName;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -26,7 +18,10 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
-use super::endpoint::{Endpoint, Scheme};
+use super::{
+    endpoint::{Endpoint, Scheme},
+    tls::{self, TlsError},
+};
 use crate::net;
 
 /// For connecting, and again for an answer. The Python script had the same.
@@ -74,25 +69,6 @@ pub enum HttpError {
     /// The certificates to trust cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
-}
-
-/// Certificates cannot be loaded.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum TlsError {
-    /// From the configured file.
-    #[error("{}: no usable certificate: {reason}", path.display())]
-    CaFile {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
-    /// From the system.
-    #[error("the system has no usable root certificates")]
-    SystemRoots,
-    /// None of the protocol versions we know.
-    #[error("TLS cannot be set up: {0}")]
-    Setup(rustls::Error),
 }
 
 /// A client of one server.
@@ -284,14 +260,7 @@ impl Client {
         if let Some(tls) = &self.tls {
             return Ok(tls.clone());
         }
-        let roots = roots(self.ca_file.as_deref())?;
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(TlsError::Setup)?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(self.tls.insert(TlsConnector::from(Arc::new(config))).clone())
+        Ok(self.tls.insert(tls::connector(self.ca_file.as_deref())?).clone())
     }
 }
 
@@ -312,30 +281,4 @@ where
         }
     });
     Ok(sender)
-}
-
-/// The certificates to trust: those of `ca_file`, or the system's.
-fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, TlsError> {
-    let mut roots = RootCertStore::empty();
-    match ca_file {
-        Some(path) => {
-            let unusable = |reason: String| TlsError::CaFile { path: path.to_owned(), reason };
-            let certificates =
-                CertificateDer::pem_file_iter(path).map_err(|error| unusable(error.to_string()))?;
-            for certificate in certificates {
-                let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
-                roots.add(certificate).map_err(|error| unusable(error.to_string()))?;
-            }
-            if roots.is_empty() {
-                return Err(unusable("there is none in it".to_owned()));
-            }
-        }
-        None => {
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            if roots.is_empty() {
-                return Err(TlsError::SystemRoots);
-            }
-        }
-    }
-    Ok(roots)
 }

@@ -1,0 +1,78 @@
+//! The keys of the meter.
+
+use std::time::Duration;
+
+use super::{entries::Entries, values};
+use crate::{
+    meter::{OnStale, Role, Settings, registers::Identity},
+    reading::Measurand,
+    source::openhab::Item,
+};
+
+/// Takes the keys of the meter that has the given items.
+pub(super) fn read(entries: &mut Entries<'_>, items: &[Item], stale_after: Duration) -> Settings {
+    let role = entries.value("role", "producer or grid", |text| match text {
+        "producer" => Some(Role::Producer),
+        "grid" => Some(Role::Grid),
+        _ => None,
+    });
+    let role = role.unwrap_or(Role::Producer);
+    let on_stale =
+        entries.value("on_stale", "zero, exception, hold or disconnect", |text| match text {
+            "zero" => Some(OnStale::Zero),
+            "exception" => Some(OnStale::Exception),
+            "hold" => Some(OnStale::Hold),
+            "disconnect" => Some(OnStale::Disconnect),
+            _ => None,
+        });
+    // An inverter asleep is the daily case of a producer; a grid meter that is silent is a fault.
+    let default_on_stale = match role {
+        Role::Producer => OnStale::Zero,
+        Role::Grid => OnStale::Exception,
+    };
+    let min_energy_kwh = entries.value("min_energy_threshold", "kWh, 0 or more", |text| {
+        values::parse(text).filter(|kwh: &f64| (0.0..=1e6).contains(kwh))
+    });
+    Settings {
+        role,
+        identity: identity(entries, role, items),
+        stale_after,
+        on_stale: on_stale.unwrap_or(default_on_stale),
+        min_energy: min_energy_kwh.unwrap_or(0.1) * 1000.0,
+        points: items.iter().map(|item| item.point).collect(),
+    }
+}
+
+fn identity(entries: &mut Entries<'_>, role: Role, items: &[Item]) -> Identity {
+    // As real meters have them; `Opt` is the place of the meter in the plant.
+    let options = match role {
+        Role::Producer => "<secondary>",
+        Role::Grid => "<primary>",
+    };
+    let address = entries
+        .value("modbus_tcp_address", "a number from 0 to 247", |text| {
+            values::parse(text).filter(|address| *address <= 247)
+        })
+        .unwrap_or(1);
+    let serial_number = values::text(entries, "serial_number", 1, 32);
+    Identity {
+        manufacturer: values::text(entries, "manufacturer", 1, 32).unwrap_or("Fronius".to_owned()),
+        model: values::text(entries, "model", 1, 32).unwrap_or("Smart Meter IP".to_owned()),
+        options: values::text(entries, "options", 0, 16).unwrap_or(options.to_owned()),
+        version: values::text(entries, "version", 0, 16).unwrap_or("2.9".to_owned()),
+        serial_number: serial_number.unwrap_or_else(|| default_serial(address, items)),
+        address,
+    }
+}
+
+/// Eleven digits that stay the same over restarts and moves, and differ between two meters of a
+/// plant: FNV-1a of the energy items' names, and the address.
+fn default_serial(address: u8, items: &[Item]) -> String {
+    let names = items
+        .iter()
+        .filter(|item| item.point.measurand == Measurand::EnergyOut)
+        .flat_map(|item| item.name.bytes());
+    let hash = names
+        .fold(0x811C_9DC5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    format!("{:08}{address:03}", hash.checked_rem(100_000_000).unwrap_or_default())
+}

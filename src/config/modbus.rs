@@ -1,0 +1,44 @@
+//! The keys of the Modbus server.
+
+use std::{net::SocketAddr, time::Duration};
+
+use super::{entries::Entries, values};
+use crate::{
+    meter::registers::Identity,
+    modbus::{Settings, UnitIds},
+};
+
+const IDLE_TIMEOUT: Duration = Duration::from_mins(10);
+
+pub(super) fn read(entries: &mut Entries<'_>, identity: &Identity) -> Settings {
+    let unit_ids = entries.value("unit_ids", "any or strict", |text| match text {
+        "any" => Some(UnitIds::Any),
+        "strict" => Some(UnitIds::Only(identity.address)),
+        _ => None,
+    });
+    let max_connections = entries.value("max_connections", "a number from 1 to 1000", |text| {
+        values::parse::<usize>(text).filter(|count| (1..=1000).contains(count))
+    });
+    Settings {
+        listen: listen(entries),
+        unit_ids: unit_ids.unwrap_or(UnitIds::Any),
+        max_connections: max_connections.unwrap_or(64),
+        idle_timeout: values::duration(entries, "idle_timeout", 1000, 86_400)
+            .unwrap_or(IDLE_TIMEOUT),
+        vendor: identity.manufacturer.clone(),
+        product: identity.model.clone(),
+    }
+}
+
+fn listen(entries: &mut Entries<'_>) -> Vec<SocketAddr> {
+    const EXPECTED: &str = "address:port, such as 0.0.0.0:502 or [::]:502";
+    let Some(entry) = entries.take("modbus_listen") else { return Vec::new() };
+    let mut addresses = Vec::new();
+    for (entry, text) in entries.list(entry, EXPECTED) {
+        match text.parse() {
+            Ok(address) => addresses.push(address),
+            Err(_) => entries.wrong(&entry, &text, EXPECTED),
+        }
+    }
+    addresses
+}
