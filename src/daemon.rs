@@ -117,7 +117,7 @@ impl Daemon {
         let server = Server::new(config.modbus, images.clone());
         for listener in listeners {
             if let Ok(address) = listener.local_addr() {
-                tracing::info!(%address, "listening");
+                tracing::info!(%address, "listening on {address}");
             }
             let server = server.clone();
             tasks.spawn(async move { match server.serve(listener).await {} });
@@ -163,29 +163,30 @@ impl Daemon {
         ended.map(|signal| tracing::info!("stopped by {signal}"))
     }
 
+    /// Says how things are: what is served, how old it is, and whether anybody asks for it.
     fn heartbeat(&self) {
-        self.server.clients().notice_silence();
-        let usage = self.server.clients().usage();
+        let clients = self.server.clients();
+        clients.notice_silence();
+        let usage = clients.usage();
         let image = self.images.borrow().clone();
-        let age = image.confirmed.map_or("no data yet".to_owned(), |at| {
-            format!("data {:.1} s old", at.elapsed().as_secs_f64())
+        let seconds = |age: Duration| format!("{:.1} s", age.as_secs_f64());
+        let data = match image.confirmed {
+            Some(at) => format!("data {} old", seconds(at.elapsed())),
+            None => "no data yet".to_owned(),
+        };
+        let values = image.measurements.map_or_else(String::new, |values| {
+            let (power, exported) = (values.power.total, values.exported.total);
+            format!(", {power:.1} W, {exported:.0} Wh exported")
         });
-        let polled = usage.idle.map_or("never polled".to_owned(), |idle| {
-            format!("last polled {:.1} s ago", idle.as_secs_f64())
-        });
+        let polled = match usage.idle {
+            Some(idle) => format!("last polled {} ago", seconds(idle)),
+            None => "never polled".to_owned(),
+        };
         let line = format!(
-            "{}, {age}; {} connections, {} requests, {polled}",
+            "{}, {data}{values}; {} connections, {} requests, {polled}",
             image.condition, usage.connections, usage.requests
         );
-        match image.measurements {
-            Some(values) => tracing::info!(
-                watts = values.power.total,
-                exported_wh = values.exported.total,
-                imported_wh = values.imported.total,
-                "{line}"
-            ),
-            None => tracing::info!("{line}"),
-        }
+        tracing::info!("{line}");
         systemd::status(&line);
     }
 }
@@ -203,12 +204,8 @@ async fn measure(
         for (point, value, verdict) in &refused {
             let known = doubted.iter().any(|(doubted, was)| doubted == point && was == verdict);
             if !known {
-                tracing::warn!(
-                    key = point.measurand.key(),
-                    phase = %point.phase,
-                    wh = value,
-                    "counter not believed: {verdict}"
-                );
+                let (key, phase) = (point.measurand.key(), point.phase);
+                tracing::warn!(key, %phase, "{key} {phase}: {value} Wh is {verdict}");
             }
         }
         doubted = refused.into_iter().map(|(point, _, verdict)| (point, verdict)).collect();
@@ -244,8 +241,8 @@ async fn measure(
 fn log_transition(condition: Condition) {
     match condition {
         Condition::Live => tracing::info!("data is live"),
-        Condition::Stale => tracing::warn!("data is stale, the on_stale policy applies"),
-        Condition::Waiting => tracing::warn!("no valid energy counter, values are withheld"),
+        Condition::Stale => tracing::warn!("data is stale, on_stale applies"),
+        Condition::Waiting => tracing::warn!("no valid data yet, values are withheld"),
     }
 }
 

@@ -9,7 +9,10 @@ use tracing_journald::{Priority, PriorityMappings};
 use tracing_subscriber::{
     Layer, Registry,
     filter::{LevelFilter, Targets},
-    fmt::{format::Writer, time::FormatTime},
+    fmt::{
+        format::{Writer, debug_fn},
+        time::FormatTime,
+    },
     layer::SubscriberExt,
     util::{SubscriberInitExt, TryInitError},
 };
@@ -31,7 +34,12 @@ pub fn init(level: Level, time_zone: Tz) -> Result<(), TryInitError> {
                 .with_writer(io::stderr)
                 .with_ansi(false)
                 .with_target(false)
-                .with_timer(Clock(time_zone)),
+                .with_timer(Clock(time_zone))
+                // Messages say all; their fields are for searching the journal.
+                .fmt_fields(debug_fn(|writer, field, value| match field.name() {
+                    "message" => write!(writer, "{value:?}"),
+                    _ => Ok(()),
+                })),
         ),
     };
     tracing_subscriber::registry().with(output.with_filter(wanted)).try_init()

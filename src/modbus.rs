@@ -92,10 +92,10 @@ impl Server {
     pub async fn serve(&self, listener: TcpListener) -> Infallible {
         let server = tokio_modbus::server::tcp::Server::new(listener);
         let on_connected = |stream, peer| ready(Ok(self.connect(stream, peer)));
-        let on_error = |error: io::Error| tracing::debug!(%error, "connection ended");
+        let on_error = |error: io::Error| tracing::debug!("connection ended: {error}");
         loop {
             if let Err(error) = server.serve(&on_connected, on_error).await {
-                tracing::warn!(%error, "cannot accept clients; trying again");
+                tracing::warn!("cannot accept clients: {error}; trying again");
             }
             sleep(ACCEPT_PAUSE).await;
         }
@@ -117,8 +117,10 @@ impl Server {
         stream: TcpStream,
         peer: SocketAddr,
     ) -> Option<(MeterService, FrameGuard<TcpStream>)> {
+        // On a socket for both families an IPv4 client would be shown as ::ffff:192.0.2.1.
+        let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         if self.images.borrow().service == Answers::Disconnect {
-            tracing::debug!(%peer, "refused, the data is stale");
+            tracing::debug!(%peer, "{peer} refused, the data is stale");
             return None;
         }
         net::tune(&stream);

@@ -16,6 +16,6 @@ pub(crate) fn tune(stream: &TcpStream) {
     let tuned =
         stream.set_nodelay(true).and_then(|()| SockRef::from(stream).set_tcp_keepalive(&keepalive));
     if let Err(error) = tuned {
-        tracing::debug!(%error, "socket option refused");
+        tracing::debug!("socket option refused: {error}");
     }
 }

@@ -42,6 +42,6 @@ pub fn stopping() {
 /// Does nothing where nobody listens.
 fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        tracing::debug!(%error, "systemd not notified");
+        tracing::debug!("systemd not notified: {error}");
     }
 }

@@ -96,13 +96,13 @@ impl Clients {
                 .min_by_key(|(_, open)| open.activity.last.load(Ordering::Relaxed));
             let Some((place, _)) = idle_longest else { break };
             let open = registry.open.swap_remove(place);
-            tracing::debug!(peer = %open.peer, "closed to make room");
+            tracing::debug!(peer = %open.peer, "{} closed to make room", open.peer);
         }
         let id = registry.next_id;
         registry.next_id = id.wrapping_add(1);
         registry.open.push(Open { id, peer, activity: Arc::clone(&activity), _hold: hold });
         drop(registry);
-        tracing::debug!(%peer, "connected");
+        tracing::debug!(%peer, "{peer} connected");
         (Connection { clients: self.clone(), id, peer, activity }, closed)
     }
 
@@ -110,7 +110,7 @@ impl Clients {
     pub(super) fn close_all(&self) {
         let open = std::mem::take(&mut self.lock().open);
         if !open.is_empty() {
-            tracing::info!(connections = open.len(), "closed, the data is stale");
+            tracing::info!("{} connections closed, the data is stale", open.len());
         }
     }
 
@@ -145,7 +145,7 @@ impl Clients {
             let polls = now.saturating_sub(last.unwrap_or_default()) < silence;
             if !polls {
                 open().for_each(|activity| activity.polls.store(false, Ordering::Relaxed));
-                tracing::info!(client = %ip, "client has stopped to poll");
+                tracing::info!(client = %ip, "client {ip} has stopped polling");
             }
             polls
         });
@@ -168,7 +168,7 @@ impl Registry {
             *last = now;
         } else if self.polling.len() < MAX_POLLING {
             self.polling.push((ip, now));
-            tracing::info!(client = %ip, "client polls");
+            tracing::info!(client = %ip, "client {ip} polls");
         }
     }
 }
@@ -185,7 +185,11 @@ pub(super) struct Connection {
 impl Connection {
     /// Notes a request and how it was answered.
     pub(super) fn asked(&self, request: &Request<'_>, exception: Option<&ExceptionCode>) {
-        tracing::debug!(peer = %self.peer, ?request, ?exception, "request");
+        let peer = self.peer;
+        match exception {
+            None => tracing::debug!(%peer, "{peer}: {request:?}"),
+            Some(exception) => tracing::debug!(%peer, "{peer}: {request:?}: {exception}"),
+        }
         let now = self.clients.millis();
         self.activity.last.store(now, Ordering::Relaxed);
         self.activity.requests.fetch_add(1, Ordering::Relaxed);
@@ -198,7 +202,7 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         let requests = self.activity.requests.load(Ordering::Relaxed);
-        tracing::debug!(peer = %self.peer, requests, "disconnected");
+        tracing::debug!(peer = %self.peer, "{} disconnected after {requests} requests", self.peer);
         let mut registry = self.clients.lock();
         registry.open.retain(|open| open.id != self.id);
         if requests > 0 {

@@ -1,7 +1,7 @@
 //! openHAB as a source: its event stream for speed, reads of the items for certainty.
 //!
-//! Two loops run side by side, each with a connection of its own. One listens to the event stream.
-//! The other reads every item: after each (re)connection of the stream and once a minute while the
+//! Two loops run side by side, each with a connection of its own. One listens to the event stream
+//! (`stream`). The other (`poll`) reads every item: after each (re)connection of the stream and once a minute while the
 //! stream shows signs of life, every `poll_interval` where it does not.
 
 use std::{
@@ -11,13 +11,9 @@ use std::{
 };
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use http_body_util::BodyExt;
-use hyper::{StatusCode, header::CONTENT_TYPE};
+use hyper::StatusCode;
 use serde::Deserialize;
-use tokio::{
-    sync::watch,
-    time::{Instant, sleep, timeout},
-};
+use tokio::sync::watch;
 
 use crate::{
     reading::{Point, Reading},
@@ -28,25 +24,18 @@ pub mod credentials;
 pub mod endpoint;
 pub mod events;
 pub mod http;
+mod poll;
+mod stream;
 pub mod tls;
 mod tracker;
 
 use credentials::{CredentialError, Credentials};
 use endpoint::Endpoint;
-use events::{Event, EventError, EventReader};
+use events::EventError;
 use http::{Client, HttpError};
 use tls::TlsError;
 pub use tracker::ItemProblem;
 use tracker::Tracker;
-
-/// While the event stream lives, items are read this often, in case an event was lost.
-const RESYNC: Duration = Duration::from_secs(60);
-
-/// A stream that lived so long was a good one; the next attempt starts over without delay.
-const STABLE: Duration = Duration::from_secs(60);
-
-/// openHAB before 3.4 is silent while nothing changes. A new connection now and then is cheap.
-const LONGEST_SILENCE: Duration = Duration::from_mins(15);
 
 /// An item of openHAB, and what it stands for.
 #[derive(Clone, Debug, PartialEq)]
@@ -128,6 +117,21 @@ enum Stream {
     Alive,
 }
 
+/// What the two loops share.
+struct Session {
+    settings: Settings,
+    tracker: Mutex<Tracker>,
+    stream: watch::Sender<Stream>,
+}
+
+impl Session {
+    /// The tracker is consistent between any two statements, so a panic elsewhere does not spoil
+    /// it.
+    fn tracker(&self) -> MutexGuard<'_, Tracker> {
+        self.tracker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// The state of an item, as it was read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ItemState {
@@ -192,181 +196,18 @@ impl OpenHab {
 
     /// Keeps `readings` up to date for ever.
     pub async fn run(self, readings: watch::Sender<Reading>) {
-        let tracker = Mutex::new(Tracker::new(self.settings.items.clone(), readings));
-        let (stream, stream_state) = watch::channel(Stream::Down);
-        let listen = async {
-            match self.settings.update {
-                Update::Events => self.listen_for_ever(&tracker, &stream).await,
-                Update::Poll => std::future::pending().await,
-            }
+        let Self { settings, client } = self;
+        let session = Session {
+            tracker: Mutex::new(Tracker::new(settings.items.clone(), readings)),
+            stream: watch::Sender::new(Stream::Down),
+            settings,
         };
-        tokio::join!(listen, self.read_for_ever(&tracker, stream_state));
-    }
-
-    async fn read_for_ever(&self, tracker: &Mutex<Tracker>, mut stream: watch::Receiver<Stream>) {
-        let mut client = self.client.another();
-        let mut backoff = new_backoff();
-        let mut reachable = None;
-        loop {
-            let started = Instant::now();
-            let seen = *stream.borrow_and_update();
-            let pause = match self.read_all(&mut client, tracker).await {
-                Ok(()) => {
-                    backoff = new_backoff();
-                    if reachable != Some(true) {
-                        tracing::info!(openhab = %self.settings.endpoint, "openHAB answers");
-                    }
-                    reachable = Some(true);
-                    if seen == Stream::Alive { RESYNC } else { self.settings.poll_interval }
-                }
-                Err(trouble) => {
-                    if reachable != Some(false) {
-                        tracing::warn!(
-                            openhab = %self.settings.endpoint,
-                            "{trouble}; trying again for as long as it takes"
-                        );
-                    }
-                    reachable = Some(false);
-                    backoff.next().unwrap_or(RESYNC).max(self.settings.poll_interval)
-                }
-            };
-            tokio::select! {
-                () = sleep(pause.saturating_sub(started.elapsed())) => {}
-                // Reconnected: what happened meanwhile is unknown. Lost: polling takes over.
-                changed = stream.changed() => if changed.is_err() {
-                    sleep(pause).await;
-                },
+        match session.settings.update {
+            Update::Events => {
+                tokio::join!(session.listen(client.another()), session.poll(client));
             }
+            Update::Poll => session.poll(client).await,
         }
-    }
-
-    /// Reads each item once. Fails where that says more of the server than of an item.
-    async fn read_all(&self, client: &mut Client, tracker: &Mutex<Tracker>) -> Result<(), Trouble> {
-        let names = lock(tracker).names();
-        let mut refused = Vec::new();
-        for name in &names {
-            let asked = Instant::now().into_std();
-            let (status, state) = client.text(&state_path(name), "text/plain").await?;
-            if status == StatusCode::OK {
-                lock(tracker).read(name, &state, asked, Instant::now().into_std());
-            } else {
-                refused.push((name, status));
-            }
-        }
-        match refused.split_first() {
-            Some(((_, status), others))
-                if refused.len() == names.len()
-                    && *status != StatusCode::NOT_FOUND
-                    && others.iter().all(|(_, other)| other == status) =>
-            {
-                lock(tracker).doubt_all();
-                Err(Trouble::Status(*status))
-            }
-            _ => {
-                for (name, status) in refused {
-                    lock(tracker).refused(name, status);
-                }
-                Ok(())
-            }
-        }
-    }
-
-    async fn listen_for_ever(&self, tracker: &Mutex<Tracker>, stream: &watch::Sender<Stream>) {
-        let mut client = self.client.another();
-        let mut backoff = new_backoff();
-        let mut told = false;
-        loop {
-            let started = Instant::now();
-            let trouble = self.listen(&mut client, tracker, stream).await;
-            let was = stream.send_replace(Stream::Down);
-            if was != Stream::Down || !told {
-                tracing::warn!(
-                    openhab = %self.settings.endpoint,
-                    "{trouble}; polling until events come again"
-                );
-            }
-            told = true;
-            if started.elapsed() > STABLE {
-                backoff = new_backoff();
-            }
-            sleep(backoff.next().unwrap_or(RESYNC)).await;
-        }
-    }
-
-    /// Listens to one event stream until it ends, and says why it did.
-    async fn listen(
-        &self,
-        client: &mut Client,
-        tracker: &Mutex<Tracker>,
-        stream: &watch::Sender<Stream>,
-    ) -> Trouble {
-        let answer = match client.get(&self.events_path(), "text/event-stream").await {
-            Ok(answer) => answer,
-            Err(error) => return error.into(),
-        };
-        if answer.status() != StatusCode::OK {
-            return Trouble::Status(answer.status());
-        }
-        let content_type = answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let content_type = content_type.unwrap_or_default();
-        if !content_type.starts_with("text/event-stream") {
-            return Trouble::ContentType(crate::units::excerpt(content_type));
-        }
-        tracing::info!(openhab = %self.settings.endpoint, "event stream connected");
-        // What is known is from before; only what is read or told from now on holds.
-        lock(tracker).doubt_all();
-        stream.send_replace(Stream::Quiet);
-
-        let mut reader = EventReader::default();
-        let mut body = answer.into_body();
-        let mut silence = LONGEST_SILENCE;
-        loop {
-            let bytes = match timeout(silence, body.frame()).await {
-                Err(_) => return Trouble::Silent,
-                Ok(None) => return Trouble::Ended,
-                Ok(Some(Err(error))) => return Trouble::Broken(error),
-                Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
-            };
-            let now = Instant::now().into_std();
-            let events = match reader.push(&bytes) {
-                Ok(events) => events,
-                Err(error) => return error.into(),
-            };
-            let mut tracker = lock(tracker);
-            tracker.alive(now);
-            for event in events {
-                match event {
-                    Event::State { item, state } => tracker.told(&item, &state, now),
-                    Event::Alive(interval) => {
-                        // Two and a half intervals without a byte, and the stream is dead.
-                        let interval = interval.clamp(Duration::from_secs(1), RESYNC);
-                        silence = interval.mul_f64(2.5);
-                        if interval.saturating_mul(2) < self.settings.stale_after {
-                            stream.send_if_modified(|state| {
-                                std::mem::replace(state, Stream::Alive) != Stream::Alive
-                            });
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    /// The path of the event stream, with the topics of the items.
-    ///
-    /// The star covers group items, whose events come under the topic of the member that changed.
-    fn events_path(&self) -> String {
-        let mut names: Vec<_> = self.settings.items.iter().map(|item| &item.name).collect();
-        names.sort();
-        names.dedup();
-        let topics: Vec<_> = names
-            .into_iter()
-            .flat_map(|name| {
-                ["stateupdated", "statechanged"]
-                    .map(|event| format!("openhab/items/{name}/*{event}"))
-            })
-            .collect();
-        format!("/rest/events?topics={}", topics.join(","))
     }
 }
 
@@ -381,9 +222,4 @@ fn new_backoff() -> ExponentialBackoff {
         .without_max_times()
         .with_jitter()
         .build()
-}
-
-/// The tracker is consistent between any two statements, so a panic elsewhere does not spoil it.
-fn lock(tracker: &Mutex<Tracker>) -> MutexGuard<'_, Tracker> {
-    tracker.lock().unwrap_or_else(PoisonError::into_inner)
 }

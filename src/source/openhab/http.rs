@@ -22,7 +22,7 @@ use super::{
     endpoint::{Endpoint, Scheme},
     tls::{self, TlsError},
 };
-use crate::net;
+use crate::{net, units::excerpt};
 
 /// For connecting, and again for an answer. The Python script had the same.
 const TIME_LIMIT: Duration = Duration::from_secs(5);
@@ -156,10 +156,10 @@ impl Client {
                 Some(next) => next,
                 None => {
                     self.current = self.configured.clone();
-                    return Err(HttpError::Redirect { from, to: crate::units::excerpt(to) });
+                    return Err(HttpError::Redirect { from, to: excerpt(to) });
                 }
             };
-            tracing::debug!(%from, to = %self.current, "redirected");
+            tracing::debug!("redirected from {from} to {}", self.current);
         }
     }
 
@@ -277,7 +277,7 @@ where
         .map_err(io::Error::other)?;
     tokio::spawn(async move {
         if let Err(error) = connection.await {
-            tracing::debug!(%error, "connection to openHAB ended");
+            tracing::debug!("connection to openHAB ended: {error}");
         }
     });
     Ok(sender)

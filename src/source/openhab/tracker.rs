@@ -116,12 +116,8 @@ impl Tracked {
         };
         readings.send_modify(|reading| reading.confirm(self.item.point, value, now));
         if self.problem.take().is_some() || !self.known {
-            tracing::info!(
-                item = self.item.name,
-                key = self.item.point.measurand.key(),
-                "has a value: {}",
-                state.trim()
-            );
+            let (item, key) = (&self.item.name, self.item.point.measurand.key());
+            tracing::info!(item, key, "{key}: item {item} has the state {}", state.trim());
         }
         self.known = true;
     }
@@ -131,11 +127,8 @@ impl Tracked {
         readings.send_modify(|reading| reading.doubt(self.item.point));
         let same = self.problem.as_ref().is_some_and(|last| last.is_like(&problem));
         if !same {
-            tracing::warn!(
-                item = self.item.name,
-                key = self.item.point.measurand.key(),
-                "has no value: {problem}"
-            );
+            let (item, key) = (&self.item.name, self.item.point.measurand.key());
+            tracing::warn!(item, key, "{key}: item {item} gives no value: {problem}");
         }
         self.problem = Some(problem);
     }
