@@ -125,12 +125,13 @@ impl fmt::Display for Report {
         for text in [opt, vr].into_iter().flatten().filter(|text| !text.is_empty()) {
             write!(f, ", {}", printable(text))?;
         }
-        write!(f, ", serial number {}", printable(sn))?;
+        write!(f, "\nserial number {}", printable(sn))?;
         if let Some(address) = da {
             write!(f, ", address {address}")?;
         }
         writeln!(f, ", SunSpec model {}\n", self.model)?;
-        writeln!(f, "{:20}{:>16}{:>16}{:>16}{:>16}", "", "total", "L1", "L2", "L3")?;
+        // Eighty columns, so that no line wraps on the narrowest of terminals.
+        writeln!(f, "{:20}{:>14}{:>14}{:>14}{:>14}", "", "total", "L1", "L2", "L3")?;
         for (Row { label, unit, .. }, values) in self.rows() {
             let digits = match unit {
                 "Wh" => 0,
@@ -140,8 +141,8 @@ impl fmt::Display for Report {
             write!(f, "{label:16}{unit:>4}")?;
             for (_, value) in values {
                 match value {
-                    Some(value) => write!(f, "{value:>16.digits$}")?,
-                    None => write!(f, "{:>16}", "-")?,
+                    Some(value) => write!(f, "{value:>14.digits$}")?,
+                    None => write!(f, "{:>14}", "-")?,
                 }
             }
             writeln!(f)?;
