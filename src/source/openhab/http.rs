@@ -226,7 +226,7 @@ impl Client {
             .header(USER_AGENT, concat!("fronius-smartmeter/", env!("CARGO_PKG_VERSION")))
             .body(Empty::new())
             .map_err(invalid)?;
-        if self.current.host == self.configured.host {
+        if self.may_be_told_secrets() {
             request.headers_mut().extend(self.headers.clone());
         }
         match timeout(TIME_LIMIT, connection.send_request(request)).await {
@@ -234,6 +234,13 @@ impl Client {
             Ok(Err(source)) => Err(HttpError::Protocol { endpoint: endpoint(), source }),
             Ok(Ok(answer)) => Ok(answer),
         }
+    }
+
+    /// Credentials are for the configured host; elsewhere on it only behind TLS, which is where a
+    /// redirect from http to https leads.
+    fn may_be_told_secrets(&self) -> bool {
+        self.current.host.eq_ignore_ascii_case(&self.configured.host)
+            && (self.current.port == self.configured.port || self.current.scheme == Scheme::Https)
     }
 
     async fn connect(&mut self) -> Result<SendRequest<Empty<Bytes>>, HttpError> {
