@@ -23,6 +23,7 @@ use crate::{
     demo::{self, DemoError},
     logging,
     simulator::{Dialect, Simulator},
+    termination::Termination,
 };
 
 /// Where the add-on of Home Assistant puts its options.
@@ -296,6 +297,8 @@ async fn simulate(args: SimulateArgs) -> Result<(), CliError> {
     let cannot_listen = |source| CliError::Simulate { address: args.listen, source };
     let listener = net::TcpListener::bind(args.listen).await.map_err(cannot_listen)?;
     let address = listener.local_addr().map_err(cannot_listen)?;
+    // Before the address is told: who knows it may end us at once.
+    let mut termination = Termination::expect().map_err(CliError::Runtime)?;
     writeln!(io::stdout(), "simulated openHAB at http://{address}")?;
     let solar = args.items.is_empty();
     let items = if solar { demo::items() } else { args.items };
@@ -309,6 +312,6 @@ async fn simulate(args: SimulateArgs) -> Result<(), CliError> {
     tokio::select! {
         ended = simulator.serve(listener) => ended.map_err(cannot_listen),
         () = play => Ok(()),
-        ended = tokio::signal::ctrl_c() => Ok(ended?),
+        _ = termination.requested() => Ok(()),
     }
 }

@@ -11,7 +11,6 @@ use std::{
 
 use tokio::{
     net::TcpListener,
-    signal::unix::{SignalKind, signal},
     sync::watch,
     task::JoinSet,
     time::{Instant, MissedTickBehavior, interval, sleep_until},
@@ -27,6 +26,7 @@ use crate::{
         openhab::{OpenHab, SetupError},
     },
     systemd,
+    termination::Termination,
 };
 
 /// The port on which a Fronius inverter looks for a meter.
@@ -80,6 +80,7 @@ pub struct Daemon {
     tasks: JoinSet<&'static str>,
     images: watch::Receiver<Arc<Image>>,
     server: Server,
+    termination: Termination,
 }
 
 impl Daemon {
@@ -92,6 +93,7 @@ impl Daemon {
         config: Config,
         inherited: Vec<std::net::TcpListener>,
     ) -> Result<Self, DaemonError> {
+        let termination = Termination::expect().map_err(DaemonError::Signals)?;
         let source = Source::OpenHab(OpenHab::new(config.openhab)?);
         let listeners = if inherited.is_empty() {
             listen(&config.modbus.listen).await?
@@ -127,7 +129,7 @@ impl Daemon {
             enforcer.enforce_disconnect().await;
             "disconnect"
         });
-        Ok(Self { tasks, images, server })
+        Ok(Self { tasks, images, server, termination })
     }
 
     /// What is served.
@@ -141,16 +143,13 @@ impl Daemon {
     /// # Errors
     /// Where a task ends, which none should.
     pub async fn run(mut self) -> Result<(), DaemonError> {
-        let mut terminate = signal(SignalKind::terminate()).map_err(DaemonError::Signals)?;
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(DaemonError::Signals)?;
         systemd::ready();
         let mut heartbeat = interval(HEARTBEAT);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         heartbeat.tick().await;
         let ended = loop {
             tokio::select! {
-                _ = terminate.recv() => break Ok("SIGTERM"),
-                _ = interrupt.recv() => break Ok("SIGINT"),
+                signal = self.termination.requested() => break Ok(signal),
                 Some(ended) = self.tasks.join_next() => break match ended {
                     Ok(task) => Err(DaemonError::TaskEnded(task)),
                     Err(error) => Err(DaemonError::TaskFailed(error)),

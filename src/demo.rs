@@ -73,8 +73,9 @@ pub async fn play(simulator: &Simulator, speed: u32) {
     let at_sunrise = day.at(SUNRISE).energy_kwh;
     let start = Instant::now();
     let mut tick = interval(Duration::from_millis(500));
+    // The first states are set without a wait, so that nobody reads the NULL of before.
+    tick.reset();
     loop {
-        tick.tick().await;
         let time = SUNRISE.saturating_add(start.elapsed().saturating_mul(speed));
         let sun = day.at(time);
         let energy = START_KWH + (sun.energy_kwh - at_sunrise) / f64::from(speed);
@@ -88,6 +89,7 @@ pub async fn play(simulator: &Simulator, speed: u32) {
         for (item, state) in ITEMS.iter().zip(states) {
             simulator.set(item, &state);
         }
+        tick.tick().await;
     }
 }
 

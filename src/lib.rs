@@ -10,7 +10,8 @@
 //! - [`source`] keeps a [`reading`] up to date; [`units`] understands the states it reads.
 //! - [`meter`] decides what may be served, and encodes it as registers.
 //! - [`modbus`] answers every request from the latest image.
-//! - [`daemon`] wires these together; [`systemd`] and [`logging`] connect it to the system.
+//! - [`daemon`] wires these together; [`systemd`], [`logging`] and [`termination`] connect it to the
+//!   system.
 //! - [`cli`] is the program. Its other commands are made of [`check`], [`client`] and [`report`],
 //!   [`demo`] and [`simulator`].
 //!
@@ -31,4 +32,5 @@ pub mod report;
 pub mod simulator;
 pub mod source;
 pub mod systemd;
+pub mod termination;
 pub mod units;

@@ -1,0 +1,32 @@
+//! The signals that end the program: SIGTERM, as systemd sends it, and SIGINT, as Ctrl-C does.
+
+use std::io;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Takes these signals from the moment it is made.
+#[derive(Debug)]
+pub struct Termination {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Termination {
+    /// From here on the signals do not end the process by themselves.
+    ///
+    /// # Errors
+    /// Where the system refuses a handler.
+    pub fn expect() -> io::Result<Self> {
+        let terminate = signal(SignalKind::terminate())?;
+        let interrupt = signal(SignalKind::interrupt())?;
+        Ok(Self { terminate, interrupt })
+    }
+
+    /// Waits for one of them, and gives its name.
+    pub async fn requested(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
