@@ -3,15 +3,16 @@
 use std::{
     fmt::Write as _,
     io::{self, Write},
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 
 use serde::Serialize;
 
 use crate::{
     config::Config,
-    meter::registers,
+    meter::{energy, registers},
     source::openhab::{Item, ItemProblem, OpenHab, SetupError, http::HttpError},
+    text::excerpt,
 };
 
 /// Why the meter would not serve.
@@ -78,7 +79,7 @@ pub async fn check(config: Config, json: bool) -> Result<(), CheckError> {
     let mut openhab = OpenHab::new(config.openhab)?;
     let mut lines = Vec::new();
     for item in &items {
-        lines.push(line(&mut openhab, item).await?);
+        lines.push(line(&mut openhab, item, config.meter.min_energy).await?);
     }
     let text = if json {
         let text = serde_json::to_string_pretty(&lines).map_err(io::Error::from)?;
@@ -95,7 +96,7 @@ pub async fn check(config: Config, json: bool) -> Result<(), CheckError> {
     }
 }
 
-async fn line(openhab: &mut OpenHab, item: &Item) -> Result<Line, CheckError> {
+async fn line(openhab: &mut OpenHab, item: &Item, min_energy: f64) -> Result<Line, CheckError> {
     let answer = openhab.read(item).await?;
     let (state, value, problem) = match answer {
         Ok(read) => (read.state, Some(read.value), None),
@@ -103,32 +104,38 @@ async fn line(openhab: &mut OpenHab, item: &Item) -> Result<Line, CheckError> {
     };
     let age = match &problem {
         Some(ItemProblem::Status(_)) => None,
-        _ => openhab.last_update(item).await?.and_then(age_of),
+        // The clock of openHAB may be ahead of ours; then it was just now.
+        _ => openhab
+            .last_update(item)
+            .await?
+            .map(|update| SystemTime::now().duration_since(update).unwrap_or_default()),
     };
-    let verdict = match &problem {
-        Some(problem) if !problem.may_pass() => Verdict::Wrong,
-        Some(_) if item.point.measurand.is_required() => Verdict::NoValue,
-        // What is not required has a fallback.
+    let measurand = item.point.measurand;
+    let verdict = match (&problem, value) {
+        (Some(problem), _) if !problem.may_pass() => Verdict::Wrong,
+        (Some(_), _) if measurand.is_required() || measurand.is_counter() => Verdict::NoValue,
+        (None, Some(wh)) if measurand.is_counter() && wh < min_energy => Verdict::NoValue,
+        // The others have a fallback.
         _ => Verdict::Good,
+    };
+    let problem = match (verdict, problem) {
+        (_, Some(problem)) => Some(problem.to_string()),
+        (Verdict::NoValue, None) => Some(energy::Verdict::BelowThreshold.to_string()),
+        _ => None,
     };
     let (register, point) = registers::place(item.point);
     Ok(Line {
-        key: item.point.measurand.key(),
+        key: measurand.key(),
         item: item.name.clone(),
         state: state.trim().to_owned(),
         value,
-        unit: item.point.measurand.quantity().base_symbol(),
+        unit: measurand.quantity().base_symbol(),
         age: age.map(|age| age.as_secs_f64()),
         register,
         point,
-        problem: problem.map(|problem| problem.to_string()),
+        problem,
         verdict,
     })
-}
-
-/// The clock of openHAB may be ahead of ours; then it was just now.
-fn age_of(update: SystemTime) -> Option<Duration> {
-    SystemTime::now().duration_since(update).or(Ok::<_, ()>(Duration::ZERO)).ok()
 }
 
 fn table(lines: &[Line]) -> String {
@@ -137,7 +144,7 @@ fn table(lines: &[Line]) -> String {
         [
             line.key.to_owned(),
             line.item.clone(),
-            crate::units::excerpt(&line.state),
+            excerpt(&line.state),
             line.value.map_or("-".to_owned(), |value| format!("{value} {}", line.unit)),
             line.age.map_or("-".to_owned(), |age| format!("{age:.0} s")),
             format!("{} {}", line.register, line.point),

@@ -4,7 +4,7 @@
 use std::{
     fs,
     io::{self, Write},
-    net::{SocketAddr, TcpListener},
+    net::{IpAddr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
@@ -22,6 +22,7 @@ use crate::{
     daemon::{Daemon, DaemonError},
     demo::{self, DemoError},
     logging,
+    report::Report,
     simulator::{Dialect, Simulator},
     termination::Termination,
 };
@@ -216,36 +217,42 @@ fn run(cli: Cli, sockets: io::Result<Vec<TcpListener>>) -> Result<(), CliError> 
         .enable_all()
         .build()
         .map_err(CliError::Runtime)?;
+    let ended = runtime.block_on(execute(command, sockets));
+    // A look-up of a host name may still hang in a thread; nobody waits for it.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn execute(command: Command, sockets: io::Result<Vec<TcpListener>>) -> Result<(), CliError> {
     match command {
         Command::Run(config) => {
             let config = config.load()?;
             let sockets = sockets.map_err(CliError::Sockets)?;
             start_logging(config.log_level, config.time_zone);
-            let ended =
-                runtime.block_on(async { Daemon::start(config, sockets).await?.run().await });
-            // A look-up of a host name may still hang in a thread; nobody waits for it.
-            runtime.shutdown_background();
-            Ok(ended?)
+            Ok(Daemon::start(config, sockets)?.run().await?)
         }
         Command::Check { config, offline, json } => {
             let config = config.load()?;
             if offline {
                 return Ok(writeln!(io::stdout(), "The configuration is valid.")?);
             }
-            Ok(runtime.block_on(check::check(config, json))?)
+            Ok(check::check(config, json).await?)
         }
         Command::Read { address, unit, watch, json } => {
-            runtime.block_on(read(&address, unit, watch, json))
+            let address = with_port(&address);
+            if watch {
+                self::watch(&address, unit, json).await
+            } else {
+                read(&address, unit, json).await
+            }
         }
         Command::Demo { listen } => {
             start_logging(Level::WARN, Tz::UTC);
-            let ended = runtime.block_on(demo::demo(listen));
-            runtime.shutdown_background();
-            Ok(ended?)
+            Ok(demo::demo(listen).await?)
         }
         Command::Simulate(args) => {
             start_logging(Level::INFO, Tz::UTC);
-            runtime.block_on(simulate(args))
+            simulate(args).await
         }
     }
 }
@@ -257,31 +264,56 @@ fn start_logging(level: Level, time_zone: Tz) {
     }
 }
 
-async fn read(address: &str, unit: u8, watch: bool, json: bool) -> Result<(), CliError> {
+/// Host and port, of which the latter may be missing.
+fn with_port(address: &str) -> String {
     let has_port = match address.rsplit_once(':') {
         Some((host, _)) => !host.contains(':') || host.ends_with(']'),
         None => false,
     };
-    let address = match address.parse::<std::net::IpAddr>() {
-        Ok(std::net::IpAddr::V6(_)) => format!("[{address}]:502"),
+    match address.parse() {
+        Ok(IpAddr::V6(_)) => format!("[{address}]:502"),
         _ if has_port => address.to_owned(),
         _ => format!("{address}:502"),
-    };
-    let meter = MeterClient::connect(&address, unit).await?;
+    }
+}
+
+async fn read(address: &str, unit: u8, json: bool) -> Result<(), CliError> {
+    print(&MeterClient::connect(address, unit).await?.read().await?, json)
+}
+
+/// Reads every second. What goes wrong is told and tried again, since that is what one watches for.
+async fn watch(address: &str, unit: u8, json: bool) -> Result<(), CliError> {
+    let mut meter = None;
     loop {
-        let report = meter.read().await?;
-        let text = if json {
-            let line = serde_json::to_string(&report).map_err(io::Error::from)?;
-            format!("{line}\n")
-        } else {
-            report.to_string()
+        let read = async {
+            let connected = match meter.take() {
+                Some(connected) => connected,
+                None => MeterClient::connect(address, unit).await?,
+            };
+            let report = connected.read().await;
+            meter = Some(connected);
+            report
         };
-        io::stdout().write_all(text.as_bytes())?;
-        if !watch {
-            return Ok(());
+        match read.await {
+            Ok(report) => print(&report, json)?,
+            Err(error) => {
+                eprintln!("{error}");
+                if !matches!(error, ClientError::Refused) {
+                    meter = None;
+                }
+            }
         }
         sleep(Duration::from_secs(1)).await;
     }
+}
+
+fn print(report: &Report, json: bool) -> Result<(), CliError> {
+    let text = if json {
+        serde_json::to_string(report).map_err(io::Error::from)? + "\n"
+    } else {
+        report.to_string()
+    };
+    Ok(io::stdout().write_all(text.as_bytes())?)
 }
 
 async fn simulate(args: SimulateArgs) -> Result<(), CliError> {

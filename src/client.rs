@@ -40,6 +40,9 @@ pub enum ClientError {
     /// It is a SunSpec device, and no meter.
     #[error("the device has none of the meter models 201 to 204 and 211 to 214")]
     NoMeter,
+    /// A meter has no values to give.
+    #[error("the meter has no (fresh) values: it answers with exception 0x0B")]
+    Refused,
     /// A meter did not give a model.
     #[error("model {model} cannot be read: {reason}")]
     Read {
@@ -109,26 +112,18 @@ impl MeterClient {
     async fn model<M: Model>(&self, model: u16, at: (u16, u16)) -> Result<M, ClientError> {
         let fail = |reason: String| ClientError::Read { model, reason };
         let read = self.device.client.read_registers(self.device.slave_id, at.0, at.1);
-        let words = timeout(TIME_LIMIT, read)
-            .await
-            .unwrap_or(Err(ModbusError::Timeout))
-            .map_err(|error| fail(explain(&error)))?;
+        let words = timeout(TIME_LIMIT, read).await.unwrap_or(Err(ModbusError::Timeout)).map_err(
+            |error| match error {
+                ModbusError::GatewayTargetDevice => ClientError::Refused,
+                other => fail(other.to_string()),
+            },
+        )?;
         M::parse(&words).map_err(|_| fail("its registers are not as the model has them".to_owned()))
     }
 }
 
 fn place<M: Model>(model: ModelAddr<M>) -> (u16, u16) {
     (model.addr, model.len)
-}
-
-/// What an answer means coming from this program.
-fn explain(error: &ModbusError) -> String {
-    match error {
-        ModbusError::GatewayTargetDevice => {
-            "the meter has no (fresh) values; this exception is its way to say so".to_owned()
-        }
-        other => other.to_string(),
-    }
 }
 
 /// Holding registers over Modbus TCP. Unlike the client that `sunspec` brings along, it does not

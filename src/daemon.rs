@@ -9,8 +9,9 @@ use std::{
     time::Duration,
 };
 
+use socket2::SockRef;
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, TcpSocket},
     sync::watch,
     task::JoinSet,
     time::{Instant, MissedTickBehavior, interval, sleep_until},
@@ -18,7 +19,7 @@ use tokio::{
 
 use crate::{
     config::Config,
-    meter::{Condition, Image, Meter},
+    meter::{Condition, Disbelief, Image, Meter},
     modbus::Server,
     reading::Reading,
     source::{
@@ -31,6 +32,9 @@ use crate::{
 
 /// The port on which a Fronius inverter looks for a meter.
 const MODBUS_PORT: u16 = 502;
+
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 1024;
 
 /// Between two lines that say how things are.
 const HEARTBEAT: Duration = Duration::from_mins(1);
@@ -60,6 +64,11 @@ pub enum DaemonError {
     TaskFailed(tokio::task::JoinError),
 }
 
+/// Whether another address of the same port would fail too.
+fn is_hinted(error: &io::Error) -> bool {
+    !listen_hint(error).is_empty()
+}
+
 fn listen_hint(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::PermissionDenied => {
@@ -81,22 +90,23 @@ pub struct Daemon {
     images: watch::Receiver<Arc<Image>>,
     server: Server,
     termination: Termination,
+    addresses: Vec<SocketAddr>,
 }
 
 impl Daemon {
-    /// Starts to read and to serve. `inherited` are the sockets of systemd; where there are none,
+    /// Starts to read and to serve, on the runtime it is called from. `inherited` are the sockets of systemd; where there are none,
     /// the configured ones are opened.
     ///
     /// # Errors
     /// Where the source cannot be set up, or no socket opened.
-    pub async fn start(
+    pub fn start(
         config: Config,
         inherited: Vec<std::net::TcpListener>,
     ) -> Result<Self, DaemonError> {
         let termination = Termination::expect().map_err(DaemonError::Signals)?;
         let source = Source::OpenHab(OpenHab::new(config.openhab)?);
         let listeners = if inherited.is_empty() {
-            listen(&config.modbus.listen).await?
+            listen(&config.modbus.listen)?
         } else {
             inherited.into_iter().map(adopt).collect::<Result<_, _>>()?
         };
@@ -117,9 +127,11 @@ impl Daemon {
         });
 
         let server = Server::new(config.modbus, images.clone());
+        let mut addresses = Vec::new();
         for listener in listeners {
             if let Ok(address) = listener.local_addr() {
                 tracing::info!(%address, "listening on {address}");
+                addresses.push(address);
             }
             let server = server.clone();
             tasks.spawn(async move { match server.serve(listener).await {} });
@@ -129,13 +141,19 @@ impl Daemon {
             enforcer.enforce_disconnect().await;
             "disconnect"
         });
-        Ok(Self { tasks, images, server, termination })
+        Ok(Self { tasks, images, server, termination, addresses })
     }
 
     /// What is served.
     #[must_use]
     pub fn images(&self) -> watch::Receiver<Arc<Image>> {
         self.images.clone()
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
     }
 
     /// Runs until SIGTERM or SIGINT. Connections are closed then.
@@ -196,19 +214,12 @@ async fn measure(
     mut readings: watch::Receiver<Reading>,
     images: watch::Sender<Arc<Image>>,
 ) {
-    let mut doubted = Vec::new();
     loop {
         let reading = readings.borrow_and_update().clone();
-        let refused = meter.count(&reading);
-        for (point, value, verdict) in &refused {
-            let known = doubted.iter().any(|(doubted, was)| doubted == point && was == verdict);
-            if !known {
-                let (key, phase) = (point.measurand.key(), point.phase);
-                tracing::warn!(key, %phase, "{key} {phase}: {value} Wh is {verdict}");
-            }
+        for Disbelief { point, value, verdict } in meter.count(&reading) {
+            let (key, phase) = (point.measurand.key(), point.phase);
+            tracing::warn!(key, %phase, "{key} {phase}: {value} Wh is {verdict}");
         }
-        doubted = refused.into_iter().map(|(point, _, verdict)| (point, verdict)).collect();
-
         let now = Instant::now();
         let image = meter.image(&reading, now.into_std());
         let condition = image.condition;
@@ -256,26 +267,34 @@ fn any_v6() -> SocketAddr {
 
 /// Opens the configured addresses; where none are, port 502 of both families, or of IPv4 alone
 /// where the system has no IPv6.
-async fn listen(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, DaemonError> {
-    let bind = async |address: SocketAddr| {
-        TcpListener::bind(address).await.map_err(|source| DaemonError::Listen { address, source })
+fn listen(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, DaemonError> {
+    if !addresses.is_empty() {
+        return addresses.iter().map(|address| bind(*address)).collect();
+    }
+    let listener = match bind(any_v6()) {
+        Err(DaemonError::Listen { source, .. }) if !is_hinted(&source) => {
+            bind((Ipv4Addr::UNSPECIFIED, MODBUS_PORT).into())?
+        }
+        other => other?,
     };
-    if addresses.is_empty() {
-        return match bind(any_v6()).await {
-            Err(DaemonError::Listen { source, .. })
-                if matches!(
-                    source.kind(),
-                    io::ErrorKind::Unsupported | io::ErrorKind::AddrNotAvailable
-                ) =>
-            {
-                Ok(vec![bind((Ipv4Addr::UNSPECIFIED, MODBUS_PORT).into()).await?])
+    Ok(vec![listener])
+}
+
+fn bind(address: SocketAddr) -> Result<TcpListener, DaemonError> {
+    let bind = || {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => {
+                let socket = TcpSocket::new_v6()?;
+                // `[::]` means IPv4 too, whatever the system's default is.
+                SockRef::from(&socket).set_only_v6(false)?;
+                socket
             }
-            other => Ok(vec![other?]),
         };
-    }
-    let mut listeners = Vec::new();
-    for address in addresses {
-        listeners.push(bind(*address).await?);
-    }
-    Ok(listeners)
+        // A restart must not wait for the connections of before to be forgotten.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    bind().map_err(|source| DaemonError::Listen { address, source })
 }

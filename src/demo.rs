@@ -112,8 +112,9 @@ pub async fn demo(listen: SocketAddr) -> Result<(), DemoError> {
     ))
     .map_err(DemoError::Config)?;
     let simulator = Simulator::new(items(), Dialect::Current, None);
-    let daemon = Daemon::start(config, Vec::new()).await?;
+    let daemon = Daemon::start(config, Vec::new())?;
     let mut images = daemon.images();
+    let listen = daemon.addresses().first().copied().unwrap_or(listen);
 
     writeln!(
         io::stdout(),

@@ -33,4 +33,5 @@ pub mod simulator;
 pub mod source;
 pub mod systemd;
 pub mod termination;
+pub mod text;
 pub mod units;

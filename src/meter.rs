@@ -103,12 +103,31 @@ pub struct Image {
     pub measurements: Option<Measurements>,
 }
 
+/// A counter of the source whose value was not believed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Disbelief {
+    /// Which it is.
+    pub point: Point,
+    /// What it showed, in Wh.
+    pub value: f64,
+    /// Why it was not believed.
+    pub verdict: Verdict,
+}
+
+#[derive(Clone, Debug)]
+struct Guarded {
+    point: Point,
+    counter: Counter,
+    /// On the value offered last.
+    verdict: Verdict,
+}
+
 /// One emulated meter.
 #[derive(Clone, Debug)]
 pub struct Meter {
     settings: Settings,
-    /// One guard per configured energy point.
-    counters: Vec<(Point, Counter)>,
+    /// One guard per configured counter.
+    counters: Vec<Guarded>,
     /// The last values served live, for [`OnStale::Hold`] and the energies.
     last: Option<Measurements>,
 }
@@ -117,23 +136,28 @@ impl Meter {
     /// A meter that has no values yet.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        let is_counter =
-            |p: &&Point| matches!(p.measurand, Measurand::EnergyOut | Measurand::EnergyIn);
         let counters = settings
             .points
             .iter()
-            .filter(is_counter)
-            .map(|point| (*point, Counter::new(settings.min_energy)))
+            .filter(|point| point.measurand.is_counter())
+            .map(|point| Guarded {
+                point: *point,
+                counter: Counter::new(settings.min_energy),
+                verdict: Verdict::Taken,
+            })
             .collect();
         Self { settings, counters, last: None }
     }
 
-    /// Offers the counters of a reading to their guards. Gives those that were not believed.
-    pub fn count(&mut self, reading: &Reading) -> Vec<(Point, f64, Verdict)> {
-        let offer = |(point, counter): &mut (Point, Counter)| {
-            let value = reading.get(*point)?.value;
-            let verdict = counter.offer(value);
-            (verdict != Verdict::Taken).then_some((*point, value, verdict))
+    /// Offers the counters of a reading to their guards. Gives those that are not believed, once
+    /// for each time that they begin not to be.
+    pub fn count(&mut self, reading: &Reading) -> Vec<Disbelief> {
+        let offer = |guarded: &mut Guarded| {
+            let value = reading.get(guarded.point)?.value;
+            let verdict = guarded.counter.offer(value);
+            let before = std::mem::replace(&mut guarded.verdict, verdict);
+            let news = verdict != before && verdict != Verdict::Taken;
+            news.then_some(Disbelief { point: guarded.point, value, verdict })
         };
         self.counters.iter_mut().filter_map(offer).collect()
     }
@@ -142,7 +166,7 @@ impl Meter {
     pub fn image(&mut self, reading: &Reading, now: Instant) -> Image {
         let confirmed = self.confirmed(reading);
         let condition = match confirmed {
-            _ if self.counters.iter().any(|(_, counter)| counter.served().is_none()) => {
+            _ if self.counters.iter().any(|guarded| guarded.counter.served().is_none()) => {
                 Condition::Waiting
             }
             None => Condition::Waiting,
@@ -189,8 +213,9 @@ impl Meter {
     fn stale(&self) -> (Service, Option<Measurements>) {
         match self.settings.on_stale {
             OnStale::Zero => (Service::Registers, Some(self.idle())),
-            OnStale::Hold => (Service::Registers, Some(self.last.unwrap_or_else(|| self.idle()))),
-            OnStale::Exception => (Service::Exception, None),
+            OnStale::Hold if self.last.is_some() => (Service::Registers, self.last),
+            // Without last values there is nothing to hold.
+            OnStale::Exception | OnStale::Hold => (Service::Exception, None),
             OnStale::Disconnect => (Service::Disconnect, None),
         }
     }
@@ -237,8 +262,8 @@ impl Meter {
         [Measurand::EnergyOut, Measurand::EnergyIn].map(|measurand| {
             Phased::sum(Phase::ALL.map(|phase| {
                 let point = Point { measurand, phase };
-                let counter = self.counters.iter().find(|(counted, _)| *counted == point);
-                counter.and_then(|(_, counter)| counter.served()).unwrap_or_default()
+                let guarded = self.counters.iter().find(|guarded| guarded.point == point);
+                guarded.and_then(|guarded| guarded.counter.served()).unwrap_or_default()
             }))
         })
     }

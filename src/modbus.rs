@@ -12,7 +12,7 @@ use std::{
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
-    time::sleep,
+    time::{Instant, sleep},
 };
 use tokio_modbus::prelude::{
     ConformityLevel, DeviceIdObject, ExceptionCode, ReadCode, ReadDeviceIdentificationResponse,
@@ -38,6 +38,9 @@ const MAX_REGISTERS: u16 = 125;
 
 /// After an accept error, such as too many open files, which ends tokio-modbus' loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// An accept error so soon after the last one is not worth another line.
+const SAME_FAILURE: Duration = Duration::from_secs(60);
 
 /// Which unit ids are answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,9 +96,14 @@ impl Server {
         let server = tokio_modbus::server::tcp::Server::new(listener);
         let on_connected = |stream, peer| ready(Ok(self.connect(stream, peer)));
         let on_error = |error: io::Error| tracing::debug!("connection ended: {error}");
+        let mut last_failure: Option<Instant> = None;
         loop {
             if let Err(error) = server.serve(&on_connected, on_error).await {
-                tracing::warn!("cannot accept clients: {error}; trying again");
+                let again = last_failure.is_some_and(|last| last.elapsed() < SAME_FAILURE);
+                if !again {
+                    tracing::warn!("cannot accept clients: {error}; trying again");
+                }
+                last_failure = Some(Instant::now());
             }
             sleep(ACCEPT_PAUSE).await;
         }

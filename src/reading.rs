@@ -59,7 +59,14 @@ impl Measurand {
         }
     }
 
-    /// Whether the meter can serve nothing without it. The others have a fallback.
+    /// Whether it is an energy counter. One that is configured must have a value before the meter
+    /// serves anything.
+    #[must_use]
+    pub fn is_counter(self) -> bool {
+        matches!(self, Self::EnergyOut | Self::EnergyIn)
+    }
+
+    /// Whether it must be fresh for the meter to be live. The others have a fallback.
     #[must_use]
     pub fn is_required(self) -> bool {
         matches!(self, Self::EnergyOut | Self::Power)

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::text::printable;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use sunspec::models::{model1::Model1, model203::Model203, model213::Model213};
 
@@ -149,11 +150,6 @@ impl fmt::Display for Report {
         }
         Ok(())
     }
-}
-
-/// A foreign text without what could steer a terminal.
-fn printable(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).collect()
 }
 
 impl Serialize for Report {

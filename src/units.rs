@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use crate::text::excerpt;
+
 /// What a value measures. Its base unit is the one SunSpec model 213 asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Quantity {
@@ -238,17 +240,6 @@ fn is_number(text: &str) -> bool {
     digits(whole)
         && fraction.is_none_or(digits)
         && exponent.is_none_or(|e| digits(e.strip_prefix(['+', '-']).unwrap_or(e)))
-}
-
-/// The start of a foreign text, short enough for a log line.
-#[must_use]
-pub fn excerpt(text: &str) -> String {
-    const LONGEST: usize = 40;
-    let mut short: String = text.chars().take(LONGEST).collect();
-    if short.len() < text.len() {
-        short.push('…');
-    }
-    short
 }
 
 #[cfg(test)]

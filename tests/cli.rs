@@ -170,6 +170,22 @@ async fn check_ends_with_69_where_a_required_item_is_null() {
 }
 
 #[tokio::test]
+async fn check_ends_with_69_where_a_counter_is_below_its_threshold() {
+    let checked = check(&items_with("inverter2_PV_E_total", "0 kWh"), &[]).await;
+    assert_eq!(checked.code, Some(UNAVAILABLE), "{checked:?}");
+    assert!(row(&checked.out, "energy").join(" ").contains("min_energy_threshold"), "{checked:?}");
+}
+
+#[tokio::test]
+async fn check_names_the_item_whose_state_is_no_text() {
+    let image = "x".repeat(100_000);
+    let checked = check(&items_with("inverter2_Grid_I", &image), &[]).await;
+    assert_eq!(checked.code, Some(CONFIG), "{checked:?}");
+    assert!(row(&checked.out, "current_current").join(" ").contains("no state"), "{checked:?}");
+    assert!(row(&checked.out, "current_power").join(" ").contains("800 W"), "{checked:?}");
+}
+
+#[tokio::test]
 async fn check_accepts_that_an_optional_item_is_null() {
     let checked = check(&items_with("inverter2_Grid_U", "NULL"), &[]).await;
     assert_eq!(checked.code, Some(SUCCESS), "{checked:?}");

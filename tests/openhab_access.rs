@@ -289,22 +289,24 @@ async fn a_redirect_to_https_on_the_same_host_is_followed_with_credentials() {
 }
 
 #[tokio::test]
-async fn a_redirect_to_another_host_is_followed_without_credentials() {
+async fn a_redirect_to_another_host_or_plain_port_is_followed_without_credentials() {
     let files = Files::new();
-    let mut other = RawServer::start(house("800 W", None)).await;
-    let to = format!("http://localhost:{}", other.address.port());
-    let openhab = RawServer::start(move |request: &str| moved(request, &to)).await;
     let keys = format!("{QUICK}{}{}", files.token(TOKEN), files.login("Xk3canary"));
-    let mut source = Running::start(config(openhab.address, &keys));
-    source.power(800.0).await;
-    other.asked_in_all(LISTEN, 1).await;
-    for head in other.heads() {
-        for secret in ["authorization", "token", "Basic", "canary"] {
-            assert!(!head.contains(secret), "{head}");
+    for host in ["localhost", "127.0.0.1"] {
+        let mut other = RawServer::start(house("800 W", None)).await;
+        let to = format!("http://{host}:{}", other.address.port());
+        let openhab = RawServer::start(move |request: &str| moved(request, &to)).await;
+        let mut source = Running::start(config(openhab.address, &keys));
+        source.power(800.0).await;
+        other.asked_in_all(LISTEN, 1).await;
+        for head in other.heads() {
+            for secret in ["authorization", "token", "Basic", "canary"] {
+                assert!(!head.contains(secret), "{head}");
+            }
         }
-    }
-    for head in openhab.heads() {
-        assert!(head.contains(TOKEN), "{head}");
+        for head in openhab.heads() {
+            assert!(head.contains(TOKEN), "{head}");
+        }
     }
 }
 

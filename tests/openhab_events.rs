@@ -211,25 +211,31 @@ async fn signs_of_life_keep_a_constant_value_fresh_without_reads() {
 
 #[tokio::test]
 async fn signs_of_life_do_not_keep_an_item_fresh_that_lost_its_state() {
+    let mut cases = JoinSet::new();
     for lost in ["NULL", "UNDEF", "ON", "5 kWh"] {
-        let events = events();
-        let power = Arc::new(Mutex::new("800 W".to_owned()));
-        let mut openhab = RawServer::start(changing_house(&power, &events)).await;
-        let mut source = Running::start(config(openhab.address, QUICK));
-        source.power(800.0).await;
-        openhab.asked_in_all(LISTEN, 1).await;
-        power.lock().unwrap().replace_range(.., lost);
-        events.send(power_changed(lost)).unwrap();
-        let _alive = keep_alive(&events);
-        wait_for(&mut source.readings, "power that ages", |reading| {
-            let [power, energy] = [POWER, ENERGY].map(|point| reading.get(point).unwrap());
-            assert!(same(power.value, 800.0), "{lost} became {}", power.value);
-            energy.confirmed.saturating_duration_since(power.confirmed) > Duration::from_secs(1)
-        })
-        .await;
-        power.lock().unwrap().replace_range(.., "0 W");
-        events.send(power_changed("0 W")).unwrap();
-        source.power(0.0).await;
+        cases.spawn(async move {
+            let events = events();
+            let power = Arc::new(Mutex::new("800 W".to_owned()));
+            let mut openhab = RawServer::start(changing_house(&power, &events)).await;
+            let mut source = Running::start(config(openhab.address, QUICK));
+            source.power(800.0).await;
+            openhab.asked_in_all(LISTEN, 1).await;
+            power.lock().unwrap().replace_range(.., lost);
+            events.send(power_changed(lost)).unwrap();
+            let _alive = keep_alive(&events);
+            wait_for(&mut source.readings, "power that ages", |reading| {
+                let [power, energy] = [POWER, ENERGY].map(|point| reading.get(point).unwrap());
+                assert!(same(power.value, 800.0), "{lost} became {}", power.value);
+                energy.confirmed.saturating_duration_since(power.confirmed) > Duration::from_secs(1)
+            })
+            .await;
+            power.lock().unwrap().replace_range(.., "0 W");
+            events.send(power_changed("0 W")).unwrap();
+            source.power(0.0).await;
+        });
+    }
+    while let Some(case) = cases.join_next().await {
+        case.unwrap();
     }
 }
 

@@ -10,6 +10,7 @@
 )]
 
 use std::{
+    collections::HashSet,
     fs,
     io::{self, Write},
     sync::{Arc, Mutex},
@@ -98,7 +99,7 @@ async fn a_long_outage_is_told_once_and_so_is_its_end() {
 
     let mut source = Running::start(config(address, QUICK));
     sleep(Duration::from_secs(3600)).await;
-    assert_each_once(&log.lines("WARN"), &["trying again", "polling until events come again"]);
+    assert_each_once(&log.lines("WARN"), &["trying again"]);
     assert_each_once(&log.lines("INFO"), &[]);
 
     log.clear();
@@ -110,9 +111,8 @@ async fn a_long_outage_is_told_once_and_so_is_its_end() {
     source.power(801.0).await;
     assert_each_once(&log.lines("WARN"), &[]);
     let told = log.lines("INFO");
-    let told: Vec<_> =
-        told.into_iter().filter(|line| !line.contains("event stream connected")).collect();
-    assert_each_once(&told, &["openHAB answers", "item=\"E\"", "item=\"P\""]);
+    let told: Vec<_> = told.into_iter().filter(|line| !line.contains("event stream")).collect();
+    assert_each_once(&told, &["openHAB at", "item E", "item P"]);
 }
 
 #[tokio::test]
@@ -121,13 +121,13 @@ async fn an_outage_of_a_running_service_is_told_once() {
     let mut openhab = RawServer::start(house("800 W", None)).await;
     // Two seconds, lest a slow machine makes data stale that is not meant to be.
     let keys = "poll_interval: 100ms\nstale_after: 2s";
-    let daemon = Daemon::start(config(openhab.address, keys), Vec::new()).await.unwrap();
+    let daemon = Daemon::start(config(openhab.address, keys), Vec::new()).unwrap();
     let mut images = daemon.images();
     wait_for(&mut images, "live data", |image| image.condition == Condition::Live).await;
     openhab.asked(LISTEN, 1).await;
     log.clear();
 
-    // Each read fails, in several ways.
+    // Each read fails, in several ways that come again and again.
     let mut ways = 0;
     openhab.behave(move |_| {
         ways += 1;
@@ -137,16 +137,18 @@ async fn an_outage_of_a_running_service_is_told_once() {
             _ => Answer::Close(b"SSH-2.0".to_vec()),
         }
     });
-    openhab.asked(READ, 5).await;
+    openhab.asked(READ, 9).await;
     wait_for(&mut images, "stale data", |image| image.condition == Condition::Stale).await;
-    assert_each_once(&log.lines("WARN"), &["trying again"]);
+    let told = log.lines("WARN");
+    let distinct: HashSet<_> = told.iter().map(|line| line.split_once("WARN").unwrap().1).collect();
+    assert!(!told.is_empty() && distinct.len() == told.len(), "{told:#?}");
     assert_eq!(log.text().matches("data is stale").count(), 1, "{}", log.text());
 
+    log.clear();
     openhab.behave(house("800 W", None));
     wait_for(&mut images, "live data again", |image| image.condition == Condition::Live).await;
     openhab.asked(READ, 4).await;
-    assert_each_once(&log.lines("WARN"), &["trying again"]);
-    assert_each_once(&log.lines("INFO"), &["openHAB answers"]);
+    assert_each_once(&log.lines("INFO"), &["openHAB at"]);
     assert_eq!(log.text().matches("data is live").count(), 1, "{}", log.text());
 }
 
@@ -163,14 +165,14 @@ async fn a_bad_item_is_told_once_for_each_thing_that_is_wrong_with_it() {
         openhab.asked(READ, 8).await;
         let lines = log.lines("WARN");
         assert!(lines.last().unwrap().contains(told), "{power}: {lines:#?}");
-        assert_eq!(lines.iter().filter(|line| line.contains("item=\"P\"")).count(), lines.len());
+        assert_eq!(lines.iter().filter(|line| line.contains("item P")).count(), lines.len());
     }
     assert_eq!(log.lines("WARN").len(), 4, "{:#?}", log.lines("WARN"));
     log.clear();
     openhab.behave(house("900 W", None));
     source.power(900.0).await;
     openhab.asked(READ, 8).await;
-    assert_each_once(&log.lines("INFO"), &["has a value: 900 W"]);
+    assert_each_once(&log.lines("INFO"), &["item P has the state 900 W"]);
     assert_each_once(&log.lines("WARN"), &[]);
 }
 
@@ -190,7 +192,7 @@ async fn a_kept_connection_that_breaks_is_no_outage() {
         source.power(800.0).await;
         openhab.asked(READ, 12).await;
         let told = log.lines("WARN");
-        assert!(told.iter().all(|line| line.contains("polling until events")), "{told:#?}");
+        assert!(told.iter().all(|line| line.contains("polling until they come")), "{told:#?}");
     }
 }
 

@@ -4,7 +4,7 @@ use super::{
     document::{Document, Node, Part, Path, Position},
     error::Problem,
 };
-use crate::units::excerpt;
+use crate::text::excerpt;
 
 /// The keys of the file, in the order of the manual.
 const KEYS: [&str; 31] = [
@@ -40,6 +40,9 @@ const KEYS: [&str; 31] = [
     "openhab_ca_file",
     "state_dir",
 ];
+
+/// So many problems are told at once.
+const MAX_PROBLEMS: usize = 50;
 
 /// The sections into which the Home Assistant add-on sorts its options since its version 1.0.
 const SECTIONS: [(&str, &[&str]); 6] = [
@@ -283,8 +286,11 @@ impl<'t> Entries<'t> {
 
     /// Notes a problem of an entry.
     pub(super) fn note(&mut self, entry: &Entry, part: Part, message: String) {
-        let position = self.document.locate(&entry.path, part);
-        self.problems.push(Problem { position, key: entry.shown.clone(), message });
+        // To find a place costs another look at the text; nobody mends more than this at once.
+        if self.problems.len() < MAX_PROBLEMS {
+            let position = self.document.locate(&entry.path, part);
+            self.problems.push(Problem { position, key: entry.shown.clone(), message });
+        }
     }
 
     /// Notes that a key is not there.

@@ -3,6 +3,7 @@
 use std::{fmt, io, path::PathBuf};
 
 use super::document::Position;
+use crate::text::printable;
 
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +48,7 @@ impl fmt::Display for Listing<'_> {
             }
             write!(f, "{}:{}:{}: ", self.path.display(), position.line, position.column)?;
             if !key.is_empty() {
-                write!(f, "{key}: ")?;
+                write!(f, "{}: ", printable(key))?;
             }
             f.write_str(message)?;
         }

@@ -155,6 +155,38 @@ fn old_data_meets_the_policy() {
 }
 
 #[test]
+fn hold_serves_nothing_where_nothing_was_live() {
+    let start = Instant::now();
+    let mut meter = Meter::new(Settings { on_stale: OnStale::Hold, ..single_phase() });
+    let mut reading = example(start);
+    reading.confirm(point(Measurand::EnergyOut, Phase::L1), 0.0, start);
+    served(&mut meter, &reading, start);
+    // The counter comes only when the power is old already.
+    reading.confirm(point(Measurand::EnergyOut, Phase::L1), 5000.0, start + STALE);
+    let image = served(&mut meter, &reading, start + STALE);
+    assert_eq!((image.service, image.condition), (Service::Exception, Condition::Stale));
+}
+
+#[test]
+fn a_counter_that_is_not_believed_is_told_once_until_it_is_again() {
+    let now = Instant::now();
+    let energy = point(Measurand::EnergyOut, Phase::L1);
+    let mut meter = Meter::new(single_phase());
+    let mut told = |wh| {
+        let mut reading = Reading::default();
+        reading.confirm(energy, wh, now);
+        meter.count(&reading).iter().map(|disbelief| disbelief.verdict).collect::<Vec<_>>()
+    };
+    assert_eq!(told(0.0), [Verdict::BelowThreshold]);
+    assert_eq!(told(50.0), []);
+    assert_eq!(told(5000.0), []);
+    assert_eq!(told(4000.0), [Verdict::Fallen]);
+    assert_eq!(told(4500.0), []);
+    assert_eq!(told(5001.0), []);
+    assert_eq!(told(4000.0), [Verdict::Fallen]);
+}
+
+#[test]
 fn one_old_required_value_makes_the_meter_stale_an_optional_one_its_fallback() {
     let start = Instant::now();
     let later = start + STALE;

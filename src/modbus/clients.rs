@@ -89,11 +89,12 @@ impl Clients {
         activity.last.store(self.millis(), Ordering::Relaxed);
         let mut registry = self.lock();
         while registry.open.len() >= registry.limit {
-            let idle_longest = registry
-                .open
-                .iter()
-                .enumerate()
-                .min_by_key(|(_, open)| open.activity.last.load(Ordering::Relaxed));
+            let idle_longest =
+                registry.open.iter().enumerate().min_by_key(|(_, Open { activity, .. })| {
+                    // One that never asked for anything is no inverter.
+                    let asked = activity.requests.load(Ordering::Relaxed) > 0;
+                    (asked, activity.last.load(Ordering::Relaxed))
+                });
             let Some((place, _)) = idle_longest else { break };
             let open = registry.open.swap_remove(place);
             tracing::debug!(peer = %open.peer, "{} closed to make room", open.peer);
@@ -229,6 +230,8 @@ mod tests {
         let clients = Clients::new(2);
         let (first, mut first_closed) = clients.admit(peer(1));
         let (second, mut second_closed) = clients.admit(peer(2));
+        first.asked(&Request::ReadHoldingRegisters(0, 1), None);
+        second.asked(&Request::ReadHoldingRegisters(0, 1), None);
         first.activity.last.store(20, Ordering::Relaxed);
         second.activity.last.store(10, Ordering::Relaxed);
         let (_third, mut third_closed) = clients.admit(peer(3));
@@ -236,6 +239,18 @@ mod tests {
         assert!(second_closed.try_recv().is_err_and(|e| e == oneshot::error::TryRecvError::Closed));
         assert!(third_closed.try_recv().is_err_and(|e| e == oneshot::error::TryRecvError::Empty));
         assert_eq!(clients.usage().connections, 2);
+    }
+
+    #[test]
+    fn a_connection_that_never_asked_goes_before_one_that_did() {
+        let clients = Clients::new(2);
+        let (inverter, mut inverter_closed) = clients.admit(peer(1));
+        inverter.asked(&Request::ReadHoldingRegisters(0, 1), None);
+        let (_silent, mut silent_closed) = clients.admit(peer(2));
+        let (_another, _closed) = clients.admit(peer(3));
+        let open = oneshot::error::TryRecvError::Empty;
+        assert_eq!(inverter_closed.try_recv(), Err(open));
+        assert_eq!(silent_closed.try_recv(), Err(oneshot::error::TryRecvError::Closed));
     }
 
     #[test]

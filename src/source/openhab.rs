@@ -117,6 +117,26 @@ enum Stream {
     Alive,
 }
 
+/// What was told of an outage: each of its troubles once, in whatever order they come again.
+#[derive(Default)]
+struct Outage {
+    told: Vec<String>,
+}
+
+impl Outage {
+    /// More than these would be noise: a server that fails in a new way each time is broken.
+    const MOST: usize = 8;
+
+    /// Whether this trouble is worth a line.
+    fn is_news(&mut self, trouble: &str) -> bool {
+        let news = self.told.len() < Self::MOST && self.told.iter().all(|told| told != trouble);
+        if news {
+            self.told.push(trouble.to_owned());
+        }
+        news
+    }
+}
+
 /// What the two loops share.
 struct Session {
     settings: Settings,
@@ -168,9 +188,11 @@ impl OpenHab {
         item: &Item,
     ) -> Result<Result<ItemState, (String, ItemProblem)>, HttpError> {
         let (status, state) = self.client.text(&state_path(&item.name), "text/plain").await?;
-        if status != StatusCode::OK {
-            return Ok(Err((String::new(), ItemProblem::Status(status))));
-        }
+        let state = match (status, state) {
+            (StatusCode::OK, Some(state)) => state,
+            (StatusCode::OK, None) => return Ok(Err((String::new(), ItemProblem::NotText))),
+            _ => return Ok(Err((String::new(), ItemProblem::Status(status)))),
+        };
         Ok(match crate::units::parse_state(&state, &item.unit) {
             Ok(value) => Ok(ItemState { state, value }),
             Err(error) => Err((state, ItemProblem::State(error))),
@@ -189,7 +211,7 @@ impl OpenHab {
         }
         let path = format!("/rest/items/{}?metadata=&recursive=false", item.name);
         let (_, json) = self.client.text(&path, "application/json").await?;
-        let dates: Option<Dates> = serde_json::from_str(&json).ok();
+        let dates: Option<Dates> = json.and_then(|json| serde_json::from_str(&json).ok());
         let millis = dates.and_then(|dates| dates.last_state_update);
         Ok(millis.and_then(|millis| UNIX_EPOCH.checked_add(Duration::from_millis(millis))))
     }
@@ -215,6 +237,7 @@ fn state_path(item: &str) -> String {
     format!("/rest/items/{item}/state")
 }
 
+/// Half a second at first, and 15 seconds at most; the jitter adds up to as much again.
 fn new_backoff() -> ExponentialBackoff {
     ExponentialBuilder::new()
         .with_min_delay(Duration::from_millis(500))

@@ -37,7 +37,7 @@ pub enum CredentialError {
         source: io::Error,
     },
     /// The file does not hold one line of printable text.
-    #[error("{}: expected one line of printable text", path.display())]
+    #[error("{}: expected one line of printable text, at most {MAX_SIZE} bytes", path.display())]
     Unprintable {
         /// The file.
         path: PathBuf,
@@ -100,10 +100,11 @@ fn secret(path: &Path) -> Result<String, CredentialError> {
     let path = credential.as_deref().unwrap_or(path);
     let mut text = String::new();
     File::open(path)
-        .and_then(|file| file.take(MAX_SIZE).read_to_string(&mut text))
+        .and_then(|file| file.take(MAX_SIZE.saturating_add(1)).read_to_string(&mut text))
         .map_err(|source| CredentialError::Unreadable { path: path.to_owned(), source })?;
     let secret = text.trim();
-    if secret.is_empty() || !secret.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+    let too_long = text.len() as u64 > MAX_SIZE;
+    if too_long || secret.is_empty() || !secret.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
         return Err(CredentialError::Unprintable { path: path.to_owned() });
     }
     Ok(secret.to_owned())

@@ -1,8 +1,8 @@
 //! One kept-alive HTTP connection to openHAB, with a limit on every wait and every size.
 
-use std::{fmt, io, path::PathBuf, time::Duration};
+use std::{error::Error as _, fmt, io, path::PathBuf, time::Duration};
 
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use hyper::{
     Request, Response, StatusCode,
     body::{Bytes, Incoming},
@@ -22,7 +22,7 @@ use super::{
     endpoint::{Endpoint, Scheme},
     tls::{self, TlsError},
 };
-use crate::{net, units::excerpt};
+use crate::{net, text::excerpt};
 
 /// For connecting, and again for an answer. The Python script had the same.
 const TIME_LIMIT: Duration = Duration::from_secs(5);
@@ -55,9 +55,22 @@ pub enum HttpError {
         /// What was wrong.
         source: hyper::Error,
     },
-    /// The answer was larger than an item's state can be, or no text.
-    #[error("the answer of {0} is not a state")]
-    Body(String),
+    /// The answer broke off.
+    #[error("the answer of {endpoint} broke off: {source}")]
+    Body {
+        /// From where.
+        endpoint: String,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The path and the address do not make a request.
+    #[error("no request can be made to {endpoint}: {source}")]
+    Request {
+        /// Whereto.
+        endpoint: String,
+        /// Why.
+        source: hyper::http::Error,
+    },
     /// The server sent us elsewhere, and we do not go there.
     #[error("redirected from {from} to {to:?}, which is not followed")]
     Redirect {
@@ -163,28 +176,27 @@ impl Client {
         }
     }
 
-    /// Gets `path` as text.
+    /// Gets `path` as text. The text is none where it is larger than 64 KiB or not UTF-8.
     ///
     /// # Errors
-    /// As [`Client::get`], and where the body does not come whole, or is too large.
+    /// As [`Client::get`], and where the body does not come whole in time.
     pub async fn text(
         &mut self,
         path: &str,
         accept: &'static str,
-    ) -> Result<(StatusCode, String), HttpError> {
+    ) -> Result<(StatusCode, Option<String>), HttpError> {
         let answer = self.get(path, accept).await?;
         let status = answer.status();
         let body = Limited::new(answer.into_body(), MAX_BODY).collect();
-        let text = match timeout(TIME_LIMIT, body).await {
-            Err(_) => Err(HttpError::Timeout(self.current.to_string())),
-            Ok(Err(_)) => Err(HttpError::Body(self.current.to_string())),
-            Ok(Ok(body)) => String::from_utf8(body.to_bytes().into())
-                .map_err(|_| HttpError::Body(self.current.to_string())),
+        let failure = match timeout(TIME_LIMIT, body).await {
+            Ok(Ok(body)) => return Ok((status, String::from_utf8(body.to_bytes().into()).ok())),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => None,
+            Ok(Err(source)) => Some(HttpError::Body { endpoint: self.current.to_string(), source }),
+            Err(_) => Some(HttpError::Timeout(self.current.to_string())),
         };
-        if text.is_err() {
-            self.connection = None;
-        }
-        text.map(|text| (status, text))
+        // The rest of the body may still come; it must not be taken for the next answer.
+        self.connection = None;
+        failure.map_or(Ok((status, None)), Err)
     }
 
     /// One request. A connection that the server closed while it was idle is tried anew, once.
@@ -198,8 +210,7 @@ impl Client {
             && timeout(TIME_LIMIT, connection.ready()).await.is_ok_and(|ready| ready.is_ok())
         {
             match self.send(&mut connection, path, accept).await {
-                Err(HttpError::Protocol { source, .. })
-                    if source.is_incomplete_message() || source.is_canceled() => {}
+                Err(HttpError::Protocol { source, .. }) if went_away(&source) => {}
                 answer => {
                     self.connection = Some(connection);
                     return answer;
@@ -219,7 +230,7 @@ impl Client {
         accept: &'static str,
     ) -> Result<Response<Incoming>, HttpError> {
         let endpoint = || self.current.to_string();
-        let invalid = |_| HttpError::Body(endpoint());
+        let invalid = |source| HttpError::Request { endpoint: endpoint(), source };
         let mut request = Request::get(format!("{}{path}", self.current.path))
             .header(HOST, self.current.authority())
             .header(ACCEPT, accept)
@@ -269,6 +280,16 @@ impl Client {
         }
         Ok(self.tls.insert(tls::connector(self.ca_file.as_deref())?).clone())
     }
+}
+
+/// Whether the server closed the connection, as it may while that is idle, before it answered.
+fn went_away(error: &hyper::Error) -> bool {
+    let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    error.is_incomplete_message()
+        || error.is_canceled()
+        || io.is_some_and(|io| {
+            matches!(io.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
+        })
 }
 
 /// Starts HTTP on a connection. Its task ends when the returned half is dropped.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hyper::StatusCode;
 use tokio::time::{Instant, sleep};
 
-use super::{Session, Stream, Trouble, http::Client, new_backoff, state_path};
+use super::{ItemProblem, Outage, Session, Stream, Trouble, http::Client, new_backoff, state_path};
 
 /// While the event stream lives, items are read this often, in case an event was lost.
 const RESYNC: Duration = Duration::from_secs(60);
@@ -13,29 +13,33 @@ const RESYNC: Duration = Duration::from_secs(60);
 impl Session {
     /// Reads all items again and again, as often as the event stream leaves it necessary.
     pub(super) async fn poll(&self, mut client: Client) {
+        let openhab = &self.settings.endpoint;
+        let poll_interval = self.settings.poll_interval;
         let mut stream = self.stream.subscribe();
         let mut backoff = new_backoff();
-        let mut reachable = None;
+        let mut answers = false;
+        let mut outage = Outage::default();
         loop {
             let started = Instant::now();
             let seen = *stream.borrow_and_update();
             let pause = match self.read_all(&mut client).await {
-                Ok(()) => {
-                    backoff = new_backoff();
-                    if reachable != Some(true) {
-                        let openhab = &self.settings.endpoint;
+                Ok(complete) => {
+                    if !answers {
                         tracing::info!(%openhab, "openHAB at {openhab} answers");
                     }
-                    reachable = Some(true);
-                    if seen == Stream::Alive { RESYNC } else { self.settings.poll_interval }
+                    answers = true;
+                    outage = Outage::default();
+                    backoff = new_backoff();
+                    // An item that had no value may get one without an event, as when openHAB
+                    // restores its items.
+                    if complete && seen == Stream::Alive { RESYNC } else { poll_interval }
                 }
                 Err(trouble) => {
-                    if reachable != Some(false) {
-                        let openhab = &self.settings.endpoint;
-                        tracing::warn!(%openhab, "{trouble}; trying again until it answers");
+                    answers = false;
+                    if outage.is_news(&trouble.to_string()) {
+                        tracing::warn!(%openhab, "{trouble}; trying again");
                     }
-                    reachable = Some(false);
-                    backoff.next().unwrap_or(RESYNC).max(self.settings.poll_interval)
+                    backoff.next().unwrap_or(RESYNC).max(poll_interval)
                 }
             };
             tokio::select! {
@@ -46,34 +50,36 @@ impl Session {
         }
     }
 
-    /// Reads each item once. Fails where that says more of the server than of an item.
-    async fn read_all(&self, client: &mut Client) -> Result<(), Trouble> {
+    /// Reads each item once, and says whether each has a value. Fails where an answer says more of
+    /// the server than of an item.
+    async fn read_all(&self, client: &mut Client) -> Result<bool, Trouble> {
         let names = self.tracker().names();
+        let started = Instant::now().into_std();
+        let mut complete = true;
         let mut refused = Vec::new();
         for name in &names {
             let asked = Instant::now().into_std();
-            let (status, state) = client.text(&state_path(name), "text/plain").await?;
-            if status == StatusCode::OK {
-                self.tracker().read(name, &state, asked, Instant::now().into_std());
-            } else {
-                refused.push((name, status));
-            }
-        }
-        match refused.split_first() {
-            Some(((_, status), others))
-                if refused.len() == names.len()
-                    && *status != StatusCode::NOT_FOUND
-                    && others.iter().all(|(_, other)| other == status) =>
-            {
-                self.tracker().doubt_all();
-                Err(Trouble::Status(*status))
-            }
-            _ => {
-                for (name, status) in refused {
-                    self.tracker().refused(name, status);
+            let problem = match client.text(&state_path(name), "text/plain").await? {
+                (StatusCode::OK, Some(state)) => {
+                    complete &= self.tracker().read(name, &state, asked);
+                    continue;
                 }
-                Ok(())
-            }
+                (StatusCode::OK, None) => ItemProblem::NotText,
+                (status, _) => ItemProblem::Status(status),
+            };
+            refused.push((name, problem, asked));
         }
+        if let Some((_, ItemProblem::Status(status), _)) = refused.first()
+            && *status != StatusCode::NOT_FOUND
+            && refused.len() == names.len()
+            && refused.iter().all(|(_, problem, _)| *problem == ItemProblem::Status(*status))
+        {
+            self.tracker().doubt_since(started);
+            return Err(Trouble::Status(*status));
+        }
+        for (name, problem, asked) in &refused {
+            self.tracker().refused(name, problem, *asked);
+        }
+        Ok(complete && refused.is_empty())
     }
 }

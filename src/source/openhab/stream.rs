@@ -7,33 +7,61 @@ use hyper::{StatusCode, header::CONTENT_TYPE};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
-    Session, Stream, Trouble,
+    Outage, Session, Stream, Trouble,
     events::{Event, EventReader},
-    http::Client,
+    http::{Client, HttpError},
     new_backoff,
 };
-use crate::units::excerpt;
+use crate::text::excerpt;
 
-/// A stream that lived so long was a good one; the next attempt starts over without delay.
+/// A stream that lived so long was a good one; the waits between attempts start over.
 const STABLE: Duration = Duration::from_secs(60);
 
 /// openHAB before 3.4 is silent while nothing changes. A new connection now and then is cheap.
 const LONGEST_SILENCE: Duration = Duration::from_mins(15);
 
+/// What of the event stream is in the log already. A stream that ends as soon as it has connected,
+/// as behind some proxies, comes and goes there no more than once.
+#[derive(Default)]
+struct StreamLog {
+    connected: bool,
+    flapping: bool,
+    outage: Outage,
+}
+
+impl StreamLog {
+    /// The stream has been up for `life`. Says whether that is news.
+    fn connected(&mut self, life: Duration) -> bool {
+        let news = !self.connected && (!self.flapping || life > STABLE);
+        if news {
+            *self = Self { connected: true, ..Self::default() };
+        }
+        news
+    }
+
+    /// An attempt has ended after `life`. Says whether that is news.
+    fn ended(&mut self, trouble: &str, life: Duration) -> bool {
+        self.flapping = self.connected && life <= STABLE || self.flapping;
+        self.connected = false;
+        self.outage.is_news(trouble)
+    }
+}
+
 impl Session {
     /// Listens to the event stream, and connects it again whenever it ends.
     pub(super) async fn listen(&self, mut client: Client) {
+        let openhab = &self.settings.endpoint;
         let mut backoff = new_backoff();
-        let mut told = false;
+        let mut log = StreamLog::default();
         loop {
             let started = Instant::now();
-            let trouble = self.listen_once(&mut client).await;
-            let was = self.stream.send_replace(Stream::Down);
-            if was != Stream::Down || !told {
-                let openhab = &self.settings.endpoint;
+            let trouble = self.listen_once(&mut client, &mut log).await;
+            self.stream.send_replace(Stream::Down);
+            // That there is no connection at all, polling tells.
+            let told = matches!(trouble, Trouble::Http(HttpError::Connect { .. }));
+            if log.ended(&trouble.to_string(), started.elapsed()) && !told {
                 tracing::warn!(%openhab, "no events: {trouble}; polling until they come again");
             }
-            told = true;
             if started.elapsed() > STABLE {
                 backoff = new_backoff();
             }
@@ -42,7 +70,8 @@ impl Session {
     }
 
     /// Listens to one event stream until it ends, and says why it did.
-    async fn listen_once(&self, client: &mut Client) -> Trouble {
+    async fn listen_once(&self, client: &mut Client, log: &mut StreamLog) -> Trouble {
+        let started = Instant::now();
         let answer = match client.get(&self.events_path(), "text/event-stream").await {
             Ok(answer) => answer,
             Err(error) => return error.into(),
@@ -55,16 +84,17 @@ impl Session {
         if !content_type.starts_with("text/event-stream") {
             return Trouble::ContentType(excerpt(content_type));
         }
-        let openhab = &self.settings.endpoint;
-        tracing::info!(%openhab, "event stream of {openhab} connected");
-        // What is known is from before; only what is read or told from now on holds.
-        self.tracker().doubt_all();
+        self.tracker().connected(Instant::now().into_std());
         self.stream.send_replace(Stream::Quiet);
 
         let mut reader = EventReader::default();
         let mut body = answer.into_body();
         let mut silence = LONGEST_SILENCE;
         loop {
+            if log.connected(started.elapsed()) {
+                let openhab = &self.settings.endpoint;
+                tracing::info!(%openhab, "event stream of {openhab} connected");
+            }
             let bytes = match timeout(silence, body.frame()).await {
                 Err(_) => return Trouble::Silent,
                 Ok(None) => return Trouble::Ended,

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use super::Item;
 use crate::{
     reading::Reading,
+    text::excerpt,
     units::{StateError, parse_state},
 };
 
@@ -20,6 +21,9 @@ pub enum ItemProblem {
     /// openHAB does not give its state.
     #[error("openHAB answers {0}{hint}", hint = hint(*.0))]
     Status(StatusCode),
+    /// What openHAB gives is larger than a state can be, or not UTF-8.
+    #[error("what openHAB answers is no state")]
+    NotText,
 }
 
 /// What a status may mean to the user.
@@ -48,6 +52,8 @@ struct Tracked {
 /// Takes what openHAB says of items, and brings the reading up to date.
 pub(super) struct Tracker {
     items: Vec<Tracked>,
+    /// When the event stream last connected. What was asked before may have changed unnoticed.
+    connected: Option<Instant>,
     readings: watch::Sender<Reading>,
 }
 
@@ -57,7 +63,7 @@ impl Tracker {
             .into_iter()
             .map(|item| Tracked { item, problem: None, known: false, told: None })
             .collect();
-        Self { items, readings }
+        Self { items, connected: None, readings }
     }
 
     /// The names to ask for, each once.
@@ -69,11 +75,28 @@ impl Tracker {
         names
     }
 
-    /// A read was answered. Where the stream told of the item since it was asked, that is newer.
-    pub(super) fn read(&mut self, name: &str, state: &str, asked: Instant, now: Instant) {
+    /// A read that was asked at `asked` gave a state. Where the stream told of the item since, that
+    /// is newer. Says whether the state is a value.
+    pub(super) fn read(&mut self, name: &str, state: &str, asked: Instant) -> bool {
+        let holds = self.connected.is_none_or(|connected| connected <= asked);
+        let mut good = true;
         for tracked in self.items.iter_mut().filter(|tracked| tracked.item.name == name) {
             if tracked.told.is_none_or(|told| told < asked) {
-                tracked.take(state, now, &self.readings);
+                good &= tracked.take(state, asked, &self.readings);
+                if !holds {
+                    let point = tracked.item.point;
+                    self.readings.send_modify(|reading| reading.doubt(point));
+                }
+            }
+        }
+        good
+    }
+
+    /// A read that was asked at `asked` gave no state.
+    pub(super) fn refused(&mut self, name: &str, problem: &ItemProblem, asked: Instant) {
+        for tracked in self.items.iter_mut().filter(|tracked| tracked.item.name == name) {
+            if tracked.told.is_none_or(|told| told < asked) {
+                tracked.doubt(problem.clone(), &self.readings);
             }
         }
     }
@@ -86,40 +109,46 @@ impl Tracker {
         }
     }
 
-    /// A read was refused.
-    pub(super) fn refused(&mut self, name: &str, status: StatusCode) {
-        for tracked in self.items.iter_mut().filter(|tracked| tracked.item.name == name) {
-            tracked.doubt(ItemProblem::Status(status), &self.readings);
-        }
-    }
-
     /// The event stream lives, so what it did not tell of is as it was.
     pub(super) fn alive(&self, now: Instant) {
         self.readings.send_modify(|reading| reading.confirm_all(now));
     }
 
-    /// Nothing that is known is sure to hold any more.
-    pub(super) fn doubt_all(&self) {
+    /// The event stream has connected. What is known is from before, and only what is read or told
+    /// from now on is sure to hold.
+    pub(super) fn connected(&mut self, now: Instant) {
+        self.connected = Some(now);
+        self.doubt_since(now);
+    }
+
+    /// What the stream did not tell of since `since` is not sure to hold any more.
+    pub(super) fn doubt_since(&self, since: Instant) {
         self.readings.send_modify(|reading| {
             for tracked in &self.items {
-                reading.doubt(tracked.item.point);
+                if tracked.told.is_none_or(|told| told < since) {
+                    reading.doubt(tracked.item.point);
+                }
             }
         });
     }
 }
 
 impl Tracked {
-    fn take(&mut self, state: &str, now: Instant, readings: &watch::Sender<Reading>) {
+    fn take(&mut self, state: &str, now: Instant, readings: &watch::Sender<Reading>) -> bool {
         let value = match parse_state(state, &self.item.unit) {
             Ok(value) => value,
-            Err(error) => return self.doubt(ItemProblem::State(error), readings),
+            Err(error) => {
+                self.doubt(ItemProblem::State(error), readings);
+                return false;
+            }
         };
         readings.send_modify(|reading| reading.confirm(self.item.point, value, now));
         if self.problem.take().is_some() || !self.known {
             let (item, key) = (&self.item.name, self.item.point.measurand.key());
-            tracing::info!(item, key, "{key}: item {item} has the state {}", state.trim());
+            tracing::info!(item, key, "{key}: item {item} has the state {}", excerpt(state.trim()));
         }
         self.known = true;
+        true
     }
 
     /// Logs a problem once, however often it is seen; another of the same kind is the same.
@@ -143,6 +172,7 @@ impl ItemProblem {
                 matches!(error, StateError::NoValue(_) | StateError::Implausible { .. })
             }
             Self::Status(status) => *status != StatusCode::NOT_FOUND,
+            Self::NotText => false,
         }
     }
 
@@ -178,11 +208,12 @@ mod tests {
         let (mut tracker, readings) = tracker();
         let asked = Instant::now();
         let told = asked + Duration::from_millis(1);
-        let answered = asked + Duration::from_millis(2);
+        let later = asked + Duration::from_millis(2);
         tracker.told("P", "900 W", told);
-        tracker.read("P", "800 W", asked, answered);
+        tracker.read("P", "800 W", asked);
+        tracker.refused("P", &ItemProblem::NotText, asked);
         assert_eq!(readings.borrow().get(POWER).unwrap().value.to_bits(), 900_f64.to_bits());
-        tracker.read("P", "700 W", answered, answered);
+        tracker.read("P", "700 W", later);
         assert_eq!(readings.borrow().get(POWER).unwrap().value.to_bits(), 700_f64.to_bits());
     }
 
@@ -192,10 +223,13 @@ mod tests {
         let start = Instant::now();
         let later = start + Duration::from_secs(1);
         tracker.told("P", "900 W", start);
-        tracker.doubt_all();
+        tracker.connected(later);
         tracker.alive(later);
         assert_eq!(readings.borrow().get(POWER).unwrap().confirmed, start);
-        tracker.read("P", "900 W", later, later);
+        tracker.read("P", "900 W", start);
+        tracker.alive(later);
+        assert_eq!(readings.borrow().get(POWER).unwrap().confirmed, start, "asked too early");
+        tracker.read("P", "900 W", later);
         tracker.alive(later + Duration::from_secs(1));
         assert_eq!(readings.borrow().get(POWER).unwrap().confirmed, later + Duration::from_secs(1));
     }

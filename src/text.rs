@@ -1,0 +1,31 @@
+//! Foreign texts, made fit to be shown.
+
+/// `text` without what could steer a terminal or break a log line.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+/// The start of `text`, short enough for a log line, and [`printable`].
+#[must_use]
+pub fn excerpt(text: &str) -> String {
+    const LONGEST: usize = 40;
+    let mut start = text.chars();
+    let mut short: String = start.by_ref().take(LONGEST).collect();
+    if start.next().is_some() {
+        short.push('…');
+    }
+    printable(&short)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_and_length_are_taken_away() {
+        assert_eq!(excerpt("a\u{1b}[31mb\n"), "a\u{fffd}[31mb\u{fffd}");
+        assert_eq!(excerpt(&"ü".repeat(40)), "ü".repeat(40));
+        assert_eq!(excerpt(&"ü".repeat(41)), format!("{}…", "ü".repeat(40)));
+    }
+}
