@@ -133,7 +133,7 @@ async fn an_outage_of_a_running_service_is_told_once() {
         ways += 1;
         Answer::Close(if ways % 2 == 0 { Vec::new() } else { b"SSH-2.0".to_vec() })
     });
-    openhab.asked(READ, 9).await;
+    openhab.asked(READ, 4).await;
     wait_for(&mut images, "stale data", |image| image.condition == Condition::Stale).await;
     let told = log.lines("WARN");
     let distinct: HashSet<_> = told.iter().map(|line| line.split_once("WARN").unwrap().1).collect();
