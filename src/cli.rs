@@ -19,6 +19,7 @@ use crate::{
     check::{self, CheckError},
     client::{ClientError, MeterClient},
     config::{Config, ConfigError},
+    counters::{self, CountersError},
     daemon::{Daemon, DaemonError},
     demo::{self, DemoError},
     logging,
@@ -72,6 +73,15 @@ enum Command {
         /// Print JSON, one line per reading
         #[arg(long)]
         json: bool,
+    },
+    /// Show the energy counters that are remembered beyond a restart, or forget them
+    Counters {
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// Forget those of the meter with this serial number, so that what its items show next is
+        /// served, even if it is lower than before. The service must be stopped
+        #[arg(long, value_name = "METER")]
+        reset: Option<String>,
     },
     /// Show everything at work on this machine alone: a simulated openHAB with a solar day, the
     /// meter, and what an inverter would see
@@ -140,6 +150,8 @@ enum CliError {
     #[error(transparent)]
     Client(#[from] ClientError),
     #[error(transparent)]
+    Counters(#[from] CountersError),
+    #[error(transparent)]
     Demo(#[from] DemoError),
     #[error("the inherited descriptors are not all listening TCP sockets: {0}")]
     Sockets(io::Error),
@@ -166,16 +178,19 @@ impl CliError {
         match self {
             Self::Config(_)
             | Self::Token { .. }
+            | Self::Counters(CountersError::NoDirectory)
             | Self::Sockets(_)
             | Self::Daemon(DaemonError::Setup(_))
             | Self::Check(CheckError::Setup(_) | CheckError::Items(_)) => exit::CONFIG,
             Self::Client(_)
+            | Self::Counters(CountersError::State(_) | CountersError::Unknown { .. })
             | Self::Simulate { .. }
             | Self::Daemon(DaemonError::Listen { .. })
             | Self::Demo(DemoError::Daemon(DaemonError::Listen { .. }))
             | Self::Check(CheckError::Unreachable(_) | CheckError::NoValue(_)) => exit::UNAVAILABLE,
             Self::Daemon(_)
             | Self::Check(CheckError::Print(_))
+            | Self::Counters(CountersError::Print(_))
             | Self::Demo(_)
             | Self::Runtime(_)
             | Self::Print(_) => exit::INTERNAL,
@@ -245,6 +260,14 @@ async fn execute(command: Command, sockets: io::Result<Vec<TcpListener>>) -> Res
             } else {
                 read(&address, unit, json).await
             }
+        }
+        Command::Counters { config, reset } => {
+            let config = config.load()?;
+            let done = match reset {
+                Some(meter) => counters::reset(&config, &meter),
+                None => counters::show(&config),
+            };
+            Ok(done?)
         }
         Command::Demo { listen } => {
             start_logging(Level::WARN, Tz::UTC);

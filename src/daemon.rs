@@ -19,7 +19,8 @@ use tokio::{
 
 use crate::{
     config::Config,
-    meter::{Condition, Disbelief, Image, Meter},
+    keeper::{self, Keeper, Keeping, Memories},
+    meter::{Condition, Image, Meter, Ruling},
     modbus::Server,
     reading::Reading,
     source::{
@@ -89,6 +90,7 @@ pub struct Daemon {
     tasks: JoinSet<&'static str>,
     images: watch::Receiver<Arc<Image>>,
     server: Server,
+    keeping: Keeping,
     termination: Termination,
     addresses: Vec<SocketAddr>,
 }
@@ -104,12 +106,17 @@ impl Daemon {
         inherited: Vec<std::net::TcpListener>,
     ) -> Result<Self, DaemonError> {
         let termination = Termination::expect().map_err(DaemonError::Signals)?;
+        let items = config.openhab.items.clone();
         let source = Source::OpenHab(OpenHab::new(config.openhab)?);
         let listeners = if inherited.is_empty() {
             listen(&config.modbus.listen)?
         } else {
             inherited.into_iter().map(adopt).collect::<Result<_, _>>()?
         };
+
+        let state_dir = keeper::directory(config.state_dir.as_deref());
+        let serial_number = config.meter.identity.serial_number.clone();
+        let mut keeper = Keeper::open(state_dir.as_deref(), serial_number, items);
 
         let mut tasks = JoinSet::new();
         let (reading, readings) = watch::channel(Reading::default());
@@ -118,12 +125,22 @@ impl Daemon {
             "source"
         });
 
+        let now = Instant::now().into_std();
         let mut meter = Meter::new(config.meter);
-        let first = meter.image(&Reading::default(), Instant::now().into_std());
+        keeper.recall(&mut meter, now);
+        let first = meter.image(&Reading::default(), now);
         let (image, images) = watch::channel(Arc::new(first));
+        let (memory, memories) = watch::channel(meter.memories());
         tasks.spawn(async move {
-            measure(meter, readings, image).await;
+            measure(meter, readings, image, memory).await;
             "meter"
+        });
+
+        let keeping = Keeping::new(keeper, memories);
+        let kept = keeping.clone();
+        tasks.spawn(async move {
+            kept.run().await;
+            "keeper"
         });
 
         let server = Server::new(config.modbus, images.clone());
@@ -141,7 +158,7 @@ impl Daemon {
             enforcer.enforce_disconnect().await;
             "disconnect"
         });
-        Ok(Self { tasks, images, server, termination, addresses })
+        Ok(Self { tasks, images, server, keeping, termination, addresses })
     }
 
     /// What is served.
@@ -177,6 +194,7 @@ impl Daemon {
         };
         systemd::stopping();
         self.tasks.shutdown().await;
+        self.keeping.finish().await;
         ended.map(|signal| tracing::info!("stopped by {signal}"))
     }
 
@@ -213,13 +231,21 @@ async fn measure(
     mut meter: Meter,
     mut readings: watch::Receiver<Reading>,
     images: watch::Sender<Arc<Image>>,
+    memories: watch::Sender<Memories>,
 ) {
     loop {
         let reading = readings.borrow_and_update().clone();
-        for Disbelief { point, value, verdict } in meter.count(&reading) {
+        for Ruling { point, value, verdict } in meter.count(&reading) {
             let (key, phase) = (point.measurand.key(), point.phase);
             tracing::warn!(key, %phase, "{key} {phase}: {value} Wh is {verdict}");
         }
+        memories.send_if_modified(|known| {
+            let now = meter.memories();
+            let changed = *known != now;
+            *known = now;
+            changed
+        });
+
         let now = Instant::now();
         let image = meter.image(&reading, now.into_std());
         let condition = image.condition;

@@ -10,10 +10,11 @@
 //! - [`source`] keeps a [`reading`] up to date; [`units`] understands the states it reads.
 //! - [`meter`] decides what may be served, and encodes it as registers.
 //! - [`modbus`] answers every request from the latest image.
+//! - [`keeper`] remembers the counters beyond a restart, in the file of [`state`].
 //! - [`daemon`] wires these together; [`systemd`], [`logging`] and [`termination`] connect it to the
 //!   system.
-//! - [`cli`] is the program. Its other commands are made of [`check`], [`client`] and [`report`],
-//!   [`demo`] and [`simulator`].
+//! - [`cli`] is the program. Its other commands are made of [`check`], [`counters`], [`client`] and
+//!   [`report`], [`demo`] and [`simulator`].
 //!
 //! [`units`], [`reading`] and [`meter`] do no I/O and get the time passed in.
 
@@ -21,8 +22,10 @@ pub mod check;
 pub mod cli;
 pub mod client;
 pub mod config;
+pub mod counters;
 pub mod daemon;
 pub mod demo;
+pub mod keeper;
 pub mod logging;
 pub mod meter;
 pub mod modbus;
@@ -31,6 +34,7 @@ pub mod reading;
 pub mod report;
 pub mod simulator;
 pub mod source;
+pub mod state;
 pub mod systemd;
 pub mod termination;
 pub mod text;

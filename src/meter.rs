@@ -13,7 +13,7 @@ pub mod energy;
 pub mod measurements;
 pub mod registers;
 
-use energy::{Counter, Verdict};
+use energy::{Counter, Memory, Recollection, Verdict};
 use measurements::{Measurements, Phased};
 use registers::{Identity, Registers};
 
@@ -103,14 +103,14 @@ pub struct Image {
     pub measurements: Option<Measurements>,
 }
 
-/// A counter of the source whose value was not believed.
+/// A verdict on a counter that differs from the one before.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Disbelief {
-    /// Which it is.
+pub struct Ruling {
+    /// Which counter.
     pub point: Point,
     /// What it showed, in Wh.
     pub value: f64,
-    /// Why it was not believed.
+    /// What became of that.
     pub verdict: Verdict,
 }
 
@@ -120,6 +120,8 @@ struct Guarded {
     counter: Counter,
     /// On the value offered last.
     verdict: Verdict,
+    /// When that was read.
+    read: Option<Instant>,
 }
 
 /// One emulated meter.
@@ -144,20 +146,46 @@ impl Meter {
                 point: *point,
                 counter: Counter::new(settings.min_energy),
                 verdict: Verdict::Taken,
+                read: None,
             })
             .collect();
         Self { settings, counters, last: None }
     }
 
-    /// Offers the counters of a reading to their guards. Gives those that are not believed, once
-    /// for each time that they begin not to be.
-    pub fn count(&mut self, reading: &Reading) -> Vec<Disbelief> {
+    /// Lets the counters go on from what was served before.
+    pub fn remember(
+        &mut self,
+        memories: &[(Point, Memory)],
+        recollection: Recollection,
+        now: Instant,
+    ) {
+        for Guarded { point, counter, .. } in &mut self.counters {
+            if let Some((_, memory)) = memories.iter().find(|(known, _)| known == point) {
+                *counter =
+                    Counter::remembered(self.settings.min_energy, *memory, recollection, now);
+            }
+        }
+    }
+
+    /// What there is to remember of the counters.
+    #[must_use]
+    pub fn memories(&self) -> Vec<(Point, Memory)> {
+        let memory = |guarded: &Guarded| Some((guarded.point, guarded.counter.memory()?));
+        self.counters.iter().filter_map(memory).collect()
+    }
+
+    /// Offers the counters of a reading to their guards, each value that was read only once. Gives
+    /// the verdicts that are news.
+    pub fn count(&mut self, reading: &Reading) -> Vec<Ruling> {
         let offer = |guarded: &mut Guarded| {
-            let value = reading.get(guarded.point)?.value;
-            let verdict = guarded.counter.offer(value);
+            let sample = reading.get(guarded.point)?;
+            if guarded.read.replace(sample.read) == Some(sample.read) {
+                return None;
+            }
+            let verdict = guarded.counter.offer(sample.value, sample.read);
             let before = std::mem::replace(&mut guarded.verdict, verdict);
             let news = verdict != before && verdict != Verdict::Taken;
-            news.then_some(Disbelief { point: guarded.point, value, verdict })
+            news.then_some(Ruling { point: guarded.point, value: sample.value, verdict })
         };
         self.counters.iter_mut().filter_map(offer).collect()
     }
@@ -169,11 +197,11 @@ impl Meter {
             _ if self.counters.iter().any(|guarded| guarded.counter.served().is_none()) => {
                 Condition::Waiting
             }
-            None => Condition::Waiting,
             Some(at) if now.saturating_duration_since(at) < self.settings.stale_after => {
                 Condition::Live
             }
-            Some(_) => Condition::Stale,
+            // Counters that are remembered may come before any value.
+            _ => Condition::Stale,
         };
         let (service, measurements) = match condition {
             Condition::Waiting => (Service::Exception, None),

@@ -109,7 +109,9 @@ pub struct Point {
 pub struct Sample {
     /// In the base unit of its quantity.
     pub value: f64,
-    /// The age runs from here.
+    /// When it was read, or told by an event.
+    pub read: Instant,
+    /// When the source last gave a sign that it holds. The age runs from here.
     pub confirmed: Instant,
 }
 
@@ -130,7 +132,8 @@ struct Slot {
 impl Reading {
     /// The source gave a value.
     pub fn confirm(&mut self, point: Point, value: f64, now: Instant) {
-        *self.slot(point) = Slot { last: Some(Sample { value, confirmed: now }), holds: true };
+        *self.slot(point) =
+            Slot { last: Some(Sample { value, read: now, confirmed: now }), holds: true };
     }
 
     /// The source gave no usable value for this point; the last one stays and ages.
@@ -193,8 +196,14 @@ mod tests {
         reading.confirm(ENERGY, 5000.0, start);
         reading.doubt(ENERGY);
         reading.confirm_all(later);
-        assert_eq!(reading.get(POWER), Some(Sample { value: 800.0, confirmed: later }));
-        assert_eq!(reading.get(ENERGY), Some(Sample { value: 5000.0, confirmed: start }));
+        assert_eq!(
+            reading.get(POWER),
+            Some(Sample { value: 800.0, read: start, confirmed: later })
+        );
+        assert_eq!(
+            reading.get(ENERGY),
+            Some(Sample { value: 5000.0, read: start, confirmed: start })
+        );
         let voltage = Point { measurand: Measurand::Voltage, phase: Phase::L1 };
         assert_eq!(reading.get(voltage), None, "never read, so nothing to confirm");
     }

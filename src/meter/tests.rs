@@ -125,8 +125,60 @@ fn nothing_is_served_before_the_first_valid_counter() {
         reading.confirm(energy, 0.0, now);
         let image = served(&mut meter, &reading, now);
         assert_eq!((image.service, image.condition), (Service::Exception, Condition::Waiting));
-        reading.confirm(energy, 5000.0, now);
-        assert_eq!(served(&mut meter, &reading, now).condition, Condition::Live);
+        let later = now + Duration::from_secs(2);
+        reading.confirm(energy, 5000.0, later);
+        assert_eq!(served(&mut meter, &reading, later).condition, Condition::Live);
+    }
+}
+
+#[test]
+fn remembered_counters_are_served_before_anything_is_read() {
+    let now = Instant::now();
+    let energy = point(Measurand::EnergyOut, Phase::L1);
+    let memory = Memory { served: 12_345_678.0, offset: 0.0 };
+    let mut meter = Meter::new(single_phase());
+    let recollection = Recollection { age: Duration::from_secs(60), certain: true };
+    meter.remember(&[(energy, memory)], recollection, now);
+    assert_eq!(meter.memories(), [(energy, memory)]);
+    let image = served(&mut meter, &Reading::default(), now);
+    assert_eq!((image.service, image.condition), (Service::Registers, Condition::Stale));
+    let m = image.measurements.unwrap();
+    assert_eq!((m.power.total, m.exported.total), (0.0, 12_345_678.0));
+}
+
+#[test]
+fn after_a_crash_a_remembered_counter_waits_for_the_source() {
+    let now = Instant::now();
+    let energy = point(Measurand::EnergyOut, Phase::L1);
+    let memory = Memory { served: 12_345_678.0, offset: 0.0 };
+    let mut meter = Meter::new(single_phase());
+    let recollection = Recollection { age: Duration::from_secs(60), certain: false };
+    meter.remember(&[(energy, memory)], recollection, now);
+    assert_eq!(served(&mut meter, &Reading::default(), now).condition, Condition::Waiting);
+    let mut reading = example(now);
+    reading.confirm(energy, 12_000_000.0, now);
+    assert_eq!(served(&mut meter, &reading, now).condition, Condition::Waiting, "a glitch");
+    assert_eq!(meter.memories(), [(energy, memory)], "not forgotten meanwhile");
+    let later = now + Duration::from_secs(2);
+    reading.confirm(energy, 12_345_679.0, later);
+    let image = served(&mut meter, &reading, later);
+    assert_eq!(image.measurements.unwrap().exported.total, 12_345_679.0);
+}
+
+#[test]
+fn signs_of_life_do_not_confirm_a_jump() {
+    let start = Instant::now();
+    let energy = point(Measurand::EnergyOut, Phase::L1);
+    let mut meter = Meter::new(single_phase());
+    let mut reading = example(start);
+    served(&mut meter, &reading, start);
+    let mut now = start + Duration::from_secs(10);
+    reading.confirm(energy, 99_999_999.0, now);
+    for _ in 0..10 {
+        let image = served(&mut meter, &reading, now);
+        assert_eq!(image.measurements.unwrap().exported.total, 12_345_678.0);
+        now += Duration::from_secs(10);
+        reading.confirm_all(now);
     }
 }
 
@@ -169,13 +221,14 @@ fn hold_serves_nothing_where_nothing_was_live() {
 
 #[test]
 fn a_counter_that_is_not_believed_is_told_once_until_it_is_again() {
-    let now = Instant::now();
     let energy = point(Measurand::EnergyOut, Phase::L1);
     let mut meter = Meter::new(single_phase());
+    let mut now = Instant::now();
     let mut told = |wh| {
+        now += Duration::from_secs(60);
         let mut reading = Reading::default();
         reading.confirm(energy, wh, now);
-        meter.count(&reading).iter().map(|disbelief| disbelief.verdict).collect::<Vec<_>>()
+        meter.count(&reading).iter().map(|ruling| ruling.verdict).collect::<Vec<_>>()
     };
     assert_eq!(told(0.0), [Verdict::BelowThreshold]);
     assert_eq!(told(50.0), []);

@@ -1,0 +1,246 @@
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::float_cmp,
+    reason = "the clock is a test's own, and served values pass through unchanged"
+)]
+
+use super::*;
+use proptest::prelude::*;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const KWH: f64 = 1000.0;
+
+/// A counter, and a clock that a test turns.
+struct Bench {
+    counter: Counter,
+    now: Instant,
+}
+
+impl Bench {
+    fn serving(kwh: f64) -> Self {
+        let mut bench = Self { counter: Counter::new(100.0), now: Instant::now() };
+        assert_eq!(bench.shows(kwh), Verdict::Taken);
+        bench
+    }
+
+    /// A minute passes, and the source shows this.
+    fn shows(&mut self, kwh: f64) -> Verdict {
+        self.now += MINUTE;
+        self.counter.offer(kwh * KWH, self.now)
+    }
+
+    fn served(&self) -> f64 {
+        self.counter.served().unwrap() / KWH
+    }
+}
+
+#[test]
+fn a_value_below_the_threshold_is_not_there_yet() {
+    let mut counter = Counter::new(100.0);
+    let now = Instant::now();
+    assert_eq!(counter.offer(0.0, now), Verdict::BelowThreshold);
+    assert_eq!(counter.offer(99.9, now), Verdict::BelowThreshold);
+    assert_eq!(counter.served(), None);
+    assert_eq!(counter.offer(100.0, now), Verdict::Taken);
+    assert_eq!(counter.offer(0.0, now), Verdict::BelowThreshold);
+    assert_eq!(counter.served(), Some(100.0));
+}
+
+#[test]
+fn a_glitch_downwards_is_passed_over() {
+    let mut bench = Bench::serving(5000.0);
+    for _ in 0..30 {
+        assert_eq!(bench.shows(1.0), Verdict::Fallen, "it does not grow, so it is no counter");
+    }
+    assert_eq!(bench.served(), 5000.0);
+    assert_eq!(bench.shows(5000.5), Verdict::Taken);
+    assert_eq!(bench.served(), 5000.5);
+}
+
+#[test]
+fn a_new_counter_goes_on_where_the_old_one_ended_without_loss() {
+    let mut bench = Bench::serving(5000.0);
+    for minute in 0..10 {
+        assert_eq!(bench.shows(1.0 + 0.1 * f64::from(minute)), Verdict::Fallen);
+        assert_eq!(bench.served(), 5000.0);
+    }
+    assert_eq!(bench.shows(2.0), Verdict::Reset);
+    assert_eq!(bench.served(), 5001.0, "what it counted since it was first seen");
+    assert_eq!(bench.shows(2.5), Verdict::Taken);
+    assert_eq!(bench.served(), 5001.5);
+}
+
+#[test]
+fn a_reset_that_was_none_is_taken_back() {
+    let mut bench = Bench::serving(5000.0);
+    for minute in 0..=10 {
+        bench.shows(3000.0 + 0.1 * f64::from(minute));
+    }
+    assert_eq!(bench.served(), 5001.0);
+    assert_eq!(bench.shows(5001.25), Verdict::Restored);
+    assert_eq!(bench.served(), 5001.25);
+    assert_eq!(bench.shows(5001.5), Verdict::Taken);
+    assert_eq!(bench.served(), 5001.5);
+}
+
+#[test]
+fn a_jump_waits_for_two_readings_that_agree() {
+    let mut bench = Bench::serving(5000.0);
+    assert_eq!(bench.shows(9000.0), Verdict::Jumped);
+    assert_eq!(bench.shows(5000.1), Verdict::Taken, "it was a glitch");
+    assert_eq!(bench.shows(9000.0), Verdict::Jumped);
+    assert_eq!(bench.shows(7000.0), Verdict::Jumped, "another glitch confirms nothing");
+    assert_eq!(bench.shows(7000.1), Verdict::Jumped);
+    assert_eq!(bench.served(), 5000.1);
+    assert_eq!(bench.shows(7000.2), Verdict::Taken);
+    assert_eq!(bench.served(), 7000.2);
+}
+
+#[test]
+fn what_can_have_been_generated_meanwhile_is_no_jump() {
+    let mut bench = Bench::serving(5000.0);
+    bench.now += Duration::from_secs(3600);
+    assert_eq!(bench.shows(5100.0), Verdict::Taken);
+}
+
+#[test]
+fn a_coarse_counter_is_taken_step_by_step() {
+    let mut bench = Bench::serving(5000.0);
+    for kwh in 5001..5010 {
+        for _ in 0..12 {
+            assert_eq!(bench.shows(f64::from(kwh)), Verdict::Taken);
+        }
+    }
+}
+
+#[test]
+fn rounding_is_no_fall() {
+    let mut bench = Bench::serving(5000.0);
+    assert_eq!(bench.shows(4999.9999), Verdict::Taken);
+    assert_eq!(bench.served(), 5000.0);
+}
+
+#[test]
+fn a_remembered_counter_goes_on_and_its_time_away_counts() {
+    let now = Instant::now();
+    let memory = Memory { served: 5000.0 * KWH, offset: 2000.0 * KWH };
+    let hour = Duration::from_secs(3600);
+    let recollection = Recollection { age: hour, certain: true };
+    let mut counter = Counter::remembered(100.0, memory, recollection, now);
+    assert_eq!(counter.served(), Some(5000.0 * KWH));
+    assert_eq!(counter.memory(), Some(memory));
+    assert_eq!(counter.clone().offer(2999.0 * KWH, now), Verdict::Fallen);
+    assert_eq!(counter.clone().offer(3200.0 * KWH, now), Verdict::Jumped);
+    assert_eq!(counter.offer(3050.0 * KWH, now), Verdict::Taken);
+    assert_eq!(counter.served(), Some(5050.0 * KWH));
+}
+
+/// What happens to a counter between two readings.
+#[derive(Clone, Debug)]
+enum Event {
+    /// It counts on, by W for some seconds.
+    Counts(f64, u32),
+    /// The source shows something else, once.
+    Glitch(f64),
+    /// Nothing is read for some seconds.
+    Gap(u32),
+    /// The service restarts. Its clock says that so many seconds have passed, which may be wrong.
+    Restart(u32),
+    /// The same after a crash, so that something higher may have been served.
+    Crash(u32),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        8 => (0.0..50_000.0_f64, 1..120_u32).prop_map(|(w, s)| Event::Counts(w, s)),
+        2 => (0.0..1e8_f64).prop_map(Event::Glitch),
+        1 => (1..20_000_u32).prop_map(Event::Gap),
+        1 => (0..1_000_000_u32).prop_map(Event::Restart),
+        1 => (0..1_000_000_u32).prop_map(Event::Crash),
+    ]
+}
+
+proptest! {
+    /// Whatever the source does, the served value never falls.
+    #[test]
+    fn it_never_falls(readings in proptest::collection::vec((0.0..1e9_f64, 0..3600_u32), 1..200)) {
+        let mut counter = Counter::new(100.0);
+        let mut now = Instant::now();
+        let mut last = 0.0;
+        for (value, seconds) in readings {
+            now += Duration::from_secs(seconds.into());
+            counter.offer(value, now);
+            let served = counter.served().unwrap_or_default();
+            prop_assert!(served >= last);
+            last = served;
+        }
+    }
+
+    /// Among single glitches, gaps and restarts of a sound counter, the served value never falls,
+    /// never passes the true one, and has reached it again three readings later.
+    #[test]
+    fn a_sound_counter_is_served_as_it_is(events in proptest::collection::vec(event(), 1..100)) {
+        let start = 5000.0 * KWH;
+        let mut truth = start;
+        let mut now = Instant::now();
+        let mut counter = Counter::new(100.0);
+        counter.offer(truth, now);
+        let mut before = truth;
+        for event in events {
+            match event {
+                Event::Counts(watts, seconds) => {
+                    now += Duration::from_secs(seconds.into());
+                    truth += watts * f64::from(seconds) / 3600.0;
+                    counter.offer(truth, now);
+                }
+                Event::Glitch(value) => {
+                    now += Duration::from_secs(2);
+                    // What lies between here and what can have been generated passes for a value.
+                    let passes = (before..before + credible(now - counter.served.unwrap().changed
+                        + counter.served.unwrap().stood) + 1.0).contains(&value);
+                    if !passes {
+                        counter.offer(value, now);
+                    }
+                }
+                Event::Gap(seconds) => now += Duration::from_secs(seconds.into()),
+                Event::Restart(seconds) | Event::Crash(seconds) => {
+                    let memory = counter.memory().unwrap();
+                    let age = Duration::from_secs(seconds.into());
+                    let certain = matches!(event, Event::Restart(_));
+                    let recollection = Recollection { age, certain };
+                    counter = Counter::remembered(100.0, memory, recollection, now);
+                }
+            }
+            let Some(served) = counter.served() else { continue };
+            prop_assert!(served >= before);
+            before = served;
+            prop_assert!(served <= truth + ROUNDING, "{served} of {truth}");
+        }
+        for _ in 0..3 {
+            now += Duration::from_secs(2);
+            counter.offer(truth, now);
+        }
+        prop_assert!((counter.served().unwrap() - truth).abs() < ROUNDING);
+    }
+
+    /// After a real reset the served value goes on by what the new counter counts.
+    #[test]
+    fn a_reset_loses_nothing(
+        kwh in 10.0..1e5_f64,
+        begins_at in 0.2..5.0_f64,
+        watts in proptest::collection::vec(100.0..50_000.0_f64, 11..100),
+    ) {
+        let mut bench = Bench::serving(kwh);
+        let mut raw = begins_at;
+        let mut resets = 0;
+        bench.shows(raw);
+        for watts in watts {
+            raw += watts / 60.0 / KWH;
+            resets += u32::from(bench.shows(raw) == Verdict::Reset);
+            if resets > 0 {
+                prop_assert!((bench.served() - kwh - (raw - begins_at)).abs() < 1e-6);
+            }
+        }
+        prop_assert_eq!(resets, 1);
+    }
+}

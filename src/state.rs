@@ -1,0 +1,392 @@
+//! What outlives a restart: the last served counters, in one small file.
+//!
+//! A counter belongs to an item and to the meter's serial number: another item, or another meter,
+//! is another counter. Whatever is wrong with the file costs the memory, and never a wrong value.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File, TryLockError},
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    meter::energy::Memory,
+    reading::{Measurand, Phase, Point},
+    source::openhab::Item,
+};
+
+const FILE: &str = "counters.json";
+
+/// Where a damaged file is put aside.
+const DAMAGED: &str = "counters.json.damaged";
+
+/// Held locked while the service runs.
+const LOCK: &str = "lock";
+
+const VERSION: u32 = 1;
+
+/// A larger file is none of ours.
+const MAX_SIZE: u64 = 64 * 1024;
+
+/// More energy than any household meter can show, in Wh.
+const MAX_ENERGY: f64 = 1e13;
+
+/// Why counters cannot be remembered.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// The directory cannot be used.
+    #[error("{}: cannot be used: {source}", path.display())]
+    Directory {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Another process has it.
+    #[error("{}: in use by another fronius-smartmeter", path.display())]
+    InUse {
+        /// Which.
+        path: PathBuf,
+    },
+    /// The file cannot be read.
+    #[error("{}: cannot be read: {source}", path.display())]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file was read, and holds no counters.
+    #[error("{}: damaged: {reason}", path.display())]
+    Damaged {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The file cannot be written.
+    #[error("{}: cannot be written: {source}", path.display())]
+    Unwritable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// The content of the file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct State {
+    version: u32,
+    /// By serial number.
+    pub meters: BTreeMap<String, MeterState>,
+}
+
+/// The counters of one meter.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MeterState {
+    /// When they were saved, in seconds since 1970.
+    pub saved: u64,
+    /// Whether they were saved at the end of the service, so that nothing was served since.
+    pub ended: bool,
+    /// Its counters.
+    pub counters: Vec<CounterState>,
+}
+
+/// One counter.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CounterState {
+    /// The configuration key.
+    pub key: String,
+    /// `L1`, `L2` or `L3`.
+    pub phase: String,
+    /// The item it was read from.
+    pub item: String,
+    /// The value served last, in Wh.
+    pub served_wh: f64,
+    /// What is added to the item's value, in Wh.
+    pub offset_wh: f64,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self { version: VERSION, meters: BTreeMap::new() }
+    }
+}
+
+impl State {
+    /// Reads the text of a file.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let state: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        if state.version != VERSION {
+            return Err(format!("version {}, expected {VERSION}", state.version));
+        }
+        for counter in state.meters.values().flat_map(|meter| &meter.counters) {
+            let CounterState { key, served_wh, offset_wh, .. } = counter;
+            let sound = (0.0..=MAX_ENERGY).contains(served_wh)
+                && (-MAX_ENERGY..=MAX_ENERGY).contains(offset_wh);
+            if !sound {
+                return Err(format!("{key}: {served_wh} Wh with offset {offset_wh} Wh"));
+            }
+        }
+        Ok(state)
+    }
+}
+
+impl MeterState {
+    /// What to remember of these counters, read from these items, at this time.
+    #[must_use]
+    pub fn new(memories: &[(Point, Memory)], items: &[Item], now: SystemTime, ended: bool) -> Self {
+        let counter = |(point, memory): &(Point, Memory)| {
+            let item = items.iter().find(|item| item.point == *point)?;
+            Some(CounterState {
+                key: point.measurand.key().to_owned(),
+                phase: point.phase.to_string(),
+                item: item.name.clone(),
+                served_wh: memory.served,
+                offset_wh: memory.offset,
+            })
+        };
+        let counters = memories.iter().filter_map(counter).collect();
+        Self { saved: seconds(now), ended, counters }
+    }
+
+    /// The counters that belong to these items.
+    #[must_use]
+    pub fn memories(&self, items: &[Item]) -> Vec<(Point, Memory)> {
+        let memory = |counter: &CounterState| {
+            let point = counter.point()?;
+            let same = |item: &&Item| item.point == point && item.name == counter.item;
+            items.iter().find(same)?;
+            Some((point, Memory { served: counter.served_wh, offset: counter.offset_wh }))
+        };
+        self.counters.iter().filter_map(memory).collect()
+    }
+
+    /// How long ago they were saved. A clock that was set back meanwhile makes that 0.
+    #[must_use]
+    pub fn age(&self, now: SystemTime) -> Duration {
+        Duration::from_secs(seconds(now).saturating_sub(self.saved))
+    }
+}
+
+impl CounterState {
+    fn point(&self) -> Option<Point> {
+        let measurand = Measurand::ALL.into_iter().find(|known| known.key() == self.key)?;
+        let phase = Phase::ALL.into_iter().find(|known| known.to_string() == self.phase)?;
+        Some(Point { measurand, phase })
+    }
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// Reads the file in `directory`, whoever writes it. Without one there is nothing to remember.
+///
+/// # Errors
+/// Where it cannot be read, or is damaged.
+pub fn load(directory: &Path) -> Result<State, StateError> {
+    let path = directory.join(FILE);
+    let file = match File::open(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(State::default()),
+        file => file,
+    };
+    let mut bytes = Vec::new();
+    let read = file.and_then(|file| file.take(MAX_SIZE.saturating_add(1)).read_to_end(&mut bytes));
+    if let Err(source) = read {
+        return Err(StateError::Unreadable { path, source });
+    }
+    let text = match String::from_utf8(bytes) {
+        Ok(text) if text.len() as u64 <= MAX_SIZE => Ok(text),
+        Ok(_) => Err(format!("larger than {MAX_SIZE} bytes")),
+        Err(_) => Err("not UTF-8".to_owned()),
+    };
+    text.and_then(|text| State::parse(&text)).map_err(|reason| StateError::Damaged { path, reason })
+}
+
+/// The directory of the file, held by this process alone.
+#[derive(Debug)]
+pub struct Store {
+    directory: PathBuf,
+    /// Unlocked when it is closed.
+    _lock: File,
+}
+
+impl Store {
+    /// Takes the directory, and makes it where it is missing.
+    ///
+    /// # Errors
+    /// Where it cannot be used, or another process has it.
+    pub fn open(directory: &Path) -> Result<Self, StateError> {
+        let unusable = |source| StateError::Directory { path: directory.to_owned(), source };
+        fs::create_dir_all(directory).map_err(unusable)?;
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(directory.join(LOCK))
+            .map_err(unusable)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { directory: directory.to_owned(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(StateError::InUse { path: directory.to_owned() }),
+            Err(TryLockError::Error(source)) => Err(unusable(source)),
+        }
+    }
+
+    /// Reads the file; see [`load`].
+    ///
+    /// # Errors
+    /// As [`load`]. [`Store::set_aside`] makes room for a new file then.
+    pub fn load(&self) -> Result<State, StateError> {
+        load(&self.directory)
+    }
+
+    /// Keeps a damaged file for whoever wants to look at it, and gives its new name.
+    ///
+    /// # Errors
+    /// Where it cannot be renamed.
+    pub fn set_aside(&self) -> Result<PathBuf, StateError> {
+        let path = self.directory.join(DAMAGED);
+        fs::rename(self.directory.join(FILE), &path)
+            .map_err(|source| StateError::Unwritable { path: path.clone(), source })?;
+        Ok(path)
+    }
+
+    /// Replaces the file as a whole: whoever reads it, after whatever crash, finds either the old
+    /// or the new one.
+    ///
+    /// # Errors
+    /// Where it cannot be written; the old file is untouched then.
+    pub fn save(&self, state: &State) -> Result<(), StateError> {
+        let path = self.directory.join(FILE);
+        let new = self.directory.join("counters.json.new");
+        let write = || {
+            let mut text = serde_json::to_vec_pretty(state)?;
+            text.push(b'\n');
+            let mut file = File::create(&new)?;
+            file.write_all(&text)?;
+            file.sync_all()?;
+            fs::rename(&new, &path)?;
+            // The new name must be on the disk too.
+            File::open(&self.directory)?.sync_all()
+        };
+        write().map_err(|source| StateError::Unwritable { path: path.clone(), source })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::Quantity;
+    use proptest::prelude::*;
+
+    const ENERGY: Point = Point { measurand: Measurand::EnergyOut, phase: Phase::L2 };
+
+    fn item(name: &str) -> Item {
+        Item { name: name.to_owned(), point: ENERGY, unit: Quantity::Energy.default_unit() }
+    }
+
+    fn state(served: f64) -> State {
+        let memory = Memory { served, offset: 2000.5 };
+        let meter = MeterState::new(&[(ENERGY, memory)], &[item("E")], UNIX_EPOCH, true);
+        State { meters: [("serial".to_owned(), meter)].into(), ..State::default() }
+    }
+
+    #[test]
+    fn what_is_saved_is_loaded_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("made/on/the/way");
+        let store = Store::open(&path).unwrap();
+        assert_eq!(store.load().unwrap(), State::default());
+        for served in [12_345_678.123_456_78, 1e13, 0.1 + 0.2] {
+            store.save(&state(served)).unwrap();
+            assert_eq!(store.load().unwrap(), state(served));
+        }
+        assert_eq!(fs::read_dir(path).unwrap().count(), 2, "the file and the lock");
+    }
+
+    #[test]
+    fn a_counter_belongs_to_its_item() {
+        let meter = &state(5000.0).meters["serial"];
+        let memory = Memory { served: 5000.0, offset: 2000.5 };
+        assert_eq!(meter.memories(&[item("E")]), [(ENERGY, memory)]);
+        assert_eq!(meter.memories(&[item("F")]), []);
+        let elsewhere = Item { point: Point { phase: Phase::L1, ..ENERGY }, ..item("E") };
+        assert_eq!(meter.memories(&[elsewhere]), []);
+    }
+
+    #[test]
+    fn a_clock_set_back_makes_no_age() {
+        let meter = MeterState { saved: 1000, ended: true, counters: Vec::new() };
+        let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
+        assert_eq!(meter.age(at(1060)), Duration::from_secs(60));
+        assert_eq!(meter.age(at(900)), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_second_process_is_kept_out() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path()).unwrap();
+        let second = Store::open(directory.path());
+        assert!(matches!(second, Err(StateError::InUse { .. })));
+        drop(store);
+        assert!(Store::open(directory.path()).is_ok());
+    }
+
+    #[test]
+    fn a_damaged_file_is_told_and_set_aside() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path()).unwrap();
+        let whole = serde_json::to_string(&state(5000.0)).unwrap();
+        for text in [
+            "",
+            "{}",
+            &whole[..whole.len() / 2],
+            &whole.replace("\"version\":1", "\"version\":2"),
+            &whole.replace("5000.0", "-1"),
+            &whole.replace("5000.0", "1e300"),
+            &whole.replace("5000.0", "null"),
+            &whole.replace("2000.5", "-1e14"),
+            &" ".repeat(100_000),
+            "\u{0}\u{0}\u{0}",
+        ] {
+            fs::write(directory.path().join(FILE), text).unwrap();
+            let error = store.load().unwrap_err();
+            assert!(matches!(error, StateError::Damaged { .. }), "{text}: {error}");
+            let aside = store.set_aside().unwrap();
+            assert_eq!(fs::read_to_string(aside).unwrap(), text);
+            assert_eq!(store.load().unwrap(), State::default());
+        }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_leaves_the_old_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path()).unwrap();
+        store.save(&state(5000.0)).unwrap();
+        // Root may write anywhere; not over a directory, though.
+        fs::create_dir(directory.path().join("counters.json.new")).unwrap();
+        assert!(matches!(store.save(&state(6000.0)), Err(StateError::Unwritable { .. })));
+        assert_eq!(store.load().unwrap(), state(5000.0));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_refused_or_sound(text in "\\PC*") {
+            if let Ok(state) = State::parse(&text) {
+                prop_assert_eq!(state.version, VERSION);
+            }
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! The counters over restarts of the real program: ended, killed, lied to, and out of disk.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a broken expectation is how a test fails"
+)]
+
+use std::{fs, path::Path, time::Duration};
+
+use fronius_smartmeter::{
+    simulator::{Dialect, Simulator},
+    state,
+};
+use tempfile::TempDir;
+use tokio::{
+    net::TcpListener,
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
+
+mod common;
+
+use common::{
+    client::{Client, NO_TARGET, floats},
+    program::{Service, file, outcome, program, text},
+    within,
+};
+
+/// An openHAB in this process, and a directory for the counters.
+struct Plant {
+    openhab: Simulator,
+    address: std::net::SocketAddr,
+    server: JoinHandle<()>,
+    directory: TempDir,
+}
+
+impl Plant {
+    async fn new(energy: &str) -> Self {
+        let items = [("E", energy), ("P", "800 W")].map(|(k, v)| (k.to_owned(), v.to_owned()));
+        let openhab = Simulator::new(items, Dialect::Current, None);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let serving = openhab.clone();
+        let server = tokio::spawn(async move { serving.serve(listener).await.unwrap() });
+        Self { openhab, address, server, directory: TempDir::new().unwrap() }
+    }
+
+    fn config(&self) -> String {
+        format!(
+            "openhab_host: {}\nenergy_counter_out: E\ncurrent_power: P\nserial_number: SN\n\
+             state_dir: {}\n",
+            self.address,
+            text(self.directory.path())
+        )
+    }
+
+    fn start(&self) -> Service {
+        Service::start(&self.config())
+    }
+
+    fn remembered(&self) -> Option<f64> {
+        let state = state::load(self.directory.path()).unwrap();
+        Some(state.meters.get("SN")?.counters[0].served_wh)
+    }
+
+    async fn counters(&self, arguments: &[&str]) -> common::program::Outcome {
+        let config = file(&self.config());
+        let mut command = program(&["counters", "--config", text(config.path())]);
+        outcome(command.args(arguments)).await
+    }
+}
+
+impl Drop for Plant {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+/// The total exported energy, or none while the meter has none to give.
+async fn energy(service: &Service) -> Option<f32> {
+    let mut client = Client::connect(service.address).await;
+    match client.read(40_129, 2).await {
+        Ok(words) => Some(floats(&words)[0]),
+        Err(exception) => {
+            assert_eq!(exception, NO_TARGET);
+            None
+        }
+    }
+}
+
+async fn stop(mut service: Service) {
+    service.running.signal("TERM").await;
+    assert_eq!(service.running.exit_code().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_counter_is_served_after_a_restart_before_openhab_answers() {
+    let plant = Plant::new("12345.678 kWh").await;
+    let mut service = plant.start();
+    service.running.err.find("data is live").await;
+    assert_eq!(energy(&service).await, Some(12_345_678.0));
+    plant.openhab.set("E", "12346 kWh");
+    within(async {
+        while energy(&service).await != Some(12_346_000.0) {
+            sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    stop(service).await;
+    assert_eq!(plant.remembered(), Some(12_346_000.0));
+
+    plant.openhab.set("E", "NULL");
+    let mut service = plant.start();
+    service.running.err.find("12346000 Wh are remembered").await;
+    service.running.err.find("item E gives no value").await;
+    assert_eq!(energy(&service).await, Some(12_346_000.0));
+    plant.openhab.set("E", "0.5 kWh");
+    service.running.err.find("lower than before").await;
+    assert_eq!(energy(&service).await, Some(12_346_000.0));
+    stop(service).await;
+}
+
+/// The counter grows all the time, and now and then openHAB lies at the wrong moment.
+#[tokio::test]
+async fn a_counter_never_falls_however_often_the_service_is_killed() {
+    const KILLS: u32 = 200;
+    let plant = Plant::new("5000 kWh").await;
+    let openhab = plant.openhab.clone();
+    let growing = tokio::spawn(async move {
+        for step in 0_u32.. {
+            let lie = match step % 40 {
+                20 => "0 kWh".to_owned(),
+                21 => "1000 kWh".to_owned(),
+                22 => "NULL".to_owned(),
+                _ => format!("{:.4} kWh", 5000.0 + f64::from(step) * 0.002),
+            };
+            openhab.set("E", &lie);
+            sleep(Duration::from_millis(3)).await;
+        }
+    });
+    let mut last = 0.0_f32;
+    let mut answered = 0;
+    for kill in 0..KILLS {
+        let service = plant.start();
+        // Killed at any moment: before it has read the file, while it writes it, or later.
+        let life = Duration::from_millis(u64::from(kill * 7 % 60));
+        let polling = async {
+            let mut client = Client::connect(service.address).await;
+            loop {
+                if let Ok(words) = client.read(40_129, 2).await {
+                    let served = floats(&words)[0];
+                    assert!(served >= last, "{served} after {last}, kill {kill}");
+                    last = served;
+                    answered += 1;
+                }
+                sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let _: Result<(), _> = timeout(life, polling).await;
+        service.running.signal("KILL").await;
+        drop(service);
+        if let Err(error) = state::load(plant.directory.path()) {
+            panic!("kill {kill}: {error}");
+        }
+    }
+    growing.abort();
+    assert!(answered > KILLS, "only {answered} answers, so nothing was tried");
+    assert!(last > 5_000_000.0);
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_set_aside_and_the_service_goes_on() {
+    let plant = Plant::new("5000 kWh").await;
+    let path = plant.directory.path().join("counters.json");
+    fs::write(&path, "{\"version\":1,\"meters\":{\"SN\":{").unwrap();
+    let mut service = plant.start();
+    service.running.err.find("set aside as").await;
+    service.running.err.find("data is live").await;
+    assert_eq!(energy(&service).await, Some(5_000_000.0));
+    stop(service).await;
+    assert_eq!(plant.remembered(), Some(5_000_000.0));
+    assert!(plant.directory.path().join("counters.json.damaged").exists());
+}
+
+#[tokio::test]
+async fn a_disk_that_takes_nothing_costs_the_memory_alone() {
+    let plant = Plant::new("5000 kWh").await;
+    // Every write fails, even root's: the new file's name is a directory's.
+    fs::create_dir(plant.directory.path().join("counters.json.new")).unwrap();
+    let mut service = plant.start();
+    service.running.err.find("cannot be written").await;
+    assert_eq!(energy(&service).await, Some(5_000_000.0));
+    stop(service).await;
+
+    let nowhere = Path::new("/proc/no/such/directory");
+    let config = plant.config().replace(text(plant.directory.path()), text(nowhere));
+    let mut service = Service::start(&config);
+    service.running.err.find("cannot be used").await;
+    service.running.err.find("data is live").await;
+    assert_eq!(energy(&service).await, Some(5_000_000.0));
+    stop(service).await;
+}
+
+#[tokio::test]
+async fn counters_are_shown_and_reset_on_purpose() {
+    let plant = Plant::new("5000 kWh").await;
+    let empty = plant.counters(&[]).await;
+    assert_eq!((empty.code, empty.out.as_str()), (Some(0), "Nothing is remembered yet.\n"));
+
+    let mut service = plant.start();
+    service.running.err.find("data is live").await;
+    let running = plant.counters(&["--reset", "SN"]).await;
+    assert_eq!(running.code, Some(69), "{running:?}");
+    assert!(running.err.contains("stop the service first"), "{}", running.err);
+    stop(service).await;
+
+    let shown = plant.counters(&[]).await;
+    assert!(shown.out.starts_with("meter SN, saved 20"), "{}", shown.out);
+    assert!(shown.out.contains("energy_counter_out  L1  E "), "{}", shown.out);
+    assert!(shown.out.contains(" 5000000 Wh served"), "{}", shown.out);
+
+    let unknown = plant.counters(&["--reset", "other"]).await;
+    assert_eq!(unknown.code, Some(69), "{unknown:?}");
+    assert!(unknown.err.contains("there are: SN"), "{}", unknown.err);
+
+    plant.openhab.set("E", "10 kWh");
+    let reset = plant.counters(&["--reset", "SN"]).await;
+    assert_eq!(reset.code, Some(0), "{reset:?}");
+    let mut service = plant.start();
+    service.running.err.find("data is live").await;
+    assert_eq!(energy(&service).await, Some(10_000.0));
+    stop(service).await;
+}
