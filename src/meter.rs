@@ -130,6 +130,8 @@ pub struct Meter {
     settings: Settings,
     /// One guard per configured counter.
     counters: Vec<Guarded>,
+    /// The counters go on from before the start.
+    remembers: bool,
     /// The last values served live, for [`OnStale::Hold`] and the energies.
     last: Option<Measurements>,
 }
@@ -149,7 +151,7 @@ impl Meter {
                 read: None,
             })
             .collect();
-        Self { settings, counters, last: None }
+        Self { settings, counters, remembers: false, last: None }
     }
 
     /// Lets the counters go on from what was served before.
@@ -159,6 +161,7 @@ impl Meter {
         recollection: Recollection,
         now: Instant,
     ) {
+        self.remembers = !memories.is_empty();
         for Guarded { point, counter, .. } in &mut self.counters {
             if let Some((_, memory)) = memories.iter().find(|(known, _)| known == point) {
                 *counter =
@@ -200,8 +203,10 @@ impl Meter {
             Some(at) if now.saturating_duration_since(at) < self.settings.stale_after => {
                 Condition::Live
             }
-            // Counters that are remembered may come before any value.
-            _ => Condition::Stale,
+            Some(_) => Condition::Stale,
+            // Counters that are remembered are there before any value is.
+            None if self.remembers => Condition::Stale,
+            None => Condition::Waiting,
         };
         let (service, measurements) = match condition {
             Condition::Waiting => (Service::Exception, None),
