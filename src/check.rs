@@ -28,7 +28,7 @@ pub enum CheckError {
     #[error("{0} cannot be read; see the table")]
     Items(Count),
     /// Required items without a value.
-    #[error("{0} without a value yet; see the table")]
+    #[error("{0} without a usable value; see the table")]
     NoValue(Count),
     /// Nowhere to print to.
     #[error("cannot print: {0}")]
@@ -139,7 +139,7 @@ async fn line(openhab: &mut OpenHab, item: &Item, min_energy: f64) -> Result<Lin
 }
 
 fn table(lines: &[Line]) -> String {
-    let header = ["key", "item", "state", "value", "age", "register", ""];
+    let header = ["key", "item", "state", "value", "age", "register"];
     let rows = lines.iter().map(|line| {
         [
             line.key.to_owned(),
@@ -148,20 +148,22 @@ fn table(lines: &[Line]) -> String {
             line.value.map_or("-".to_owned(), |value| format!("{value} {}", line.unit)),
             line.age.map_or("-".to_owned(), |age| format!("{age:.0} s")),
             format!("{} {}", line.register, line.point),
-            line.problem.clone().unwrap_or_default(),
         ]
     });
     let rows: Vec<_> = std::iter::once(header.map(str::to_owned)).chain(rows).collect();
+    let problems = lines.iter().map(|line| line.problem.as_deref());
     let mut text = String::new();
-    for row in &rows {
+    for (row, problem) in rows.iter().zip(std::iter::once(None).chain(problems)) {
         let mut cells = String::new();
         for (column, cell) in row.iter().enumerate() {
             let width = rows.iter().filter_map(|row| row.get(column)).map(|c| c.chars().count());
             let width = width.max().unwrap_or_default();
             let _ = write!(cells, "{cell:width$}  ");
         }
-        text.push_str(cells.trim_end());
-        text.push('\n');
+        let _ = writeln!(text, "{}", cells.trim_end());
+        if let Some(problem) = problem {
+            let _ = writeln!(text, "    {problem}");
+        }
     }
     text
 }

@@ -22,8 +22,9 @@ use crate::{
     counters::{self, CountersError},
     daemon::{Daemon, DaemonError},
     demo::{self, DemoError},
-    logging,
+    logging::{self, Logging},
     report::Report,
+    screen::Screen,
     simulator::{Dialect, Simulator},
     termination::Termination,
 };
@@ -104,12 +105,11 @@ struct ConfigArgs {
 }
 
 impl ConfigArgs {
-    fn load(self) -> Result<Config, ConfigError> {
-        let path = self.config.unwrap_or_else(|| {
+    fn path(self) -> PathBuf {
+        self.config.unwrap_or_else(|| {
             let addon = Path::new(ADDON_OPTIONS);
             if addon.exists() { addon.to_owned() } else { "config.yaml".into() }
-        });
-        Config::load(&path)
+        })
     }
 }
 
@@ -141,7 +141,7 @@ fn item(text: &str) -> Result<(String, String), &'static str> {
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 enum CliError {
-    #[error(transparent)]
+    #[error("{0}{hint}", hint = config_hint(.0))]
     Config(#[from] ConfigError),
     #[error(transparent)]
     Daemon(#[from] DaemonError),
@@ -163,6 +163,15 @@ enum CliError {
     Runtime(io::Error),
     #[error("cannot print: {0}")]
     Print(#[from] io::Error),
+}
+
+fn config_hint(error: &ConfigError) -> &'static str {
+    match error {
+        ConfigError::Unreadable { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+            "\nName your file with --config, or see everything at work with the command demo."
+        }
+        _ => "",
+    }
 }
 
 /// Exit codes of `sysexits.h`.
@@ -211,14 +220,16 @@ pub fn main(sockets: io::Result<Vec<TcpListener>>) -> ExitCode {
     };
     match run(cli, sockets) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(CliError::Print(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+        // The reader, such as head, has seen enough.
+        Err(CliError::Print(error) | CliError::Demo(DemoError::Print(error)))
+            if error.kind() == io::ErrorKind::BrokenPipe =>
+        {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            match &error {
-                // The log is set up by then, and may lead elsewhere than to a terminal.
-                CliError::Daemon(error) => tracing::error!("{error}"),
-                error => eprintln!("{error}"),
+            // What ends the service is in the log.
+            if !matches!(error, CliError::Daemon(_)) {
+                eprintln!("{error}");
             }
             error.exit_code().into()
         }
@@ -241,13 +252,21 @@ fn run(cli: Cli, sockets: io::Result<Vec<TcpListener>>) -> Result<(), CliError> 
 async fn execute(command: Command, sockets: io::Result<Vec<TcpListener>>) -> Result<(), CliError> {
     match command {
         Command::Run(config) => {
-            let config = config.load()?;
+            let path = config.path();
+            let config = Config::load(&path)?;
             let sockets = sockets.map_err(CliError::Sockets)?;
-            start_logging(config.log_level, config.time_zone);
-            Ok(Daemon::start(config, sockets)?.run().await?)
+            let logging = start_logging(config.log_level, config.time_zone);
+            let version = env!("CARGO_PKG_VERSION");
+            tracing::info!(version, "fronius-smartmeter {version} with {}", path.display());
+            let ended = async { Daemon::start(config, sockets)?.run().await }.await;
+            if let Err(error) = &ended {
+                tracing::error!("{error}");
+            }
+            drop(logging);
+            Ok(ended?)
         }
         Command::Check { config, offline, json } => {
-            let config = config.load()?;
+            let config = Config::load(&config.path())?;
             if offline {
                 return Ok(writeln!(io::stdout(), "The configuration is valid.")?);
             }
@@ -262,7 +281,7 @@ async fn execute(command: Command, sockets: io::Result<Vec<TcpListener>>) -> Res
             }
         }
         Command::Counters { config, reset } => {
-            let config = config.load()?;
+            let config = Config::load(&config.path())?;
             let done = match reset {
                 Some(meter) => counters::reset(&config, &meter),
                 None => counters::show(&config),
@@ -270,21 +289,19 @@ async fn execute(command: Command, sockets: io::Result<Vec<TcpListener>>) -> Res
             Ok(done?)
         }
         Command::Demo { listen } => {
-            start_logging(Level::WARN, Tz::UTC);
+            let _logging = start_logging(Level::WARN, Tz::UTC);
             Ok(demo::demo(listen).await?)
         }
         Command::Simulate(args) => {
-            start_logging(Level::INFO, Tz::UTC);
+            let _logging = start_logging(Level::INFO, Tz::UTC);
             simulate(args).await
         }
     }
 }
 
 /// Logging can only be set up twice by a mistake of ours, and is no reason not to serve.
-fn start_logging(level: Level, time_zone: Tz) {
-    if let Err(error) = logging::init(level, time_zone) {
-        eprintln!("no logging: {error}");
-    }
+fn start_logging(level: Level, time_zone: Tz) -> Option<Logging> {
+    logging::init(level, time_zone).inspect_err(|error| eprintln!("no logging: {error}")).ok()
 }
 
 /// Host and port, of which the latter may be missing.
@@ -301,11 +318,13 @@ fn with_port(address: &str) -> String {
 }
 
 async fn read(address: &str, unit: u8, json: bool) -> Result<(), CliError> {
-    print(&MeterClient::connect(address, unit).await?.read().await?, json)
+    let report = MeterClient::connect(address, unit).await?.read().await?;
+    Ok(io::stdout().write_all(text(&report, json)?.as_bytes())?)
 }
 
 /// Reads every second. What goes wrong is told and tried again, since that is what one watches for.
 async fn watch(address: &str, unit: u8, json: bool) -> Result<(), CliError> {
+    let mut screen = Screen::default();
     let mut meter = None;
     loop {
         let read = async {
@@ -318,7 +337,7 @@ async fn watch(address: &str, unit: u8, json: bool) -> Result<(), CliError> {
             report
         };
         match read.await {
-            Ok(report) => print(&report, json)?,
+            Ok(report) => screen.show(&text(&report, json)?)?,
             Err(error) => {
                 eprintln!("{error}");
                 if !matches!(error, ClientError::Refused) {
@@ -330,13 +349,8 @@ async fn watch(address: &str, unit: u8, json: bool) -> Result<(), CliError> {
     }
 }
 
-fn print(report: &Report, json: bool) -> Result<(), CliError> {
-    let text = if json {
-        serde_json::to_string(report).map_err(io::Error::from)? + "\n"
-    } else {
-        report.to_string()
-    };
-    Ok(io::stdout().write_all(text.as_bytes())?)
+fn text(report: &Report, json: bool) -> io::Result<String> {
+    Ok(if json { serde_json::to_string(report)? + "\n" } else { report.to_string() })
 }
 
 async fn simulate(args: SimulateArgs) -> Result<(), CliError> {

@@ -30,7 +30,7 @@ pub enum ClientError {
         source: io::Error,
     },
     /// It answers, but not as a SunSpec device does.
-    #[error("no SunSpec device at {address}: {source}")]
+    #[error("no SunSpec device at {address}: {source}{hint}", hint = discovery_hint(source))]
     Discovery {
         /// Host and port.
         address: String,
@@ -51,6 +51,19 @@ pub enum ClientError {
         /// Why.
         reason: String,
     },
+}
+
+fn discovery_hint(error: &DiscoveryError) -> &'static str {
+    match error {
+        DiscoveryError::ModbusError(ModbusError::GatewayTargetDevice) => {
+            " (it refuses this unit id; try another with --unit)"
+        }
+        DiscoveryError::ModbusError(ModbusError::IO(_)) => {
+            " (it closed the connection: no Modbus device, or a meter with stale data and \
+             on_stale: disconnect)"
+        }
+        _ => "",
+    }
 }
 
 /// A connection to a meter.

@@ -20,9 +20,9 @@ use tokio::{
 use crate::{
     config::Config,
     keeper::{self, Keeper, Keeping, Memories},
-    meter::{Condition, Image, Meter, Ruling},
+    meter::{Condition, Image, Meter, Ruling, energy::Verdict},
     modbus::Server,
-    reading::Reading,
+    reading::{Point, Reading},
     source::{
         Source,
         openhab::{OpenHab, SetupError},
@@ -73,12 +73,11 @@ fn is_hinted(error: &io::Error) -> bool {
 fn listen_hint(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::PermissionDenied => {
-            "\nPorts below 1024 need a socket from systemd (fronius-smartmeter.socket); without \
-             systemd, set modbus_listen to another port, such as 0.0.0.0:1502, which Fronius \
-             inverters accept too."
+            " (ports below 1024 need a socket that systemd passes on; without it, set modbus_listen \
+             to another port, such as 0.0.0.0:1502, which Fronius inverters accept too)"
         }
         io::ErrorKind::AddrInUse => {
-            "\nAnother program listens there: the old script, perhaps, or a second instance."
+            " (another program listens there: the old script, perhaps, or a second instance)"
         }
         _ => "",
     }
@@ -207,18 +206,19 @@ impl Daemon {
         let seconds = |age: Duration| format!("{:.1} s", age.as_secs_f64());
         let data = match image.confirmed {
             Some(at) => format!("data {} old", seconds(at.elapsed())),
-            None => "no data yet".to_owned(),
+            None => format!("waiting for {}", list(&image.overdue)),
         };
         let values = image.measurements.map_or_else(String::new, |values| {
-            let (power, exported) = (values.power.total, values.exported.total);
-            format!(", {power:.1} W, {exported:.0} Wh exported")
+            let (exported, imported) = (values.exported.total, values.imported.total);
+            let watts = values.power.total;
+            format!(", {watts:.1} W, {exported:.0} Wh exported, {imported:.0} Wh imported")
         });
         let polled = match usage.idle {
             Some(idle) => format!("last polled {} ago", seconds(idle)),
             None => "never polled".to_owned(),
         };
         let line = format!(
-            "{}, {data}{values}; {} connections, {} requests, {polled}",
+            "{}, {data}{values}; clients {}, requests {}, {polled}",
             image.condition, usage.connections, usage.requests
         );
         tracing::info!("{line}");
@@ -236,8 +236,12 @@ async fn measure(
     loop {
         let reading = readings.borrow_and_update().clone();
         for Ruling { point, value, verdict } in meter.count(&reading) {
-            let (key, phase) = (point.measurand.key(), point.phase);
-            tracing::warn!(key, %phase, "{key} {phase}: {value} Wh is {verdict}");
+            let Point { measurand, phase } = point;
+            let key = measurand.key();
+            match verdict {
+                Verdict::Taken => tracing::info!(key, %phase, "{point}: {value} Wh is {verdict}"),
+                _ => tracing::warn!(key, %phase, "{point}: {value} Wh is {verdict}"),
+            }
         }
         memories.send_if_modified(|known| {
             let now = meter.memories();
@@ -249,10 +253,10 @@ async fn measure(
         let now = Instant::now();
         let image = meter.image(&reading, now.into_std());
         let condition = image.condition;
-        let before = images.send_replace(Arc::new(image)).condition;
-        if before != condition {
-            log_transition(condition);
+        if images.borrow().condition != condition {
+            log_transition(&image);
         }
+        images.send_replace(Arc::new(image));
 
         // Stale already, only a new reading can change that.
         let expiry = match condition {
@@ -274,12 +278,19 @@ async fn measure(
     }
 }
 
-fn log_transition(condition: Condition) {
-    match condition {
+fn log_transition(image: &Image) {
+    let overdue = list(&image.overdue);
+    match image.condition {
         Condition::Live => tracing::info!("data is live"),
-        Condition::Stale => tracing::warn!("data is stale, on_stale applies"),
-        Condition::Waiting => tracing::warn!("no valid data yet, values are withheld"),
+        Condition::Stale => {
+            tracing::warn!("data is stale: {overdue} not confirmed for too long; on_stale applies");
+        }
+        Condition::Waiting => tracing::warn!("no valid data: waiting for {overdue}"),
     }
+}
+
+fn list(points: &[Point]) -> String {
+    points.iter().map(Point::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn adopt(listener: std::net::TcpListener) -> Result<TcpListener, DaemonError> {

@@ -2,7 +2,7 @@
 //! shows what an inverter would see.
 
 use std::{
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
     net::{Ipv4Addr, SocketAddr},
     time::Duration,
 };
@@ -17,6 +17,7 @@ use crate::{
     config::{Config, Problem},
     daemon::{Daemon, DaemonError},
     report::Report,
+    screen::Screen,
     simulator::{Dialect, Simulator, SolarDay},
 };
 
@@ -48,7 +49,7 @@ pub enum DemoError {
     #[error("the configuration of the demo is wrong: {0:?}")]
     Config(Vec<Problem>),
     /// The meter does not run.
-    #[error("{0}\nChoose another place with --listen, such as 127.0.0.1:5021.")]
+    #[error("{0}\nChoose another place with --listen; 127.0.0.1:0 is always free.")]
     Daemon(#[from] DaemonError),
     /// The meter does not answer.
     #[error(transparent)]
@@ -118,8 +119,10 @@ pub async fn demo(listen: SocketAddr) -> Result<(), DemoError> {
 
     writeln!(
         io::stdout(),
-        "A simulated openHAB plays a solar day at http://{openhab_address}; an hour takes 10 s.\n\
-         The meter is at {listen}, for any Modbus TCP or SunSpec client. Ctrl-C ends both.\n"
+        "A simulated openHAB at http://{openhab_address} plays a solar day.\n\
+         An hour of it takes 10 s; the energy counter counts in real time.\n\
+         The meter is at {listen}, for any Modbus TCP or SunSpec client.\n\
+         Ctrl-C ends both.\n"
     )?;
     let watch = async {
         // The channel closes only with the daemon, which ends all this anyway.
@@ -138,25 +141,16 @@ pub async fn demo(listen: SocketAddr) -> Result<(), DemoError> {
 async fn watch(meter: SocketAddr) -> Result<(), DemoError> {
     let start = Instant::now();
     let meter = MeterClient::connect(&meter.to_string(), 1).await?;
-    let mut out = io::stdout();
-    let live = out.is_terminal();
-    let mut lines = 0;
+    let mut screen = Screen::default();
     loop {
         let report = meter.read().await?;
         let time = SUNRISE.saturating_add(start.elapsed().saturating_mul(TEN_SECONDS_PER_HOUR));
         let clock = clock(time);
-        if live {
-            let text = format!("{clock}  {report}");
-            // Up to the start of the table before, and over it.
-            if lines > 0 {
-                write!(out, "\x1b[{lines}A\x1b[J")?;
-            }
-            lines = text.lines().count();
-            write!(out, "{text}")?;
+        screen.show(&if screen.is_terminal() {
+            format!("{clock}\n{report}")
         } else {
-            writeln!(out, "{clock}  {}", line(&report))?;
-        }
-        out.flush()?;
+            format!("{clock}  {}\n", line(&report))
+        })?;
         sleep(Duration::from_secs(1)).await;
     }
 }

@@ -72,8 +72,8 @@ impl Keeper {
         let Some(kept) = self.state.meters.get_mut(&self.serial_number) else { return };
         let memories = kept.memories(&self.items);
         let age = kept.age(SystemTime::now());
-        for (Point { measurand, phase }, Memory { served, .. }) in &memories {
-            tracing::info!("{} {phase}: {served:.0} Wh are remembered", measurand.key());
+        for (point, Memory { served, .. }) in &memories {
+            tracing::info!("{point}: {served:.0} Wh are remembered");
         }
         // From here on more may be served than is saved, and the file must say so first.
         let ended = std::mem::replace(&mut kept.ended, false);

@@ -13,8 +13,8 @@
 //! - [`keeper`] remembers the counters beyond a restart, in the file of [`state`].
 //! - [`daemon`] wires these together; [`systemd`], [`logging`] and [`termination`] connect it to the
 //!   system.
-//! - [`cli`] is the program. Its other commands are made of [`check`], [`counters`], [`client`] and
-//!   [`report`], [`demo`] and [`simulator`].
+//! - [`cli`] is the program. Its other commands are made of [`check`], [`counters`], [`client`],
+//!   [`report`] and [`screen`], [`demo`] and [`simulator`].
 //!
 //! [`units`], [`reading`] and [`meter`] do no I/O and get the time passed in.
 
@@ -32,6 +32,7 @@ pub mod modbus;
 mod net;
 pub mod reading;
 pub mod report;
+pub mod screen;
 pub mod simulator;
 pub mod source;
 pub mod state;

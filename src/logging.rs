@@ -5,6 +5,7 @@ use std::{env, fmt, io, os::unix::fs::MetadataExt};
 use chrono::Utc;
 use chrono_tz::Tz;
 use tracing::Level;
+use tracing_appender::non_blocking::WorkerGuard;
 use tracing_journald::{Priority, PriorityMappings};
 use tracing_subscriber::{
     Layer, Registry,
@@ -17,12 +18,23 @@ use tracing_subscriber::{
     util::{SubscriberInitExt, TryInitError},
 };
 
+/// Writes what is still to be written, when it is dropped.
+#[derive(Debug)]
+#[must_use]
+pub struct Logging {
+    _writer: WorkerGuard,
+}
+
 /// Sets up logging for the whole process. Records of tokio-modbus are included; those of the other
 /// libraries only from warning on.
 ///
+/// Text is written by a thread of its own: where nobody reads it, records are lost, and no client
+/// has to wait.
+///
 /// # Errors
 /// Where it was set up before.
-pub fn init(level: Level, time_zone: Tz) -> Result<(), TryInitError> {
+pub fn init(level: Level, time_zone: Tz) -> Result<Logging, TryInitError> {
+    let (stderr, writer) = tracing_appender::non_blocking(io::stderr());
     let wanted = Targets::new()
         .with_default(LevelFilter::WARN)
         .with_target(env!("CARGO_CRATE_NAME"), level)
@@ -31,7 +43,7 @@ pub fn init(level: Level, time_zone: Tz) -> Result<(), TryInitError> {
         Some(journal) => Box::new(journal),
         None => Box::new(
             tracing_subscriber::fmt::layer()
-                .with_writer(io::stderr)
+                .with_writer(stderr)
                 .with_ansi(false)
                 .with_target(false)
                 .with_timer(Clock(time_zone))
@@ -42,7 +54,8 @@ pub fn init(level: Level, time_zone: Tz) -> Result<(), TryInitError> {
                 })),
         ),
     };
-    tracing_subscriber::registry().with(output.with_filter(wanted)).try_init()
+    tracing_subscriber::registry().with(output.with_filter(wanted)).try_init()?;
+    Ok(Logging { _writer: writer })
 }
 
 /// The journal, if standard error leads there.

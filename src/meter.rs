@@ -99,6 +99,8 @@ pub struct Image {
     pub condition: Condition,
     /// When the oldest required value was confirmed.
     pub confirmed: Option<Instant>,
+    /// What keeps the data from being live.
+    pub overdue: Vec<Point>,
     /// The values in the registers, for the log.
     pub measurements: Option<Measurements>,
 }
@@ -187,8 +189,11 @@ impl Meter {
             }
             let verdict = guarded.counter.offer(sample.value, sample.read);
             let before = std::mem::replace(&mut guarded.verdict, verdict);
-            let news = verdict != before && verdict != Verdict::Taken;
-            news.then_some(Ruling { point: guarded.point, value: sample.value, verdict })
+            (verdict != before).then_some(Ruling {
+                point: guarded.point,
+                value: sample.value,
+                verdict,
+            })
         };
         self.counters.iter_mut().filter_map(offer).collect()
     }
@@ -221,6 +226,7 @@ impl Meter {
             service,
             condition,
             confirmed,
+            overdue: self.overdue(reading, now),
             measurements,
         }
     }
@@ -229,6 +235,21 @@ impl Meter {
     #[must_use]
     pub fn expiry(&self, reading: &Reading) -> Option<Instant> {
         self.confirmed(reading)?.checked_add(self.settings.stale_after)
+    }
+
+    /// The required points without a fresh value, and the counters without a believable one.
+    fn overdue(&self, reading: &Reading, now: Instant) -> Vec<Point> {
+        let fresh = |point: &Point| {
+            let age = reading.get(*point).map(|s| now.saturating_duration_since(s.confirmed));
+            age.is_some_and(|age| age < self.settings.stale_after)
+        };
+        let unserved = |point: &Point| {
+            let mut counters = self.counters.iter();
+            counters.any(|counted| counted.point == *point && counted.counter.served().is_none())
+        };
+        let overdue =
+            |point: &&Point| point.measurand.is_required() && !fresh(point) || unserved(point);
+        self.settings.points.iter().filter(overdue).copied().collect()
     }
 
     /// When the oldest required value was confirmed; none while one is missing.

@@ -104,6 +104,12 @@ pub struct Point {
     pub phase: Phase,
 }
 
+impl fmt::Display for Point {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.measurand.key(), self.phase)
+    }
+}
+
 /// A value and when the source last said that it holds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sample {

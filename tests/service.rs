@@ -63,6 +63,35 @@ async fn the_old_example_serves_its_items_and_ends_on_sigterm() {
 }
 
 #[tokio::test]
+async fn a_log_that_nobody_reads_stops_neither_answers_nor_the_end() {
+    let openhab = OpenHab::start(&ITEMS).await;
+    // The other end is held, and never read.
+    let (stderr, _unread) = std::os::unix::net::UnixStream::pair().unwrap();
+    let (_held, address) = unused_address();
+    let config = file(&format!("{}modbus_listen: {address}\n", example(&openhab.address)));
+    let mut command = program(&["run", "--config", text(config.path())]);
+    let mut child =
+        command.stderr(Stdio::from(std::os::fd::OwnedFd::from(stderr))).spawn().unwrap();
+    let mut client = within(async {
+        loop {
+            if let Ok(stream) = tokio::net::TcpStream::connect(address).await {
+                break Client::of(stream);
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    for _ in 0..5000 {
+        client.read(40_000, 4).await.unwrap();
+    }
+    let id = child.id().unwrap().to_string();
+    let kill = outcome(tokio::process::Command::new("kill").arg(&id)).await;
+    assert_eq!(kill.code, Some(0), "{kill:?}");
+    let ended = within(child.wait()).await.unwrap();
+    assert_eq!(ended.code(), Some(0));
+}
+
+#[tokio::test]
 async fn the_same_keys_work_as_json() {
     let openhab = OpenHab::start(&ITEMS).await;
     let config = json!({

@@ -52,7 +52,15 @@ impl<'t> Document<'t> {
                 let message = error.to_string();
                 // The position is told apart; libyaml appends it too.
                 let message = message.split(" at line ").next().unwrap_or_default();
-                Err((position, message.to_owned()))
+                let line = text.lines().nth(position.line.saturating_sub(1)).unwrap_or_default();
+                let hint = if line.contains(": [") {
+                    "; an address with [ ] must be in quotes"
+                } else if line.contains('\t') {
+                    "; YAML is indented with spaces, not with tabs"
+                } else {
+                    ""
+                };
+                Err((position, format!("{message}{hint}")))
             }
         }
     }

@@ -86,6 +86,8 @@ pub(super) struct ItemEntry {
 pub(super) struct Entries<'t> {
     document: Document<'t>,
     left: Vec<Entry>,
+    /// Those that were to be taken out and have no value.
+    empty: Vec<Entry>,
     problems: Vec<Problem>,
 }
 
@@ -103,7 +105,7 @@ impl<'t> Entries<'t> {
                 }]);
             }
         };
-        let mut this = Self { document, left: Vec::new(), problems: Vec::new() };
+        let mut this = Self { document, left: Vec::new(), empty: Vec::new(), problems: Vec::new() };
         this.sort(entries);
         Ok(this)
     }
@@ -158,7 +160,11 @@ impl<'t> Entries<'t> {
     pub(super) fn take(&mut self, name: &str) -> Option<Entry> {
         let place = self.left.iter().position(|entry| entry.name == name)?;
         let entry = self.left.swap_remove(place);
-        (entry.node != Node::Null).then_some(entry)
+        if entry.node == Node::Null {
+            self.empty.push(entry);
+            return None;
+        }
+        Some(entry)
     }
 
     /// Takes a plain value out and reads it. None where it is absent, or wrong, which is noted.
@@ -293,8 +299,13 @@ impl<'t> Entries<'t> {
         }
     }
 
-    /// Notes that a key is not there.
+    /// Notes that a key is not there, or has no value.
     pub(super) fn missing(&mut self, name: &str, expected: &str) {
+        if let Some(place) = self.empty.iter().position(|entry| entry.name == name) {
+            let entry = self.empty.swap_remove(place);
+            self.note(&entry, Part::Key, format!("has no value, expected {expected}"));
+            return;
+        }
         self.problems.push(Problem {
             position: Position::START,
             key: name.to_owned(),
@@ -317,10 +328,14 @@ impl Entry {
     }
 }
 
-/// The known key that a misspelt one was probably meant to be.
+/// The known key that a misspelt one was probably meant to be: one that begins so, or the nearest.
 fn closest<'k>(key: &str, keys: &[&'k str]) -> Option<&'k str> {
+    let key = key.to_ascii_lowercase();
+    if let Some(longer) = keys.iter().find(|known| known.starts_with(&key) && key.len() > 3) {
+        return Some(longer);
+    }
     keys.iter()
-        .map(|known| (strsim::damerau_levenshtein(key, known), *known))
+        .map(|known| (strsim::damerau_levenshtein(&key, known), *known))
         .filter(|(distance, known)| *distance <= known.len().div_ceil(3))
         .min()
         .map(|(_, known)| known)

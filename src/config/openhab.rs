@@ -47,14 +47,8 @@ fn openhab_alone(entries: &mut Entries<'_>) {
     entries.value("source", "openhab, the only source there is", |text| {
         (text == "openhab").then_some(())
     });
-    if let Some(entry) = entries.take("access_token") {
-        let empty = entries.scalar(&entry, "nothing").is_some_and(|token| token.is_empty());
-        if !empty {
-            let message = "secrets do not belong here; put it into a file and name that by \
-                           openhab_token_file";
-            entries.note(&entry, Part::Value, message.to_owned());
-        }
-    }
+    // The add-on has this for Home Assistant, and with openHAB never looked at it.
+    entries.take("access_token");
 }
 
 fn endpoint(entries: &mut Entries<'_>) -> Option<Endpoint> {

@@ -107,7 +107,7 @@ pub enum Verdict {
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Taken => "as expected",
+            Self::Taken => "believed again",
             Self::BelowThreshold => "below min_energy_threshold, so it is not there yet",
             Self::Fallen => "lower than before, so the higher value stays",
             Self::Jumped => "too much at once, so it must be confirmed by two more readings",

@@ -232,10 +232,11 @@ fn a_counter_that_is_not_believed_is_told_once_until_it_is_again() {
     };
     assert_eq!(told(0.0), [Verdict::BelowThreshold]);
     assert_eq!(told(50.0), []);
-    assert_eq!(told(5000.0), []);
+    assert_eq!(told(5000.0), [Verdict::Taken]);
     assert_eq!(told(4000.0), [Verdict::Fallen]);
     assert_eq!(told(4500.0), []);
-    assert_eq!(told(5001.0), []);
+    assert_eq!(told(5001.0), [Verdict::Taken]);
+    assert_eq!(told(5002.0), []);
     assert_eq!(told(4000.0), [Verdict::Fallen]);
 }
 

@@ -237,11 +237,12 @@ fn state_path(item: &str) -> String {
     format!("/rest/items/{item}/state")
 }
 
-/// Half a second at first, and 15 seconds at most; the jitter adds up to as much again.
+/// Half a second at first, and 4 seconds at most; the jitter adds up to as much again. A refused
+/// connection costs nothing, and whoever waits for values should not wait longer than that.
 fn new_backoff() -> ExponentialBackoff {
     ExponentialBuilder::new()
         .with_min_delay(Duration::from_millis(500))
-        .with_max_delay(Duration::from_secs(15))
+        .with_max_delay(Duration::from_secs(4))
         .without_max_times()
         .with_jitter()
         .build()

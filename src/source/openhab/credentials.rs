@@ -29,8 +29,10 @@ pub struct Credentials {
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialError {
     /// The file cannot be read.
-    #[error("{}: cannot be read: {source}", path.display())]
+    #[error("{key}: {}: cannot be read: {source}", path.display())]
     Unreadable {
+        /// Which secret it is.
+        key: &'static str,
         /// The file.
         path: PathBuf,
         /// Why.
@@ -68,7 +70,7 @@ impl Credentials {
             Ok(())
         };
         if let Some((name, path)) = &self.login {
-            let password = secret(path)?;
+            let password = secret("openhab_password_file", path)?;
             if password.contains(':') {
                 return Err(CredentialError::Colon { path: path.clone() });
             }
@@ -76,7 +78,7 @@ impl Credentials {
             add(AUTHORIZATION, value, path.clone())?;
         }
         if let Some(path) = self.token_file.clone().or_else(token_credential) {
-            let token = secret(&path)?;
+            let token = secret("openhab_token_file", &path)?;
             if self.login.is_some() {
                 add(HeaderName::from_static("x-openhab-token"), token, path)?;
             } else {
@@ -93,7 +95,7 @@ fn token_credential() -> Option<PathBuf> {
 }
 
 /// Reads a secret. A bare file name is looked for among systemd's credentials first.
-fn secret(path: &Path) -> Result<String, CredentialError> {
+fn secret(key: &'static str, path: &Path) -> Result<String, CredentialError> {
     let credential = env::var_os("CREDENTIALS_DIRECTORY")
         .map(|directory| Path::new(&directory).join(path))
         .filter(|credential| path.components().count() == 1 && credential.exists());
@@ -101,7 +103,7 @@ fn secret(path: &Path) -> Result<String, CredentialError> {
     let mut text = String::new();
     File::open(path)
         .and_then(|file| file.take(MAX_SIZE.saturating_add(1)).read_to_string(&mut text))
-        .map_err(|source| CredentialError::Unreadable { path: path.to_owned(), source })?;
+        .map_err(|source| CredentialError::Unreadable { key, path: path.to_owned(), source })?;
     let secret = text.trim();
     let too_long = text.len() as u64 > MAX_SIZE;
     if too_long || secret.is_empty() || !secret.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
