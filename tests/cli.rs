@@ -52,6 +52,13 @@ fn row<'a>(table: &'a str, start: &str) -> Vec<&'a str> {
     line.unwrap_or_else(|| panic!("no line {start:?} in\n{table}")).split_whitespace().collect()
 }
 
+/// What `check` has to say against an item: it stands below its line.
+#[track_caller]
+fn problem<'o>(out: &'o str, key: &str) -> &'o str {
+    let mut lines = out.lines().skip_while(|line| !line.starts_with(key));
+    lines.nth(1).filter(|line| line.starts_with("    ")).unwrap_or_else(|| panic!("none in {out}"))
+}
+
 #[tokio::test]
 async fn help_and_version_are_no_errors() {
     let help = run(&["--help"]).await;
@@ -149,7 +156,7 @@ async fn check_ends_with_78_where_an_item_does_not_exist() {
         ITEMS.into_iter().filter(|(name, _)| *name != "inverter2_Grid_P").collect();
     let checked = check(&without_power, &[]).await;
     assert_eq!(checked.code, Some(CONFIG), "{checked:?}");
-    assert!(row(&checked.out, "current_power").join(" ").contains("404"), "{}", checked.out);
+    assert!(problem(&checked.out, "current_power").contains("404"), "{}", checked.out);
     assert!(checked.err.contains("1 item cannot be read"), "{}", checked.err);
 }
 
@@ -163,7 +170,7 @@ async fn check_ends_with_78_where_a_unit_is_of_something_else() {
 async fn check_ends_with_69_where_a_required_item_is_null() {
     let checked = check(&items_with("inverter2_PV_E_total", "NULL"), &["--json"]).await;
     assert_eq!(checked.code, Some(UNAVAILABLE), "{checked:?}");
-    assert!(checked.err.contains("1 item without a value yet"), "{}", checked.err);
+    assert!(checked.err.contains("1 item without a usable value"), "{}", checked.err);
     let lines: Value = serde_json::from_str(&checked.out).unwrap();
     assert_eq!((&lines[0]["state"], &lines[0]["value"]), (&json!("NULL"), &Value::Null));
     assert!(lines[0]["problem"].is_string(), "{lines}");
@@ -173,7 +180,10 @@ async fn check_ends_with_69_where_a_required_item_is_null() {
 async fn check_ends_with_69_where_a_counter_is_below_its_threshold() {
     let checked = check(&items_with("inverter2_PV_E_total", "0 kWh"), &[]).await;
     assert_eq!(checked.code, Some(UNAVAILABLE), "{checked:?}");
-    assert!(row(&checked.out, "energy").join(" ").contains("min_energy_threshold"), "{checked:?}");
+    assert!(
+        problem(&checked.out, "energy_counter_out").contains("min_energy_threshold"),
+        "{checked:?}"
+    );
 }
 
 #[tokio::test]
@@ -181,7 +191,7 @@ async fn check_names_the_item_whose_state_is_no_text() {
     let image = "x".repeat(100_000);
     let checked = check(&items_with("inverter2_Grid_I", &image), &[]).await;
     assert_eq!(checked.code, Some(CONFIG), "{checked:?}");
-    assert!(row(&checked.out, "current_current").join(" ").contains("no state"), "{checked:?}");
+    assert!(problem(&checked.out, "current_current").contains("no state"), "{checked:?}");
     assert!(row(&checked.out, "current_power").join(" ").contains("800 W"), "{checked:?}");
 }
 

@@ -220,7 +220,7 @@ async fn a_port_in_use_is_reported_with_what_may_hold_it() {
     let ended = outcome(&mut program(&["run", "--config", text(config.path())])).await;
     assert_eq!(ended.code, Some(69), "{ended:?}");
     assert!(ended.err.contains(&format!("cannot listen on {address}")), "{ended:?}");
-    assert!(ended.err.contains("Another program listens there"), "{ended:?}");
+    assert!(ended.err.contains("another program listens there"), "{ended:?}");
 }
 
 #[tokio::test]
