@@ -86,7 +86,7 @@ fn read(entries: &mut Entries<'_>) -> Config {
     let log_level = log_level(entries);
     let time_zone = entries.value("time_zone", "an IANA name such as Europe/Berlin", values::parse);
     let openhab = openhab::read(entries);
-    let meter = meter::read(entries, &openhab.items, openhab.stale_after);
+    let meter = meter::read(entries, &openhab);
     let modbus = modbus::read(entries, &meter.identity);
     let state_dir = values::path(entries, "state_dir");
     Config {

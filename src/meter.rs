@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::reading::{Measurand, Phase, Point, Reading};
+use crate::reading::{Measurand, Phase, Point, Reading, Sample};
 
 pub mod energy;
 pub mod measurements;
@@ -48,6 +48,9 @@ pub struct Settings {
     pub identity: Identity,
     /// Older data is not live.
     pub stale_after: Duration,
+    /// A value that the source did not update for so long is not fresh either, even if the source
+    /// lives: whoever should update it may not.
+    pub item_max_age: Option<Duration>,
     /// What is served then.
     pub on_stale: OnStale,
     /// In Wh; see [`Counter`].
@@ -200,18 +203,17 @@ impl Meter {
 
     /// What is to be served of `reading` at `now`.
     pub fn image(&mut self, reading: &Reading, now: Instant) -> Image {
-        let confirmed = self.confirmed(reading);
-        let condition = match confirmed {
-            _ if self.counters.iter().any(|guarded| guarded.counter.served().is_none()) => {
-                Condition::Waiting
-            }
-            Some(at) if now.saturating_duration_since(at) < self.settings.stale_after => {
-                Condition::Live
-            }
-            Some(_) => Condition::Stale,
+        let confirmed = self.oldest(reading, |sample| Some(sample.confirmed));
+        let expiry = self.expiry(reading);
+        let condition = if self.counters.iter().any(|counted| counted.counter.served().is_none()) {
+            Condition::Waiting
+        } else if expiry.is_some_and(|at| now < at) {
+            Condition::Live
+        } else if confirmed.is_some() || self.remembers {
             // Counters that are remembered are there before any value is.
-            None if self.remembers => Condition::Stale,
-            None => Condition::Waiting,
+            Condition::Stale
+        } else {
+            Condition::Waiting
         };
         let (service, measurements) = match condition {
             Condition::Waiting => (Service::Exception, None),
@@ -234,34 +236,50 @@ impl Meter {
     /// When the values of `reading` become stale, unless they are confirmed before.
     #[must_use]
     pub fn expiry(&self, reading: &Reading) -> Option<Instant> {
-        self.confirmed(reading)?.checked_add(self.settings.stale_after)
+        self.oldest(reading, |sample| self.deadline(sample))
     }
 
-    /// The required points without a fresh value, and the counters without a believable one.
-    fn overdue(&self, reading: &Reading, now: Instant) -> Vec<Point> {
-        let fresh = |point: &Point| {
-            let age = reading.get(*point).map(|s| now.saturating_duration_since(s.confirmed));
-            age.is_some_and(|age| age < self.settings.stale_after)
-        };
-        let unserved = |point: &Point| {
-            let mut counters = self.counters.iter();
-            counters.any(|counted| counted.point == *point && counted.counter.served().is_none())
-        };
-        let overdue =
-            |point: &&Point| point.measurand.is_required() && !fresh(point) || unserved(point);
-        self.settings.points.iter().filter(overdue).copied().collect()
+    /// Until when a value is fresh: it must be confirmed, and where that is asked for, updated.
+    fn deadline(&self, sample: Sample) -> Option<Instant> {
+        let confirmed = sample.confirmed.checked_add(self.settings.stale_after)?;
+        match self.settings.item_max_age {
+            Some(max_age) => Some(confirmed.min(sample.updated.checked_add(max_age)?)),
+            None => Some(confirmed),
+        }
     }
 
-    /// When the oldest required value was confirmed; none while one is missing.
-    fn confirmed(&self, reading: &Reading) -> Option<Instant> {
+    fn fresh(&self, reading: &Reading, point: Point, now: Instant) -> Option<f64> {
+        let sample = reading.get(point)?;
+        (now < self.deadline(sample)?).then_some(sample.value)
+    }
+
+    /// The earliest of a time of all required values; none while one is missing.
+    fn oldest(
+        &self,
+        reading: &Reading,
+        time: impl Fn(Sample) -> Option<Instant>,
+    ) -> Option<Instant> {
         let mut oldest = None;
         for point in &self.settings.points {
             if point.measurand.is_required() {
-                let at = reading.get(*point)?.confirmed;
+                let at = time(reading.get(*point)?)?;
                 oldest = Some(oldest.map_or(at, |oldest: Instant| oldest.min(at)));
             }
         }
         oldest
+    }
+
+    /// The required points without a fresh value, and the counters without a believable one.
+    fn overdue(&self, reading: &Reading, now: Instant) -> Vec<Point> {
+        let unserved = |point: Point| {
+            let mut counters = self.counters.iter();
+            counters.any(|counted| counted.point == point && counted.counter.served().is_none())
+        };
+        let overdue = |point: &&Point| {
+            let old = self.fresh(reading, **point, now).is_none();
+            point.measurand.is_required() && old || unserved(**point)
+        };
+        self.settings.points.iter().filter(overdue).copied().collect()
     }
 
     fn stale(&self) -> (Service, Option<Measurements>) {
@@ -288,11 +306,7 @@ impl Meter {
     fn measure(&self, reading: &Reading, now: Instant) -> Measurements {
         // A value past its age is as good as none: its fallback takes over.
         let fresh = |measurand| {
-            Phase::ALL.map(|phase| {
-                let sample = reading.get(Point { measurand, phase })?;
-                let age = now.saturating_duration_since(sample.confirmed);
-                (age < self.settings.stale_after).then_some(sample.value)
-            })
+            Phase::ALL.map(|phase| self.fresh(reading, Point { measurand, phase }, now))
         };
         let sign = match self.settings.role {
             Role::Producer => -1.0,

@@ -110,6 +110,7 @@ fn every_key_arrives() {
     assert_eq!(config.openhab.update, Update::Poll);
     assert_eq!(config.openhab.poll_interval, Duration::from_millis(500));
     assert_eq!(config.openhab.stale_after, Duration::from_secs(60));
+    assert_eq!(config.meter.item_max_age, Some(Duration::from_secs(3600)));
     let login = ("proxy".to_owned(), "/etc/openhab-password".into());
     assert_eq!(config.openhab.credentials.login, Some(login));
     assert_eq!(config.openhab.credentials.token_file, Some("openhab_token".into()));

@@ -7,7 +7,7 @@ use super::{
 use crate::text::excerpt;
 
 /// The keys of the file, in the order of the manual.
-const KEYS: [&str; 31] = [
+const KEYS: [&str; 32] = [
     "loglevel",
     "openhab_host",
     "connected_phase",
@@ -24,6 +24,7 @@ const KEYS: [&str; 31] = [
     "update",
     "poll_interval",
     "stale_after",
+    "item_max_age",
     "on_stale",
     "modbus_listen",
     "unit_ids",

@@ -1,16 +1,15 @@
 //! The keys of the meter.
 
-use std::time::Duration;
-
 use super::{entries::Entries, values};
 use crate::{
     meter::{OnStale, Role, Settings, registers::Identity},
     reading::Measurand,
-    source::openhab::Item,
+    source::openhab::{self, Item},
 };
 
-/// Takes the keys of the meter that has the given items.
-pub(super) fn read(entries: &mut Entries<'_>, items: &[Item], stale_after: Duration) -> Settings {
+/// Takes the keys of the meter whose values come from there.
+pub(super) fn read(entries: &mut Entries<'_>, openhab: &openhab::Settings) -> Settings {
+    let items = openhab.items.as_slice();
     let role = entries.value("role", "producer or grid", |text| match text {
         "producer" => Some(Role::Producer),
         "grid" => Some(Role::Grid),
@@ -36,7 +35,8 @@ pub(super) fn read(entries: &mut Entries<'_>, items: &[Item], stale_after: Durat
     Settings {
         role,
         identity: identity(entries, role, items),
-        stale_after,
+        stale_after: openhab.stale_after,
+        item_max_age: openhab.item_max_age,
         on_stale: on_stale.unwrap_or(default_on_stale),
         min_energy: min_energy_kwh.unwrap_or(0.1) * 1000.0,
         points: items.iter().map(|item| item.point).collect(),

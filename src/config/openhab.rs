@@ -28,6 +28,7 @@ pub(super) fn read(entries: &mut Entries<'_>) -> Settings {
     let poll_interval =
         values::duration(entries, "poll_interval", 100, 600).unwrap_or(POLL_INTERVAL);
     let stale_after = stale_after(entries, poll_interval);
+    let item_max_age = values::duration(entries, "item_max_age", 10_000, 604_800);
     let credentials = credentials(entries);
     let ca_file = values::path(entries, "openhab_ca_file");
     let items = items(entries);
@@ -36,6 +37,7 @@ pub(super) fn read(entries: &mut Entries<'_>) -> Settings {
         update: update.unwrap_or(Update::Events),
         poll_interval,
         stale_after,
+        item_max_age,
         credentials,
         ca_file,
         items,

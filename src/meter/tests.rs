@@ -20,6 +20,7 @@ fn settings(points: Vec<Point>) -> Settings {
             address: 1,
         },
         stale_after: STALE,
+        item_max_age: None,
         on_stale: OnStale::Zero,
         min_energy: 100.0,
         points,
@@ -204,6 +205,30 @@ fn old_data_meets_the_policy() {
             assert_near(m.exported.total, 12_345_678.0);
         }
     }
+}
+
+#[test]
+fn a_value_that_is_confirmed_but_never_updated_ages_too_where_that_is_asked_for() {
+    let start = Instant::now();
+    let max_age = Duration::from_secs(600);
+    let settings = Settings { item_max_age: Some(max_age), ..single_phase() };
+    let mut meter = Meter::new(settings);
+    let mut reading = example(start);
+    reading.confirm_all(start + max_age);
+    let almost = start + Duration::from_secs(599);
+    assert_eq!(served(&mut meter, &reading, almost).condition, Condition::Live);
+    assert_eq!(meter.expiry(&reading), Some(start + max_age));
+    let image = served(&mut meter, &reading, start + max_age);
+    assert_eq!(image.condition, Condition::Stale);
+    assert_eq!(
+        image.overdue,
+        [Measurand::EnergyOut, Measurand::Power].map(|m| point(m, Phase::L1))
+    );
+    // Read again it is not newer; told again it is.
+    reading.repeat(point(Measurand::EnergyOut, Phase::L1), 12_345_678.0, start + max_age);
+    reading.confirm(point(Measurand::Power, Phase::L1), 800.0, start + max_age);
+    let image = served(&mut meter, &reading, start + max_age);
+    assert_eq!(image.overdue, [point(Measurand::EnergyOut, Phase::L1)]);
 }
 
 #[test]

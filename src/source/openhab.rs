@@ -68,6 +68,9 @@ pub struct Settings {
     pub poll_interval: Duration,
     /// When values go stale; signs of life must come more often to count.
     pub stale_after: Duration,
+    /// When an item that was not updated is too old. Where it is given, reads ask for the time of
+    /// the last update too, which openHAB 5 tells.
+    pub item_max_age: Option<Duration>,
     /// Who we are.
     pub credentials: Credentials,
     /// The certificates to trust instead of the system's.
@@ -204,15 +207,9 @@ impl OpenHab {
     /// # Errors
     /// Where openHAB cannot be reached.
     pub async fn last_update(&mut self, item: &Item) -> Result<Option<SystemTime>, HttpError> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Dates {
-            last_state_update: Option<u64>,
-        }
-        let path = format!("/rest/items/{}?metadata=&recursive=false", item.name);
-        let (_, json) = self.client.text(&path, "application/json").await?;
-        let dates: Option<Dates> = json.and_then(|json| serde_json::from_str(&json).ok());
-        let millis = dates.and_then(|dates| dates.last_state_update);
+        let (_, json) = self.client.text(&item_path(&item.name), "application/json").await?;
+        let document = json.and_then(|json| ItemDocument::parse(&json));
+        let millis = document.and_then(|document| document.last_state_update);
         Ok(millis.and_then(|millis| UNIX_EPOCH.checked_add(Duration::from_millis(millis))))
     }
 
@@ -231,6 +228,25 @@ impl OpenHab {
             Update::Poll => session.poll(client).await,
         }
     }
+}
+
+/// What openHAB says of an item as a whole.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ItemDocument {
+    state: String,
+    /// In milliseconds since 1970, by openHAB's clock; from openHAB 5.0 on.
+    last_state_update: Option<u64>,
+}
+
+impl ItemDocument {
+    fn parse(json: &str) -> Option<Self> {
+        serde_json::from_str(json).ok()
+    }
+}
+
+fn item_path(item: &str) -> String {
+    format!("/rest/items/{item}?metadata=&recursive=false")
 }
 
 fn state_path(item: &str) -> String {

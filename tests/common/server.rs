@@ -40,6 +40,7 @@ fn meter(on_stale: OnStale) -> Meter {
             address: 2,
         },
         stale_after: STALE_AFTER,
+        item_max_age: None,
         on_stale,
         min_energy: 100.0,
         points: VALUES.map(|(measurand, _)| point(measurand)).to_vec(),

@@ -5,7 +5,11 @@ use std::time::Duration;
 use hyper::StatusCode;
 use tokio::time::{Instant, sleep};
 
-use super::{ItemProblem, Outage, Session, Stream, Trouble, http::Client, new_backoff, state_path};
+use super::{
+    ItemDocument, ItemProblem, Outage, Session, Stream, Trouble,
+    http::{Client, HttpError},
+    item_path, new_backoff, state_path,
+};
 
 /// While the event stream lives, items are read this often, in case an event was lost.
 const RESYNC: Duration = Duration::from_secs(60);
@@ -59,9 +63,9 @@ impl Session {
         let mut refused = Vec::new();
         for name in &names {
             let asked = Instant::now().into_std();
-            let problem = match client.text(&state_path(name), "text/plain").await? {
-                (StatusCode::OK, Some(state)) => {
-                    complete &= self.tracker().read(name, &state, asked);
+            let problem = match self.read_one(client, name).await? {
+                (StatusCode::OK, Some((state, version))) => {
+                    complete &= self.tracker().read(name, &state, version, asked);
                     continue;
                 }
                 (StatusCode::OK, None) => ItemProblem::NotText,
@@ -81,5 +85,21 @@ impl Session {
             self.tracker().refused(name, problem, *asked);
         }
         Ok(complete && refused.is_empty())
+    }
+
+    /// The state of an item, and the version of it: another version is an update, even if the state
+    /// is the same.
+    async fn read_one(
+        &self,
+        client: &mut Client,
+        name: &str,
+    ) -> Result<(StatusCode, Option<(String, Option<u64>)>), HttpError> {
+        if self.settings.item_max_age.is_none() {
+            let (status, state) = client.text(&state_path(name), "text/plain").await?;
+            return Ok((status, state.map(|state| (state, None))));
+        }
+        let (status, json) = client.text(&item_path(name), "application/json").await?;
+        let document = json.and_then(|json| ItemDocument::parse(&json));
+        Ok((status, document.map(|document| (document.state, document.last_state_update))))
     }
 }

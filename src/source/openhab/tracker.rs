@@ -47,6 +47,8 @@ struct Tracked {
     known: bool,
     /// When the event stream last told of it.
     told: Option<Instant>,
+    /// What was last read: where that is the same again, nothing was updated.
+    read: Option<(String, Option<u64>)>,
 }
 
 /// Takes what openHAB says of items, and brings the reading up to date.
@@ -61,7 +63,7 @@ impl Tracker {
     pub(super) fn new(items: Vec<Item>, readings: watch::Sender<Reading>) -> Self {
         let items = items
             .into_iter()
-            .map(|item| Tracked { item, problem: None, known: false, told: None })
+            .map(|item| Tracked { item, problem: None, known: false, told: None, read: None })
             .collect();
         Self { items, connected: None, readings }
     }
@@ -77,12 +79,21 @@ impl Tracker {
 
     /// A read that was asked at `asked` gave a state. Where the stream told of the item since, that
     /// is newer. Says whether the state is a value.
-    pub(super) fn read(&mut self, name: &str, state: &str, asked: Instant) -> bool {
+    pub(super) fn read(
+        &mut self,
+        name: &str,
+        state: &str,
+        version: Option<u64>,
+        asked: Instant,
+    ) -> bool {
         let holds = self.connected.is_none_or(|connected| connected <= asked);
         let mut good = true;
         for tracked in self.items.iter_mut().filter(|tracked| tracked.item.name == name) {
             if tracked.told.is_none_or(|told| told < asked) {
-                good &= tracked.take(state, asked, &self.readings);
+                let read = Some((state.to_owned(), version));
+                let updated = tracked.read != read;
+                tracked.read = read;
+                good &= tracked.take(state, updated, asked, &self.readings);
                 if !holds {
                     let point = tracked.item.point;
                     self.readings.send_modify(|reading| reading.doubt(point));
@@ -105,7 +116,7 @@ impl Tracker {
     pub(super) fn told(&mut self, name: &str, state: &str, now: Instant) {
         for tracked in self.items.iter_mut().filter(|tracked| tracked.item.name == name) {
             tracked.told = Some(now);
-            tracked.take(state, now, &self.readings);
+            tracked.take(state, true, now, &self.readings);
         }
     }
 
@@ -134,7 +145,14 @@ impl Tracker {
 }
 
 impl Tracked {
-    fn take(&mut self, state: &str, now: Instant, readings: &watch::Sender<Reading>) -> bool {
+    /// Takes a state, `updated` or as before, and says whether it is a value.
+    fn take(
+        &mut self,
+        state: &str,
+        updated: bool,
+        now: Instant,
+        readings: &watch::Sender<Reading>,
+    ) -> bool {
         let value = match parse_state(state, &self.item.unit) {
             Ok(value) => value,
             Err(error) => {
@@ -142,7 +160,13 @@ impl Tracked {
                 return false;
             }
         };
-        readings.send_modify(|reading| reading.confirm(self.item.point, value, now));
+        readings.send_modify(|reading| {
+            if updated {
+                reading.confirm(self.item.point, value, now);
+            } else {
+                reading.repeat(self.item.point, value, now);
+            }
+        });
         if self.problem.take().is_some() || !self.known {
             let (item, key) = (&self.item.name, self.item.point.measurand.key());
             tracing::info!(item, key, "{key}: item {item} has the state {}", excerpt(state.trim()));
@@ -210,10 +234,10 @@ mod tests {
         let told = asked + Duration::from_millis(1);
         let later = asked + Duration::from_millis(2);
         tracker.told("P", "900 W", told);
-        tracker.read("P", "800 W", asked);
+        tracker.read("P", "800 W", None, asked);
         tracker.refused("P", &ItemProblem::NotText, asked);
         assert_eq!(readings.borrow().get(POWER).unwrap().value.to_bits(), 900_f64.to_bits());
-        tracker.read("P", "700 W", later);
+        tracker.read("P", "700 W", None, later);
         assert_eq!(readings.borrow().get(POWER).unwrap().value.to_bits(), 700_f64.to_bits());
     }
 
@@ -226,12 +250,25 @@ mod tests {
         tracker.connected(later);
         tracker.alive(later);
         assert_eq!(readings.borrow().get(POWER).unwrap().confirmed, start);
-        tracker.read("P", "900 W", start);
+        tracker.read("P", "900 W", None, start);
         tracker.alive(later);
         assert_eq!(readings.borrow().get(POWER).unwrap().confirmed, start, "asked too early");
-        tracker.read("P", "900 W", later);
+        tracker.read("P", "900 W", None, later);
         tracker.alive(later + Duration::from_secs(1));
         assert_eq!(readings.borrow().get(POWER).unwrap().confirmed, later + Duration::from_secs(1));
+    }
+
+    #[test]
+    fn a_state_read_again_is_updated_only_with_another_version() {
+        let (mut tracker, readings) = tracker();
+        let start = Instant::now();
+        let mut updated = |seconds, version| {
+            let now = start + Duration::from_secs(seconds);
+            tracker.read("P", "900 W", version, now);
+            readings.borrow().get(POWER).unwrap().updated - start
+        };
+        let times = [(0, None), (1, None), (2, Some(7)), (3, Some(7)), (4, Some(8))];
+        assert_eq!(times.map(|(at, version)| updated(at, version).as_secs()), [0, 0, 2, 2, 4]);
     }
 
     #[test]
