@@ -22,6 +22,7 @@ use crate::{
     keeper::{self, Keeper, Keeping, Memories},
     meter::{Condition, Image, Meter, Ruling, energy::Verdict},
     modbus::Server,
+    net,
     reading::{Point, Reading},
     source::{
         Source,
@@ -142,7 +143,9 @@ impl Daemon {
             "keeper"
         });
 
-        let server = Server::new(config.modbus, images.clone());
+        let mut modbus = config.modbus;
+        modbus.max_connections = net::room_for(modbus.max_connections);
+        let server = Server::new(modbus, images.clone());
         let mut addresses = Vec::new();
         for listener in listeners {
             if let Ok(address) = listener.local_addr() {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
@@ -18,4 +19,27 @@ pub(crate) fn tune(stream: &TcpStream) {
     if let Err(error) = tuned {
         tracing::debug!("socket option refused: {error}");
     }
+}
+
+/// Descriptors for all but the clients: listeners, openHAB, log, state, the runtime.
+const RESERVE: u64 = 32;
+
+/// Sees to it that there are descriptors for so many clients, and gives how many there are room
+/// for. Without room accepting one fails, and tokio-modbus drops all of them then.
+pub(crate) fn room_for(clients: usize) -> usize {
+    let wanted = RESERVE.saturating_add(clients as u64);
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let mut limit = current.unwrap_or(u64::MAX);
+    if limit < wanted {
+        let raised = wanted.min(maximum.unwrap_or(u64::MAX));
+        match setrlimit(Resource::Nofile, Rlimit { current: Some(raised), maximum }) {
+            Ok(()) => limit = raised,
+            Err(error) => tracing::debug!("open files stay limited to {limit}: {error}"),
+        }
+    }
+    let room = usize::try_from(limit.saturating_sub(RESERVE)).unwrap_or(usize::MAX).max(1);
+    if room < clients {
+        tracing::warn!("open files are limited to {limit}, so max_connections is {room}");
+    }
+    room.min(clients)
 }
