@@ -194,8 +194,8 @@ impl CliError {
             Self::Client(_)
             | Self::Counters(CountersError::State(_) | CountersError::Unknown { .. })
             | Self::Simulate { .. }
-            | Self::Daemon(DaemonError::Listen { .. })
-            | Self::Demo(DemoError::Daemon(DaemonError::Listen { .. }))
+            | Self::Daemon(DaemonError::Listen(_))
+            | Self::Demo(DemoError::Daemon(DaemonError::Listen(_)))
             | Self::Check(CheckError::Unreachable(_) | CheckError::NoValue(_)) => exit::UNAVAILABLE,
             Self::Daemon(_)
             | Self::Check(CheckError::Print(_))

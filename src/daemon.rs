@@ -2,16 +2,9 @@
 //!
 //! `source → watch<Reading> → meter → watch<Arc<Image>> → Modbus`
 
-use std::{
-    io,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
-    sync::Arc,
-    time::Duration,
-};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use socket2::SockRef;
 use tokio::{
-    net::{TcpListener, TcpSocket},
     sync::watch,
     task::JoinSet,
     time::{Instant, MissedTickBehavior, interval, sleep_until},
@@ -20,6 +13,7 @@ use tokio::{
 use crate::{
     config::Config,
     keeper::{self, Keeper, Keeping, Memories},
+    listen::{self, ListenError},
     meter::{Condition, Image, Meter, Ruling, energy::Verdict},
     modbus::Server,
     net,
@@ -32,12 +26,6 @@ use crate::{
     termination::Termination,
 };
 
-/// The port on which a Fronius inverter looks for a meter.
-const MODBUS_PORT: u16 = 502;
-
-/// Connections that may wait to be accepted.
-const BACKLOG: u32 = 1024;
-
 /// Between two lines that say how things are.
 const HEARTBEAT: Duration = Duration::from_mins(1);
 
@@ -48,13 +36,8 @@ pub enum DaemonError {
     #[error(transparent)]
     Setup(#[from] SetupError),
     /// Nobody can reach us.
-    #[error("cannot listen on {address}: {source}{hint}", hint = listen_hint(source))]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// Why.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Listen(#[from] ListenError),
     /// The system refuses what every system has.
     #[error("cannot wait for signals: {0}")]
     Signals(io::Error),
@@ -64,24 +47,6 @@ pub enum DaemonError {
     /// A task has panicked.
     #[error("a task has failed: {0}")]
     TaskFailed(tokio::task::JoinError),
-}
-
-/// Whether another address of the same port would fail too.
-fn is_hinted(error: &io::Error) -> bool {
-    !listen_hint(error).is_empty()
-}
-
-fn listen_hint(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::PermissionDenied => {
-            " (ports below 1024 need a socket that systemd passes on; without it, set modbus_listen \
-             to another port, such as 0.0.0.0:1502, which Fronius inverters accept too)"
-        }
-        io::ErrorKind::AddrInUse => {
-            " (another program listens there: the old script, perhaps, or a second instance)"
-        }
-        _ => "",
-    }
 }
 
 /// The tasks of one meter.
@@ -96,8 +61,8 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts to read and to serve, on the runtime it is called from. `inherited` are the sockets of systemd; where there are none,
-    /// the configured ones are opened.
+    /// Starts to read and to serve, on the runtime it is called from. `inherited` are the sockets of
+    /// systemd; where there are none, the configured ones are opened.
     ///
     /// # Errors
     /// Where the source cannot be set up, or no socket opened.
@@ -109,9 +74,9 @@ impl Daemon {
         let items = config.openhab.items.clone();
         let source = Source::OpenHab(OpenHab::new(config.openhab)?);
         let listeners = if inherited.is_empty() {
-            listen(&config.modbus.listen)?
+            listen::open(&config.modbus.listen)?
         } else {
-            inherited.into_iter().map(adopt).collect::<Result<_, _>>()?
+            inherited.into_iter().map(listen::adopt).collect::<Result<_, _>>()?
         };
 
         let state_dir = keeper::directory(config.state_dir.as_deref());
@@ -294,47 +259,4 @@ fn log_transition(image: &Image) {
 
 fn list(points: &[Point]) -> String {
     points.iter().map(Point::to_string).collect::<Vec<_>>().join(", ")
-}
-
-fn adopt(listener: std::net::TcpListener) -> Result<TcpListener, DaemonError> {
-    let address = listener.local_addr().unwrap_or_else(|_| any_v6());
-    TcpListener::from_std(listener).map_err(|source| DaemonError::Listen { address, source })
-}
-
-fn any_v6() -> SocketAddr {
-    (Ipv6Addr::UNSPECIFIED, MODBUS_PORT).into()
-}
-
-/// Opens the configured addresses; where none are, port 502 of both families, or of IPv4 alone
-/// where the system has no IPv6.
-fn listen(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, DaemonError> {
-    if !addresses.is_empty() {
-        return addresses.iter().map(|address| bind(*address)).collect();
-    }
-    let listener = match bind(any_v6()) {
-        Err(DaemonError::Listen { source, .. }) if !is_hinted(&source) => {
-            bind((Ipv4Addr::UNSPECIFIED, MODBUS_PORT).into())?
-        }
-        other => other?,
-    };
-    Ok(vec![listener])
-}
-
-fn bind(address: SocketAddr) -> Result<TcpListener, DaemonError> {
-    let bind = || {
-        let socket = match address {
-            SocketAddr::V4(_) => TcpSocket::new_v4()?,
-            SocketAddr::V6(_) => {
-                let socket = TcpSocket::new_v6()?;
-                // `[::]` means IPv4 too, whatever the system's default is.
-                SockRef::from(&socket).set_only_v6(false)?;
-                socket
-            }
-        };
-        // A restart must not wait for the connections of before to be forgotten.
-        socket.set_reuseaddr(true)?;
-        socket.bind(address)?;
-        socket.listen(BACKLOG)
-    };
-    bind().map_err(|source| DaemonError::Listen { address, source })
 }

@@ -11,8 +11,8 @@
 //! - [`meter`] decides what may be served, and encodes it as registers.
 //! - [`modbus`] answers every request from the latest image.
 //! - [`keeper`] remembers the counters beyond a restart, in the file of [`state`].
-//! - [`daemon`] wires these together; [`systemd`], [`logging`] and [`termination`] connect it to the
-//!   system.
+//! - [`daemon`] wires these together; [`listen`], [`systemd`], [`logging`] and [`termination`] connect
+//!   it to the system.
 //! - [`cli`] is the program. Its other commands are made of [`check`], [`counters`], [`client`],
 //!   [`report`] and [`screen`], [`demo`] and [`simulator`].
 //!
@@ -26,6 +26,7 @@ pub mod counters;
 pub mod daemon;
 pub mod demo;
 pub mod keeper;
+pub mod listen;
 pub mod logging;
 pub mod meter;
 pub mod modbus;

@@ -1,0 +1,89 @@
+//! The sockets on which clients are awaited.
+
+use std::{
+    io,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+};
+
+use socket2::SockRef;
+use tokio::net::{TcpListener, TcpSocket};
+
+/// The port on which a Fronius inverter looks for a meter.
+const MODBUS_PORT: u16 = 502;
+
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 1024;
+
+/// Nobody can reach us there.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}: {source}{hint}", hint = hint(source))]
+pub struct ListenError {
+    /// Where.
+    pub address: SocketAddr,
+    /// Why.
+    pub source: io::Error,
+}
+
+/// What may be the matter, where that is not about this address alone.
+fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            " (ports below 1024 need a socket that systemd passes on; without it, set modbus_listen \
+             to another port, such as 0.0.0.0:1502, which Fronius inverters accept too)"
+        }
+        io::ErrorKind::AddrInUse => {
+            " (another program listens there: the old script, perhaps, or a second instance)"
+        }
+        _ => "",
+    }
+}
+
+/// Takes over a listening socket.
+///
+/// # Errors
+/// Where the runtime cannot use it.
+pub fn adopt(listener: std::net::TcpListener) -> Result<TcpListener, ListenError> {
+    let address = listener.local_addr().unwrap_or_else(|_| any_v6());
+    TcpListener::from_std(listener).map_err(|source| ListenError { address, source })
+}
+
+fn any_v6() -> SocketAddr {
+    (Ipv6Addr::UNSPECIFIED, MODBUS_PORT).into()
+}
+
+/// Opens the configured addresses; where none are, port 502 of both families, or of IPv4 alone
+/// where the system has no IPv6.
+///
+/// # Errors
+/// Where one cannot be opened.
+pub fn open(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, ListenError> {
+    if !addresses.is_empty() {
+        return addresses.iter().map(|address| bind(*address)).collect();
+    }
+    let listener = match bind(any_v6()) {
+        Err(ListenError { source, .. }) if hint(&source).is_empty() => {
+            bind((Ipv4Addr::UNSPECIFIED, MODBUS_PORT).into())?
+        }
+        other => other?,
+    };
+    Ok(vec![listener])
+}
+
+fn bind(address: SocketAddr) -> Result<TcpListener, ListenError> {
+    let bind = || {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => {
+                let socket = TcpSocket::new_v6()?;
+                // `[::]` means IPv4 too, whatever the system's default is.
+                SockRef::from(&socket).set_only_v6(false)?;
+                socket
+            }
+        };
+        // A restart must not wait for the connections of before to be forgotten.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    bind().map_err(|source| ListenError { address, source })
+}
