@@ -81,7 +81,7 @@ impl Daemon {
 
         let state_dir = keeper::directory(config.state_dir.as_deref());
         let serial_number = config.meter.identity.serial_number.clone();
-        let mut keeper = Keeper::open(state_dir.as_deref(), serial_number, items);
+        let keeper = Keeper::open(state_dir.as_deref(), serial_number, items);
 
         let mut tasks = JoinSet::new();
         let (reading, readings) = watch::channel(Reading::default());

@@ -3,7 +3,8 @@
 use std::{
     env,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, mpsc},
+    thread,
     time::{Duration, Instant, SystemTime},
 };
 
@@ -14,17 +15,20 @@ use tokio::{
 };
 
 use crate::{
-    meter::{
-        Meter,
-        energy::{Memory, Recollection},
-    },
+    meter::{Meter, energy::Memory},
     reading::Point,
     source::openhab::Item,
-    state::{MeterState, State, StateError, Store},
+    state::{CounterState, MeterState, State, Store},
 };
 
 /// Between two times that the counters are saved: flash memory wears out.
 const SAVE_INTERVAL: Duration = Duration::from_secs(60);
+
+/// For opening the memory at the start.
+const OPEN_LIMIT: Duration = Duration::from_secs(2);
+
+/// What it means not to have a memory.
+const FORGETFUL: &str = "a restart will not know the counters of before";
 
 /// For saving them at the end, when all must be over within a second.
 const LAST_SAVE: Duration = Duration::from_millis(700);
@@ -47,6 +51,8 @@ pub fn directory(configured: Option<&Path>) -> Option<PathBuf> {
 pub struct Keeper {
     store: Option<Store>,
     state: State,
+    /// Nothing was served since the state was saved.
+    certain: bool,
     serial_number: String,
     items: Vec<Item>,
     /// The last attempt to save failed, and was told.
@@ -54,77 +60,92 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// Opens the memory of the meter with this serial number, whose values come from these items.
+    /// Opens the memory of the meter with this serial number, whose values come from these items. A
+    /// disk that does not answer is given up, and the memory with it.
     #[must_use]
     pub fn open(directory: Option<&Path>, serial_number: String, items: Vec<Item>) -> Self {
-        let (store, state) = match directory {
-            Some(directory) => open(directory),
-            None => {
-                tracing::info!("no state_dir: a restart will not know the counters of before");
-                (None, State::default())
-            }
+        let (sender, receiver) = mpsc::sync_channel(1);
+        let directory = directory.map(Path::to_owned);
+        let opening = move || {
+            // If this fails, nobody waits for it any more.
+            let _ = sender.send(open(directory.as_deref()));
         };
-        Self { store, state, serial_number, items, failing: false }
+        let spawned = thread::Builder::new().name("state".to_owned()).spawn(opening);
+        let opened = spawned.ok().and_then(|_| receiver.recv_timeout(OPEN_LIMIT).ok());
+        let (store, state, certain) = opened.unwrap_or_else(|| {
+            tracing::warn!("state_dir does not answer; {FORGETFUL}");
+            (None, State::default(), false)
+        });
+        Self { store, state, certain, serial_number, items, failing: false }
     }
 
     /// Lets a meter go on from what is remembered.
-    pub fn recall(&mut self, meter: &mut Meter, now: Instant) {
-        let Some(kept) = self.state.meters.get_mut(&self.serial_number) else { return };
-        let memories = kept.memories(&self.items);
-        let age = kept.age(SystemTime::now());
-        for (point, Memory { served, .. }) in &memories {
-            tracing::info!("{point}: {served:.0} Wh are remembered");
+    pub fn recall(&self, meter: &mut Meter, now: Instant) {
+        let Some(kept) = self.state.meters.get(&self.serial_number) else { return };
+        for counter in &kept.counters {
+            let CounterState { key, phase, item, served_wh, .. } = counter;
+            if counter.point_among(&self.items).is_some() {
+                tracing::info!("{key} {phase}: {served_wh:.0} Wh are remembered");
+            } else {
+                tracing::warn!("{key} {phase}: remembered of item {item}, which is not configured");
+            }
         }
-        // From here on more may be served than is saved, and the file must say so first.
-        let ended = std::mem::replace(&mut kept.ended, false);
-        let certain = self.write() && ended;
-        meter.remember(&memories, Recollection { age, certain }, now);
+        let memories = kept.memories(&self.items, self.certain);
+        meter.remember(&memories, kept.age(SystemTime::now()), now);
     }
 
     /// Saves what is to be remembered; `ended` if nothing will be served after it.
     fn save(&mut self, memories: &[(Point, Memory)], ended: bool) {
-        let kept = MeterState::new(memories, &self.items, SystemTime::now(), ended);
+        let Some(store) = &self.store else { return };
+        let mut kept = MeterState::new(memories, &self.items, SystemTime::now());
+        if let Some(before) = self.state.meters.remove(&self.serial_number) {
+            kept.keep_others(before, &self.items);
+        }
         self.state.meters.insert(self.serial_number.clone(), kept);
-        self.write();
-    }
-
-    /// Writes the file, and says whether it is on the disk.
-    fn write(&mut self) -> bool {
-        let Some(store) = &self.store else { return false };
-        let saved = store.save(&self.state);
+        let mut saved = store.save(&self.state);
+        // What was a lower bound at the start, and was never confirmed, is one still.
+        if saved.is_ok() && ended && memories.iter().all(|(_, memory)| memory.certain) {
+            saved = store.set_ended();
+        }
         match &saved {
             Ok(()) if self.failing => tracing::info!("the counters are saved again"),
             Err(error) if !self.failing => tracing::warn!("{error}; trying again every minute"),
             _ => {}
         }
         self.failing = saved.is_err();
-        !self.failing
     }
 }
 
-fn open(directory: &Path) -> (Option<Store>, State) {
+/// The directory, what is in it, and whether nothing was served since that was saved.
+fn open(directory: Option<&Path>) -> (Option<Store>, State, bool) {
+    let nothing = (None, State::default(), false);
+    let Some(directory) = directory else {
+        tracing::info!("no state_dir: {FORGETFUL}");
+        return nothing;
+    };
     let store = match Store::open(directory) {
         Ok(store) => store,
         Err(error) => {
-            tracing::warn!("{error}; a restart will not know the counters of before");
-            return (None, State::default());
+            tracing::warn!("{error}; {FORGETFUL}");
+            return nothing;
         }
     };
-    let state = match store.load() {
-        Ok(state) => state,
-        Err(error @ StateError::Damaged { .. }) => {
-            match store.set_aside() {
-                Ok(path) => tracing::warn!("{error}; set aside as {}", path.display()),
-                Err(second) => tracing::warn!("{error}; {second}"),
-            }
-            State::default()
-        }
-        Err(error) => {
-            tracing::warn!("{error}");
-            State::default()
-        }
+    let certain = store.take_ended();
+    let error = match store.load() {
+        Ok(state) => return (Some(store), state, certain),
+        Err(error) => error,
     };
-    (Some(store), state)
+    match store.set_aside() {
+        Ok(path) => {
+            tracing::warn!("{error}; set aside as {}", path.display());
+            (Some(store), State::default(), false)
+        }
+        // What can be neither read nor set aside is not overwritten.
+        Err(second) => {
+            tracing::warn!("{error}; {second}; {FORGETFUL}");
+            nothing
+        }
+    }
 }
 
 /// Saves the memories of a running meter. Clones share the keeper.
@@ -143,11 +164,24 @@ impl Keeping {
 
     /// Saves them when they have changed, at most once a minute, for as long as there is a meter.
     pub async fn run(mut self) {
-        while self.memories.changed().await.is_ok() {
+        loop {
+            let changed = if self.is_failing() {
+                // Also when nothing changes, as at night, the disk may be back.
+                timeout(SAVE_INTERVAL, self.memories.changed()).await.unwrap_or(Ok(()))
+            } else {
+                self.memories.changed().await
+            };
+            if changed.is_err() {
+                return;
+            }
             self.memories.mark_unchanged();
             self.save(false).await;
             sleep(SAVE_INTERVAL).await;
         }
+    }
+
+    fn is_failing(&self) -> bool {
+        self.keeper.lock().unwrap_or_else(PoisonError::into_inner).failing
     }
 
     /// Saves them a last time. A disk that takes too long for that costs what came since the last

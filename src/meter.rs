@@ -13,7 +13,7 @@ pub mod energy;
 pub mod measurements;
 pub mod registers;
 
-use energy::{Counter, Memory, Recollection, Verdict};
+use energy::{Counter, Memory, Verdict};
 use measurements::{Measurements, Phased};
 use registers::{Identity, Registers};
 
@@ -125,8 +125,8 @@ struct Guarded {
     counter: Counter,
     /// On the value offered last.
     verdict: Verdict,
-    /// When that was read.
-    read: Option<Instant>,
+    /// When that was updated.
+    updated: Option<Instant>,
 }
 
 /// One emulated meter.
@@ -153,24 +153,18 @@ impl Meter {
                 point: *point,
                 counter: Counter::new(settings.min_energy),
                 verdict: Verdict::Taken,
-                read: None,
+                updated: None,
             })
             .collect();
         Self { settings, counters, remembers: false, last: None }
     }
 
-    /// Lets the counters go on from what was served before.
-    pub fn remember(
-        &mut self,
-        memories: &[(Point, Memory)],
-        recollection: Recollection,
-        now: Instant,
-    ) {
+    /// Lets the counters go on from what was served before, `age` ago.
+    pub fn remember(&mut self, memories: &[(Point, Memory)], age: Duration, now: Instant) {
         self.remembers = !memories.is_empty();
         for Guarded { point, counter, .. } in &mut self.counters {
             if let Some((_, memory)) = memories.iter().find(|(known, _)| known == point) {
-                *counter =
-                    Counter::remembered(self.settings.min_energy, *memory, recollection, now);
+                *counter = Counter::remembered(self.settings.min_energy, *memory, age, now);
             }
         }
     }
@@ -182,15 +176,15 @@ impl Meter {
         self.counters.iter().filter_map(memory).collect()
     }
 
-    /// Offers the counters of a reading to their guards, each value that was read only once. Gives
-    /// the verdicts that are news.
+    /// Offers the counters of a reading to their guards, each update only once. Gives the verdicts
+    /// that are news.
     pub fn count(&mut self, reading: &Reading) -> Vec<Ruling> {
         let offer = |guarded: &mut Guarded| {
             let sample = reading.get(guarded.point)?;
-            if guarded.read.replace(sample.read) == Some(sample.read) {
+            if guarded.updated.replace(sample.updated) == Some(sample.updated) {
                 return None;
             }
-            let verdict = guarded.counter.offer(sample.value, sample.read);
+            let verdict = guarded.counter.offer(sample.value, sample.updated);
             let before = std::mem::replace(&mut guarded.verdict, verdict);
             (verdict != before).then_some(Ruling {
                 point: guarded.point,

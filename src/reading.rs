@@ -115,8 +115,6 @@ impl fmt::Display for Point {
 pub struct Sample {
     /// In the base unit of its quantity.
     pub value: f64,
-    /// When it was read, or told by an event.
-    pub read: Instant,
     /// When the source last gave a sign that it holds. The age runs from here.
     pub confirmed: Instant,
     /// When it was last updated, as far as the source lets us know; the same value again is an
@@ -141,14 +139,14 @@ struct Slot {
 impl Reading {
     /// The source gave a value that was updated.
     pub fn confirm(&mut self, point: Point, value: f64, now: Instant) {
-        let sample = Sample { value, read: now, confirmed: now, updated: now };
+        let sample = Sample { value, confirmed: now, updated: now };
         *self.slot(point) = Slot { last: Some(sample), holds: true };
     }
 
     /// The source gave a value once more, without an update since.
     pub fn repeat(&mut self, point: Point, value: f64, now: Instant) {
         let updated = self.slot(point).last.map_or(now, |last| last.updated);
-        let sample = Sample { value, read: now, confirmed: now, updated };
+        let sample = Sample { value, confirmed: now, updated };
         *self.slot(point) = Slot { last: Some(sample), holds: true };
     }
 
@@ -214,11 +212,11 @@ mod tests {
         reading.confirm_all(later);
         assert_eq!(
             reading.get(POWER),
-            Some(Sample { value: 800.0, read: start, confirmed: later, updated: start })
+            Some(Sample { value: 800.0, confirmed: later, updated: start })
         );
         assert_eq!(
             reading.get(ENERGY),
-            Some(Sample { value: 5000.0, read: start, confirmed: start, updated: start })
+            Some(Sample { value: 5000.0, confirmed: start, updated: start })
         );
         let voltage = Point { measurand: Measurand::Voltage, phase: Phase::L1 };
         assert_eq!(reading.get(voltage), None, "never read, so nothing to confirm");

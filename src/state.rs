@@ -14,7 +14,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    meter::energy::Memory,
+    meter::energy::{FormerCounter, Memory},
     reading::{Measurand, Phase, Point},
     source::openhab::Item,
 };
@@ -23,6 +23,12 @@ const FILE: &str = "counters.json";
 
 /// Where a damaged file is put aside.
 const DAMAGED: &str = "counters.json.damaged";
+
+/// There after a clean end, as long as nothing was served since.
+const ENDED: &str = "ended";
+
+/// Counters of items that are not configured now, remembered for when they are again.
+const MAX_OTHERS: usize = 24;
 
 /// Held locked while the service runs.
 const LOCK: &str = "lock";
@@ -93,8 +99,6 @@ pub struct State {
 pub struct MeterState {
     /// When they were saved, in seconds since 1970.
     pub saved: u64,
-    /// Whether they were saved at the end of the service, so that nothing was served since.
-    pub ended: bool,
     /// Its counters.
     pub counters: Vec<CounterState>,
 }
@@ -113,6 +117,19 @@ pub struct CounterState {
     pub served_wh: f64,
     /// What is added to the item's value, in Wh.
     pub offset_wh: f64,
+    /// The counter before the last exchange, for a day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former: Option<FormerState>,
+}
+
+/// The counter before an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FormerState {
+    /// What was added to the item's value, in Wh.
+    pub offset_wh: f64,
+    /// What the item showed last, in Wh.
+    pub shown_wh: f64,
 }
 
 impl Default for State {
@@ -133,8 +150,12 @@ impl State {
         }
         for counter in state.meters.values().flat_map(|meter| &meter.counters) {
             let CounterState { key, served_wh, offset_wh, .. } = counter;
+            let mut offsets = vec![*offset_wh];
+            if let Some(former) = counter.former {
+                offsets.extend([former.offset_wh, former.shown_wh]);
+            }
             let sound = (0.0..=MAX_ENERGY).contains(served_wh)
-                && (-MAX_ENERGY..=MAX_ENERGY).contains(offset_wh);
+                && offsets.iter().all(|wh| (-MAX_ENERGY..=MAX_ENERGY).contains(wh));
             if !sound {
                 return Err(format!("{key}: {served_wh} Wh with offset {offset_wh} Wh"));
             }
@@ -146,7 +167,7 @@ impl State {
 impl MeterState {
     /// What to remember of these counters, read from these items, at this time.
     #[must_use]
-    pub fn new(memories: &[(Point, Memory)], items: &[Item], now: SystemTime, ended: bool) -> Self {
+    pub fn new(memories: &[(Point, Memory)], items: &[Item], now: SystemTime) -> Self {
         let counter = |(point, memory): &(Point, Memory)| {
             let item = items.iter().find(|item| item.point == *point)?;
             Some(CounterState {
@@ -155,22 +176,33 @@ impl MeterState {
                 item: item.name.clone(),
                 served_wh: memory.served,
                 offset_wh: memory.offset,
+                former: memory
+                    .former
+                    .map(|former| FormerState { offset_wh: former.offset, shown_wh: former.shown }),
             })
         };
         let counters = memories.iter().filter_map(counter).collect();
-        Self { saved: seconds(now), ended, counters }
+        Self { saved: seconds(now), counters }
     }
 
-    /// The counters that belong to these items.
+    /// The counters that belong to these items; `certain` if nothing was served since.
     #[must_use]
-    pub fn memories(&self, items: &[Item]) -> Vec<(Point, Memory)> {
+    pub fn memories(&self, items: &[Item], certain: bool) -> Vec<(Point, Memory)> {
         let memory = |counter: &CounterState| {
-            let point = counter.point()?;
-            let same = |item: &&Item| item.point == point && item.name == counter.item;
-            items.iter().find(same)?;
-            Some((point, Memory { served: counter.served_wh, offset: counter.offset_wh }))
+            let former = counter
+                .former
+                .map(|former| FormerCounter { offset: former.offset_wh, shown: former.shown_wh });
+            let (served, offset) = (counter.served_wh, counter.offset_wh);
+            Some((counter.point_among(items)?, Memory { served, offset, former, certain }))
         };
         self.counters.iter().filter_map(memory).collect()
+    }
+
+    /// Keeps of `before` what belongs to none of these items: a configuration that is wrong for once
+    /// must not cost a counter.
+    pub fn keep_others(&mut self, before: Self, items: &[Item]) {
+        let others = before.counters.into_iter().filter(|c| c.point_among(items).is_none());
+        self.counters.extend(others.take(MAX_OTHERS));
     }
 
     /// How long ago they were saved. A clock that was set back meanwhile makes that 0.
@@ -181,6 +213,14 @@ impl MeterState {
 }
 
 impl CounterState {
+    /// Its point, if one of these items is the one it was read from.
+    #[must_use]
+    pub fn point_among(&self, items: &[Item]) -> Option<Point> {
+        let point = self.point()?;
+        let same = |item: &&Item| item.point == point && item.name == self.item;
+        items.iter().find(same).map(|item| item.point)
+    }
+
     fn point(&self) -> Option<Point> {
         let measurand = Measurand::ALL.into_iter().find(|known| known.key() == self.key)?;
         let phase = Phase::ALL.into_iter().find(|known| known.to_string() == self.phase)?;
@@ -252,6 +292,24 @@ impl Store {
         load(&self.directory)
     }
 
+    /// Whether the last run ended in order. From here on it is not known any more.
+    #[must_use]
+    pub fn take_ended(&self) -> bool {
+        // Also on a full disk a file can be removed. Where it cannot, nothing is certain.
+        fs::remove_file(self.directory.join(ENDED)).is_ok()
+    }
+
+    /// Notes that all that was served is saved.
+    ///
+    /// # Errors
+    /// Where that cannot be noted.
+    pub fn set_ended(&self) -> Result<(), StateError> {
+        let path = self.directory.join(ENDED);
+        File::create(&path)
+            .and_then(|file| file.sync_all())
+            .map_err(|source| StateError::Unwritable { path, source })
+    }
+
     /// Keeps a damaged file for whoever wants to look at it, and gives its new name.
     ///
     /// # Errors
@@ -297,9 +355,13 @@ mod tests {
         Item { name: name.to_owned(), point: ENERGY, unit: Quantity::Energy.default_unit() }
     }
 
+    fn memory(served: f64) -> Memory {
+        let former = Some(FormerCounter { offset: 0.25, shown: 4000.0 });
+        Memory { served, offset: 2000.5, former, certain: true }
+    }
+
     fn state(served: f64) -> State {
-        let memory = Memory { served, offset: 2000.5 };
-        let meter = MeterState::new(&[(ENERGY, memory)], &[item("E")], UNIX_EPOCH, true);
+        let meter = MeterState::new(&[(ENERGY, memory(served))], &[item("E")], UNIX_EPOCH);
         State { meters: [("serial".to_owned(), meter)].into(), ..State::default() }
     }
 
@@ -319,16 +381,24 @@ mod tests {
     #[test]
     fn a_counter_belongs_to_its_item() {
         let meter = &state(5000.0).meters["serial"];
-        let memory = Memory { served: 5000.0, offset: 2000.5 };
-        assert_eq!(meter.memories(&[item("E")]), [(ENERGY, memory)]);
-        assert_eq!(meter.memories(&[item("F")]), []);
+        assert_eq!(meter.memories(&[item("E")], true), [(ENERGY, memory(5000.0))]);
+        assert_eq!(meter.memories(&[item("F")], true), []);
         let elsewhere = Item { point: Point { phase: Phase::L1, ..ENERGY }, ..item("E") };
-        assert_eq!(meter.memories(&[elsewhere]), []);
+        assert_eq!(meter.memories(&[elsewhere], true), []);
+    }
+
+    #[test]
+    fn a_counter_whose_item_is_not_configured_is_kept() {
+        let before = state(5000.0).meters["serial"].clone();
+        let mut now = MeterState::new(&[(ENERGY, memory(10.0))], &[item("F")], UNIX_EPOCH);
+        now.keep_others(before, &[item("F")]);
+        assert_eq!(now.memories(&[item("F")], true), [(ENERGY, memory(10.0))]);
+        assert_eq!(now.memories(&[item("E")], true), [(ENERGY, memory(5000.0))]);
     }
 
     #[test]
     fn a_clock_set_back_makes_no_age() {
-        let meter = MeterState { saved: 1000, ended: true, counters: Vec::new() };
+        let meter = MeterState { saved: 1000, counters: Vec::new() };
         let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
         assert_eq!(meter.age(at(1060)), Duration::from_secs(60));
         assert_eq!(meter.age(at(900)), Duration::ZERO);

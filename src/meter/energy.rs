@@ -12,8 +12,9 @@ use std::{
 /// No household generates or draws more, in W. A counter that rises faster is not believed at once.
 const MOST_POWER: f64 = 100_000.0;
 
-/// What a counter may rise at once, in Wh: its own coarseness, and readings that came late.
-const SLACK: f64 = 100.0;
+/// What a counter may rise at once, in Wh: many count in whole kWh, and readings come late. A fall by
+/// less is no reset either; it is waited out.
+const SLACK: f64 = 1000.0;
 
 /// A fall by less, in Wh, is rounding on the way here.
 const ROUNDING: f64 = 1.0;
@@ -21,16 +22,22 @@ const ROUNDING: f64 = 1.0;
 /// A counter that stays lower for so long, and grows, is another counter.
 const RESET_AFTER: Duration = Duration::from_secs(600);
 
-/// A jump must be confirmed by so many later readings.
+/// A jump must be confirmed by so many later updates.
 const CONFIRMATIONS: u8 = 2;
+
+/// However long nothing was heard, no more is believed at once than this time allows.
+const LONGEST_GAP: Duration = Duration::from_secs(24 * 3600);
+
+/// For so long a reset may turn out to have been an error.
+const FORMER_FOR: Duration = Duration::from_secs(24 * 3600);
 
 /// A counter on its way to the inverter.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Counter {
     threshold: f64,
     served: Option<Served>,
-    suspicion: Option<Suspicion>,
-    /// The offset before the last reset, in case that turns out to have been an error.
+    lower: Option<Suspicion>,
+    higher: Option<Suspicion>,
     former: Option<Former>,
 }
 
@@ -48,24 +55,28 @@ struct Served {
 /// Readings that cannot be believed yet.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Suspicion {
-    kind: Kind,
     first: f64,
     since: Instant,
+    /// The last value, and when it was last seen to change.
     last: f64,
-    at: Instant,
+    changed: Instant,
     confirmations: u8,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Kind {
-    Lower,
-    Higher,
-}
-
+/// What was before a reset.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Former {
-    offset: f64,
-    reset: Instant,
+    former: FormerCounter,
+    until: Instant,
+}
+
+/// The counter before the last reset: it may come back.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FormerCounter {
+    /// Its offset, in Wh.
+    pub offset: f64,
+    /// What the source showed last of it, in Wh.
+    pub shown: f64,
 }
 
 /// What there is to remember of a counter beyond a restart.
@@ -75,15 +86,10 @@ pub struct Memory {
     pub served: f64,
     /// What is added to the source's counter, in Wh; not 0 after the source's was exchanged.
     pub offset: f64,
-}
-
-/// How good a [`Memory`] is.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Recollection {
-    /// How long ago it was made.
-    pub age: Duration,
-    /// Whether nothing was served after it was made. After a crash that is not certain, and then
-    /// the value is a lower bound, which is not served before the source has confirmed it.
+    /// The counter before that exchange, if it was within the last day.
+    pub former: Option<FormerCounter>,
+    /// Whether nothing higher was ever served. After a crash that is not certain, and then the value
+    /// is a lower bound, which is not served before the source has confirmed it.
     pub certain: bool,
 }
 
@@ -110,7 +116,7 @@ impl fmt::Display for Verdict {
             Self::Taken => "believed again",
             Self::BelowThreshold => "below min_energy_threshold, so it is not there yet",
             Self::Fallen => "lower than before, so the higher value stays",
-            Self::Jumped => "too much at once, so it must be confirmed by two more readings",
+            Self::Jumped => "too much at once, so it must be confirmed by two more updates",
             Self::Reset => "a counter that began anew; it goes on from the value served before",
             Self::Restored => "the counter of before; it had not begun anew after all",
         })
@@ -118,33 +124,29 @@ impl fmt::Display for Verdict {
 }
 
 impl Counter {
-    /// A counter without a value. Values below `threshold`, in Wh, are not believed.
+    /// A counter without a value. Values below `threshold`, in Wh, are not believed then.
     #[must_use]
     pub fn new(threshold: f64) -> Self {
-        Self { threshold, served: None, suspicion: None, former: None }
+        Self { threshold, served: None, lower: None, higher: None, former: None }
     }
 
-    /// A counter that was served before.
+    /// A counter that was served before, `age` ago.
     #[must_use]
-    pub fn remembered(
-        threshold: f64,
-        memory: Memory,
-        recollection: Recollection,
-        now: Instant,
-    ) -> Self {
-        let Memory { served: value, offset } = memory;
-        let Recollection { age: stood, certain } = recollection;
-        let served = Some(Served { value, offset, changed: now, stood, certain });
-        Self { served, ..Self::new(threshold) }
+    pub fn remembered(threshold: f64, memory: Memory, age: Duration, now: Instant) -> Self {
+        let Memory { served: value, offset, former, certain } = memory;
+        let former =
+            former.and_then(|former| Some(Former { former, until: now.checked_add(FORMER_FOR)? }));
+        let served = Some(Served { value, offset, changed: now, stood: age, certain });
+        Self { served, former, ..Self::new(threshold) }
     }
 
-    /// The source shows `value`, in Wh, read at `at`. One reading must be offered only once, since
-    /// readings confirm each other.
+    /// The source shows `value`, in Wh, updated at `at`. An update must be offered only once, since
+    /// updates confirm each other.
     pub fn offer(&mut self, value: f64, at: Instant) -> Verdict {
-        if value < self.threshold {
-            return Verdict::BelowThreshold;
-        }
         let Some(served) = self.served else {
+            if value < self.threshold {
+                return Verdict::BelowThreshold;
+            }
             self.serve(value, 0.0, at);
             return Verdict::Taken;
         };
@@ -152,13 +154,9 @@ impl Counter {
         if candidate > served.value + served.credible_rise(at) {
             self.rise(served, value, at)
         } else if candidate >= served.value {
-            if candidate > served.value {
-                self.serve(candidate, served.offset, at);
-            }
-            self.confirm();
-            Verdict::Taken
+            self.go_on(served, value, at)
         } else if served.value - candidate < ROUNDING {
-            self.confirm();
+            self.serve(served.value, served.offset, served.changed);
             Verdict::Taken
         } else {
             self.fall(served, value, at)
@@ -174,64 +172,76 @@ impl Counter {
     /// What is to be remembered.
     #[must_use]
     pub fn memory(&self) -> Option<Memory> {
-        self.served.map(|Served { value, offset, .. }| Memory { served: value, offset })
+        let Served { value, offset, certain, .. } = self.served?;
+        let former = self.former.map(|former| former.former);
+        Some(Memory { served: value, offset, former, certain })
     }
 
-    fn serve(&mut self, value: f64, offset: f64, at: Instant) {
-        let (changed, stood) = (at, Duration::ZERO);
+    fn serve(&mut self, value: f64, offset: f64, changed: Instant) {
+        let stood = match self.served {
+            Some(served) if served.changed == changed => served.stood,
+            _ => Duration::ZERO,
+        };
         self.served = Some(Served { value, offset, changed, stood, certain: true });
-        self.suspicion = None;
+        self.lower = None;
+        self.higher = None;
     }
 
-    /// The source shows the served value again.
-    fn confirm(&mut self) {
-        if let Some(served) = &mut self.served {
-            served.certain = true;
+    /// The value is as expected, unless the counter before the last reset fits better.
+    fn go_on(&mut self, served: Served, value: f64, at: Instant) -> Verdict {
+        let rise = value + served.offset - served.value;
+        if rise > SLACK && self.restore(served, value, rise, at) {
+            return Verdict::Restored;
         }
-        self.suspicion = None;
+        let changed = if rise > 0.0 { at } else { served.changed };
+        self.serve(value + served.offset, served.offset, changed);
+        Verdict::Taken
     }
 
     fn rise(&mut self, served: Served, value: f64, at: Instant) -> Verdict {
-        if let Some(former) = self.former {
-            let candidate = value + former.offset;
-            let since = at.saturating_duration_since(former.reset);
-            if (candidate - served.value).abs() <= credible(since.saturating_add(RESET_AFTER)) {
-                self.serve(candidate.max(served.value), former.offset, at);
-                self.former = None;
-                return Verdict::Restored;
-            }
+        let suspicion = Suspicion::with(self.higher, value, at);
+        self.higher = Some(suspicion);
+        if suspicion.confirmations < CONFIRMATIONS {
+            return Verdict::Jumped;
         }
-        if self.suspect(Kind::Higher, value, at).confirmations >= CONFIRMATIONS {
-            self.serve(value + served.offset, served.offset, at);
-            return Verdict::Taken;
+        if self.restore(served, value, f64::INFINITY, at) {
+            return Verdict::Restored;
         }
-        Verdict::Jumped
+        self.serve(value + served.offset, served.offset, at);
+        Verdict::Taken
+    }
+
+    /// Goes back to the counter before the last reset, if `value` goes on from what that showed last
+    /// by less than the `rise` it would be for the counter of now.
+    fn restore(&mut self, served: Served, value: f64, rise: f64, at: Instant) -> bool {
+        let Some(Former { former, .. }) = self.former.filter(|former| at < former.until) else {
+            self.former = None;
+            return false;
+        };
+        let former_rise = value - former.shown;
+        let fits = (0.0..rise.min(credible(FORMER_FOR))).contains(&former_rise);
+        if fits {
+            self.serve((value + former.offset).max(served.value), former.offset, at);
+            self.former = None;
+        }
+        fits
     }
 
     fn fall(&mut self, served: Served, value: f64, at: Instant) -> Verdict {
-        let Suspicion { first, since, .. } = self.suspect(Kind::Lower, value, at);
-        if value > first && at.saturating_duration_since(since) >= RESET_AFTER {
-            let offset = served.value - first;
-            self.former = Some(Former { offset: served.offset, reset: at });
-            self.serve(value + offset, offset, at);
-            return Verdict::Reset;
+        let suspicion = Suspicion::with(self.lower, value, at);
+        self.lower = Some(suspicion);
+        let Suspicion { first, since, .. } = suspicion;
+        let another = served.value - (first + served.offset) >= SLACK
+            && value > first
+            && at.saturating_duration_since(since) >= RESET_AFTER;
+        if !another {
+            return Verdict::Fallen;
         }
-        Verdict::Fallen
-    }
-
-    /// Adds a reading to the suspicion, or begins a new one if it does not go on from the last.
-    fn suspect(&mut self, kind: Kind, value: f64, at: Instant) -> Suspicion {
-        let suspicion = match self.suspicion {
-            Some(last) if last.kind == kind && last.goes_on_with(value, at) => Suspicion {
-                last: value,
-                at,
-                confirmations: last.confirmations.saturating_add(1),
-                ..last
-            },
-            _ => Suspicion { kind, first: value, since: at, last: value, at, confirmations: 0 },
-        };
-        self.suspicion = Some(suspicion);
-        suspicion
+        let former = FormerCounter { offset: served.offset, shown: served.value - served.offset };
+        self.former = at.checked_add(FORMER_FOR).map(|until| Former { former, until });
+        let offset = served.value - first;
+        self.serve(value + offset, offset, at);
+        Verdict::Reset
     }
 }
 
@@ -243,15 +253,25 @@ impl Served {
 }
 
 impl Suspicion {
+    /// Adds an update to a suspicion, or begins a new one if it does not go on from the last.
+    fn with(suspicion: Option<Self>, value: f64, at: Instant) -> Self {
+        let Some(known) = suspicion.filter(|suspicion| suspicion.goes_on_with(value, at)) else {
+            return Self { first: value, since: at, last: value, changed: at, confirmations: 0 };
+        };
+        let changed = if value > known.last { at } else { known.changed };
+        let confirmations = known.confirmations.saturating_add(1);
+        Self { last: known.last.max(value), changed, confirmations, ..known }
+    }
+
     fn goes_on_with(&self, value: f64, at: Instant) -> bool {
-        let rise = value - self.last;
-        rise >= 0.0 && rise <= credible(at.saturating_duration_since(self.at))
+        let time = at.saturating_duration_since(self.changed);
+        (-ROUNDING..=credible(time)).contains(&(value - self.last))
     }
 }
 
 /// What a counter may rise by in `time`, in Wh.
 fn credible(time: Duration) -> f64 {
-    MOST_POWER * time.as_secs_f64() / 3600.0 + SLACK
+    MOST_POWER * time.min(LONGEST_GAP).as_secs_f64() / 3600.0 + SLACK
 }
 
 #[cfg(test)]

@@ -132,14 +132,17 @@ fn nothing_is_served_before_the_first_valid_counter() {
     }
 }
 
+fn remembered(certain: bool) -> Memory {
+    Memory { served: 12_345_678.0, offset: 0.0, former: None, certain }
+}
+
 #[test]
 fn remembered_counters_are_served_before_anything_is_read() {
     let now = Instant::now();
     let energy = point(Measurand::EnergyOut, Phase::L1);
-    let memory = Memory { served: 12_345_678.0, offset: 0.0 };
+    let memory = remembered(true);
     let mut meter = Meter::new(single_phase());
-    let recollection = Recollection { age: Duration::from_secs(60), certain: true };
-    meter.remember(&[(energy, memory)], recollection, now);
+    meter.remember(&[(energy, memory)], Duration::from_secs(60), now);
     assert_eq!(meter.memories(), [(energy, memory)]);
     let image = served(&mut meter, &Reading::default(), now);
     assert_eq!((image.service, image.condition), (Service::Registers, Condition::Stale));
@@ -151,10 +154,9 @@ fn remembered_counters_are_served_before_anything_is_read() {
 fn after_a_crash_a_remembered_counter_waits_for_the_source() {
     let now = Instant::now();
     let energy = point(Measurand::EnergyOut, Phase::L1);
-    let memory = Memory { served: 12_345_678.0, offset: 0.0 };
+    let memory = remembered(false);
     let mut meter = Meter::new(single_phase());
-    let recollection = Recollection { age: Duration::from_secs(60), certain: false };
-    meter.remember(&[(energy, memory)], recollection, now);
+    meter.remember(&[(energy, memory)], Duration::from_secs(60), now);
     assert_eq!(served(&mut meter, &Reading::default(), now).condition, Condition::Waiting);
     let mut reading = example(now);
     reading.confirm(energy, 12_000_000.0, now);

@@ -42,7 +42,7 @@ fn a_value_below_the_threshold_is_not_there_yet() {
     assert_eq!(counter.offer(99.9, now), Verdict::BelowThreshold);
     assert_eq!(counter.served(), None);
     assert_eq!(counter.offer(100.0, now), Verdict::Taken);
-    assert_eq!(counter.offer(0.0, now), Verdict::BelowThreshold);
+    assert_eq!(counter.offer(0.0, now), Verdict::Fallen, "from now on it is a fall");
     assert_eq!(counter.served(), Some(100.0));
 }
 
@@ -77,6 +77,8 @@ fn a_reset_that_was_none_is_taken_back() {
         bench.shows(3000.0 + 0.1 * f64::from(minute));
     }
     assert_eq!(bench.served(), 5001.0);
+    assert_eq!(bench.shows(5001.05), Verdict::Jumped);
+    assert_eq!(bench.shows(5001.15), Verdict::Jumped);
     assert_eq!(bench.shows(5001.25), Verdict::Restored);
     assert_eq!(bench.served(), 5001.25);
     assert_eq!(bench.shows(5001.5), Verdict::Taken);
@@ -123,16 +125,95 @@ fn rounding_is_no_fall() {
 #[test]
 fn a_remembered_counter_goes_on_and_its_time_away_counts() {
     let now = Instant::now();
-    let memory = Memory { served: 5000.0 * KWH, offset: 2000.0 * KWH };
+    let memory = Memory { served: 5000.0 * KWH, offset: 2000.0 * KWH, former: None, certain: true };
     let hour = Duration::from_secs(3600);
-    let recollection = Recollection { age: hour, certain: true };
-    let mut counter = Counter::remembered(100.0, memory, recollection, now);
+    let mut counter = Counter::remembered(100.0, memory, hour, now);
     assert_eq!(counter.served(), Some(5000.0 * KWH));
     assert_eq!(counter.memory(), Some(memory));
     assert_eq!(counter.clone().offer(2999.0 * KWH, now), Verdict::Fallen);
     assert_eq!(counter.clone().offer(3200.0 * KWH, now), Verdict::Jumped);
     assert_eq!(counter.offer(3050.0 * KWH, now), Verdict::Taken);
     assert_eq!(counter.served(), Some(5050.0 * KWH));
+}
+
+#[test]
+fn a_wrong_clock_makes_no_jump_credible() {
+    let now = Instant::now();
+    let memory = Memory { served: 5000.0 * KWH, offset: 0.0, former: None, certain: true };
+    let since_1970 = Duration::from_secs(56 * 365 * 86_400);
+    let mut counter = Counter::remembered(100.0, memory, since_1970, now);
+    assert_eq!(counter.offer(9000.0 * KWH, now), Verdict::Jumped);
+}
+
+#[test]
+fn long_after_a_reset_a_glitch_is_no_old_counter() {
+    let mut bench = Bench::serving(5000.0);
+    for minute in 0..=10 {
+        bench.shows(1.0 + 0.1 * f64::from(minute));
+    }
+    assert_eq!(bench.served(), 5001.0);
+    bench.now += Duration::from_secs(30 * 86_400);
+    assert_eq!(bench.shows(3.0), Verdict::Taken);
+    assert_eq!(bench.shows(40_000.0), Verdict::Jumped);
+    assert_eq!(bench.shows(5000.5), Verdict::Jumped, "too late to be the old one");
+    assert_eq!(bench.shows(3.1), Verdict::Taken);
+    assert_eq!(bench.served(), 5002.1);
+}
+
+#[test]
+fn an_old_counter_that_comes_back_after_a_quiet_time_adds_nothing() {
+    let mut bench = Bench::serving(5000.0);
+    for minute in 0..=12 {
+        bench.shows(4980.0 + 0.01 * f64::from(minute));
+    }
+    assert!((bench.served() - 5000.12).abs() < 1e-9);
+    bench.now += Duration::from_secs(900);
+    assert_eq!(bench.shows(5000.2), Verdict::Restored);
+    assert_eq!(bench.served(), 5000.2);
+}
+
+#[test]
+fn a_reset_is_seen_whatever_the_step_of_the_counter() {
+    for (step, every, update) in [
+        (1.0, 20, 5_u32),
+        (1.0, 20, 30),
+        (0.5, 10, 10),
+        (10.0, 120, 60),
+        (2.5, 15, 60),
+        (5.0, 15, 900),
+    ] {
+        let mut bench = Bench::serving(5000.0);
+        let mut resets = 0;
+        for seconds in (0..86_400 / update).map(|count| count * update) {
+            bench.now += Duration::from_secs(update.into());
+            let steps = f64::from(seconds / (every * 60));
+            let at = bench.now;
+            resets +=
+                u32::from(bench.counter.offer((1.0 + steps * step) * KWH, at) == Verdict::Reset);
+        }
+        assert_eq!(resets, 1, "{step} kWh every {every} min, updated every {update} s");
+        let last = f64::from((86_400 - update) / (every * 60)) * step;
+        assert!((bench.served() - 5000.0 - last).abs() < 1e-6, "{step}: {}", bench.served());
+    }
+}
+
+#[test]
+fn noise_hides_no_reset() {
+    let mut bench = Bench::serving(5000.0);
+    let shown = |minute: u32| 1.0 + 0.001 * f64::from(minute) - 0.0005 * f64::from(minute % 8 / 7);
+    let resets = (0..60).filter(|minute| bench.shows(shown(*minute)) == Verdict::Reset).count();
+    assert_eq!(resets, 1);
+}
+
+#[test]
+fn a_fall_by_little_is_waited_out() {
+    let mut bench = Bench::serving(5000.0);
+    for minute in 0..100 {
+        let verdict = bench.shows(4999.95 + 0.0005 * f64::from(minute));
+        assert!(matches!(verdict, Verdict::Fallen | Verdict::Taken), "{verdict:?}");
+    }
+    assert_eq!(bench.served(), 5000.0);
+    assert_eq!(bench.shows(5000.01), Verdict::Taken);
 }
 
 /// What happens to a counter between two readings.
@@ -186,7 +267,8 @@ proptest! {
         let mut counter = Counter::new(100.0);
         counter.offer(truth, now);
         let mut before = truth;
-        for event in events {
+        let mut saved = counter.memory().unwrap();
+        for (index, event) in events.into_iter().enumerate() {
             match event {
                 Event::Counts(watts, seconds) => {
                     now += Duration::from_secs(seconds.into());
@@ -204,12 +286,17 @@ proptest! {
                 }
                 Event::Gap(seconds) => now += Duration::from_secs(seconds.into()),
                 Event::Restart(seconds) | Event::Crash(seconds) => {
-                    let memory = counter.memory().unwrap();
                     let age = Duration::from_secs(seconds.into());
-                    let certain = matches!(event, Event::Restart(_));
-                    let recollection = Recollection { age, certain };
-                    counter = Counter::remembered(100.0, memory, recollection, now);
+                    // After a crash the disk may be some events behind.
+                    let memory = match event {
+                        Event::Restart(_) => counter.memory().unwrap(),
+                        _ => Memory { certain: false, ..saved },
+                    };
+                    counter = Counter::remembered(100.0, memory, age, now);
                 }
+            }
+            if index % 5 == 0 {
+                saved = counter.memory().unwrap();
             }
             let Some(served) = counter.served() else { continue };
             prop_assert!(served >= before);

@@ -47,8 +47,8 @@ struct Tracked {
     known: bool,
     /// When the event stream last told of it.
     told: Option<Instant>,
-    /// What was last read: where that is the same again, nothing was updated.
-    read: Option<(String, Option<u64>)>,
+    /// What was last read or told, with its version if that is known.
+    known_state: Option<(String, Option<u64>)>,
 }
 
 /// Takes what openHAB says of items, and brings the reading up to date.
@@ -63,7 +63,13 @@ impl Tracker {
     pub(super) fn new(items: Vec<Item>, readings: watch::Sender<Reading>) -> Self {
         let items = items
             .into_iter()
-            .map(|item| Tracked { item, problem: None, known: false, told: None, read: None })
+            .map(|item| Tracked {
+                item,
+                problem: None,
+                known: false,
+                told: None,
+                known_state: None,
+            })
             .collect();
         Self { items, connected: None, readings }
     }
@@ -90,9 +96,8 @@ impl Tracker {
         let mut good = true;
         for tracked in self.items.iter_mut().filter(|tracked| tracked.item.name == name) {
             if tracked.told.is_none_or(|told| told < asked) {
-                let read = Some((state.to_owned(), version));
-                let updated = tracked.read != read;
-                tracked.read = read;
+                let updated = tracked.is_update(state, version);
+                tracked.known_state = Some((state.to_owned(), version));
                 good &= tracked.take(state, updated, asked, &self.readings);
                 if !holds {
                     let point = tracked.item.point;
@@ -116,6 +121,7 @@ impl Tracker {
     pub(super) fn told(&mut self, name: &str, state: &str, now: Instant) {
         for tracked in self.items.iter_mut().filter(|tracked| tracked.item.name == name) {
             tracked.told = Some(now);
+            tracked.known_state = Some((state.to_owned(), None));
             tracked.take(state, true, now, &self.readings);
         }
     }
@@ -145,6 +151,12 @@ impl Tracker {
 }
 
 impl Tracked {
+    /// Whether what is read is another state than the known one, or another version of it.
+    fn is_update(&self, state: &str, version: Option<u64>) -> bool {
+        let Some((known, known_version)) = &self.known_state else { return true };
+        known != state || (known_version.is_some() && *known_version != version)
+    }
+
     /// Takes a state, `updated` or as before, and says whether it is a value.
     fn take(
         &mut self,
@@ -267,7 +279,7 @@ mod tests {
             tracker.read("P", "900 W", version, now);
             readings.borrow().get(POWER).unwrap().updated - start
         };
-        let times = [(0, None), (1, None), (2, Some(7)), (3, Some(7)), (4, Some(8))];
+        let times = [(0, Some(6)), (1, Some(6)), (2, Some(7)), (3, Some(7)), (4, Some(8))];
         assert_eq!(times.map(|(at, version)| updated(at, version).as_secs()), [0, 0, 2, 2, 4]);
     }
 
