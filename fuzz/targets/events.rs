@@ -1,0 +1,83 @@
+//! The event stream: of any bytes come the same events, or the same kind of error, however they are
+//! split; and the reader never keeps more than a line and an event of 64 KiB, however long a stream
+//! may be.
+#![no_main]
+
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    mem::discriminant,
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+};
+
+use fronius_smartmeter::source::openhab::events::{Event, EventError, EventReader};
+use fronius_smartmeter_fuzz::expand;
+use libfuzzer_sys::fuzz_target;
+use tokio_util::bytes::Bytes;
+
+/// A line and an event of 64 KiB, in buffers that double when they grow.
+const MOST_HELD: usize = 288 * 1024;
+
+/// Counts what is allocated: how much the reader holds, nothing else can tell.
+struct Counting;
+
+static ALLOCATED: AtomicUsize = AtomicUsize::new(0);
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+// SAFETY: all is passed on to the system's allocator, as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATED.fetch_add(layout.size(), Relaxed);
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        ALLOCATED.fetch_sub(layout.size(), Relaxed);
+        unsafe { System.dealloc(block, layout) }
+    }
+}
+
+/// The events up to the end or the first error.
+fn read<'p>(pieces: impl Iterator<Item = &'p [u8]>) -> (Vec<Event>, Option<EventError>) {
+    let mut events = Vec::new();
+    let mut reader = EventReader::default();
+    for piece in pieces {
+        match reader.push(&Bytes::copy_from_slice(piece)) {
+            Ok(more) => events.extend(more),
+            Err(error) => return (events, Some(error)),
+        }
+    }
+    (events, None)
+}
+
+/// Cuts `bytes` into pieces of these lengths, over and over.
+fn cut<'p>(mut bytes: &'p [u8], lengths: &[u8]) -> impl Iterator<Item = &'p [u8]> {
+    // One more than asked for, so that it comes to an end.
+    let mut lengths = lengths.iter().cycle().map(|length| usize::from(*length) + 1);
+    std::iter::from_fn(move || {
+        let length = lengths.next()?.min(bytes.len());
+        bytes.split_off(..length).filter(|piece| !piece.is_empty())
+    })
+}
+
+fuzz_target!(|input: &[u8]| {
+    let Some((lengths, stream)) = input.split_at_checked(3) else { return };
+    let stream = expand(stream);
+
+    let (whole, whole_error) = read(std::iter::once(stream.as_slice()));
+    let (split, split_error) = read(cut(&stream, lengths));
+    assert_eq!(whole_error.as_ref().map(discriminant), split_error.as_ref().map(discriminant));
+    // An error takes the events of the same piece with it.
+    assert!(whole == split || whole_error.is_some());
+
+    let mut reader = EventReader::default();
+    let before = ALLOCATED.load(Relaxed);
+    for piece in cut(&stream, lengths) {
+        if reader.push(&Bytes::copy_from_slice(piece)).is_err() {
+            break;
+        }
+        let held = ALLOCATED.load(Relaxed).saturating_sub(before);
+        assert!(held <= MOST_HELD, "{held} bytes held");
+    }
+});

@@ -1,0 +1,81 @@
+//! The guard before tokio-modbus: of any bytes it releases only whole frames of 8 to 260 bytes, one
+//! after the other, and nothing that it releases upsets the decoder. Through [`FrameGuard`], whatever
+//! the sizes of reads and of the pipe before it, comes what [`check`] releases: all of it where the
+//! bytes are sound to their end, else some whole frames from the start.
+#![no_main]
+
+use std::time::Duration;
+
+use fronius_smartmeter::modbus::guard::{FrameGuard, check};
+use fronius_smartmeter_fuzz::runtime;
+use libfuzzer_sys::fuzz_target;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, duplex},
+    runtime::Runtime,
+    sync::oneshot,
+};
+use tokio_modbus::Request;
+use tokio_util::bytes::Bytes;
+
+thread_local! {
+    static RUNTIME: Runtime = runtime();
+}
+
+/// The sound frames at the start of `bytes`, and whether nothing unsound follows.
+fn frames(bytes: &[u8]) -> (Vec<&[u8]>, bool) {
+    let mut frames = Vec::new();
+    let mut rest = bytes;
+    loop {
+        let length = match check(rest) {
+            Ok(Some(length)) => length,
+            Ok(None) => return (frames, true),
+            Err(_) => return (frames, false),
+        };
+        assert!((8..=260).contains(&length) && length <= rest.len());
+        let (frame, behind) = rest.split_at(length);
+        // However it arrives, a frame is not released earlier, nor refused.
+        assert!((0..length).all(|part| check(&frame[..part]) == Ok(None)));
+        assert_eq!(check(frame), Ok(Some(length)));
+        let _ = Request::try_from(Bytes::copy_from_slice(&frame[7..]));
+        frames.push(frame);
+        rest = behind;
+    }
+}
+
+/// What comes through the guard, and whether it ended without an error.
+async fn through(bytes: &[u8], pipe: usize, read: usize) -> (Vec<u8>, bool) {
+    let (mut client, server) = duplex(pipe);
+    let (_hold, closed) = oneshot::channel();
+    let mut guard = FrameGuard::new(server, Duration::from_mins(1), closed);
+    let receive = async move {
+        let mut passed = Vec::new();
+        let mut buffer = vec![0; read];
+        loop {
+            match guard.read(&mut buffer).await {
+                Ok(0) => return (passed, true),
+                Ok(count) => passed.extend_from_slice(&buffer[..count]),
+                Err(_) => return (passed, false),
+            }
+        }
+    };
+    let send = async move {
+        // Fails where the guard has given up; that is its right.
+        let _ = client.write_all(bytes).await;
+    };
+    let (received, ()) = tokio::join!(receive, send);
+    received
+}
+
+fuzz_target!(|input: &[u8]| {
+    let [pipe, read, bytes @ ..] = input else { return };
+    let (frames, sound) = frames(bytes);
+    let (pipe, read) = (usize::from(*pipe) * 8 + 1, usize::from(*read) + 1);
+    let (passed, ended_well) = RUNTIME.with(|runtime| runtime.block_on(through(bytes, pipe, read)));
+    assert_eq!(ended_well, sound);
+    let mut rest = passed.as_slice();
+    let whole =
+        frames.iter().map_while(|frame| rest.strip_prefix(*frame).inspect(|left| rest = left));
+    let whole = whole.count();
+    assert!(rest.is_empty(), "not a row of whole frames");
+    assert!(whole == frames.len() || !sound, "a sound frame was kept back");
+});
