@@ -12,6 +12,7 @@ use std::{
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
+    task::yield_now,
     time::{Instant, sleep},
 };
 use tokio_modbus::prelude::{
@@ -94,7 +95,13 @@ impl Server {
     /// ends with it; they are accepted again.
     pub async fn serve(&self, listener: TcpListener) -> Infallible {
         let server = tokio_modbus::server::tcp::Server::new(listener);
-        let on_connected = |stream, peer| ready(Ok(self.connect(stream, peer)));
+        let on_connected = |stream, peer| async move {
+            let connected = self.connect(stream, peer);
+            // Whoever had to make room closes before the next is accepted, lest a crowd of
+            // newcomers takes more descriptors than there are.
+            yield_now().await;
+            Ok(connected)
+        };
         let on_error = |error: io::Error| tracing::debug!("connection ended: {error}");
         let mut last_failure: Option<Instant> = None;
         loop {

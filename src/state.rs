@@ -17,6 +17,7 @@ use crate::{
     meter::energy::{FormerCounter, Memory},
     reading::{Measurand, Phase, Point},
     source::openhab::Item,
+    text::{excerpt, printable},
 };
 
 const FILE: &str = "counters.json";
@@ -144,7 +145,8 @@ impl State {
     /// # Errors
     /// What is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let state: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let state: Self =
+            serde_json::from_str(text).map_err(|error| printable(&error.to_string()))?;
         if state.version != VERSION {
             return Err(format!("version {}, expected {VERSION}", state.version));
         }
@@ -157,6 +159,7 @@ impl State {
             let sound = (0.0..=MAX_ENERGY).contains(served_wh)
                 && offsets.iter().all(|wh| (-MAX_ENERGY..=MAX_ENERGY).contains(wh));
             if !sound {
+                let key = excerpt(key);
                 return Err(format!("{key}: {served_wh} Wh with offset {offset_wh} Wh"));
             }
         }

@@ -50,7 +50,7 @@ impl fmt::Display for Listing<'_> {
             if !key.is_empty() {
                 write!(f, "{}: ", printable(key))?;
             }
-            f.write_str(message)?;
+            f.write_str(&printable(message))?;
         }
         Ok(())
     }

@@ -25,6 +25,9 @@ const RESET_AFTER: Duration = Duration::from_secs(600);
 /// A jump must be confirmed by so many later updates.
 const CONFIRMATIONS: u8 = 2;
 
+/// openHAB tells of one update by two events; what comes so soon after the last is the same one.
+const SAME_UPDATE: Duration = Duration::from_secs(1);
+
 /// However long nothing was heard, no more is believed at once than this time allows.
 const LONGEST_GAP: Duration = Duration::from_secs(24 * 3600);
 
@@ -61,6 +64,8 @@ struct Suspicion {
     last: f64,
     changed: Instant,
     confirmations: u8,
+    /// When the last of these came.
+    confirmed: Instant,
 }
 
 /// What was before a reset.
@@ -256,11 +261,16 @@ impl Suspicion {
     /// Adds an update to a suspicion, or begins a new one if it does not go on from the last.
     fn with(suspicion: Option<Self>, value: f64, at: Instant) -> Self {
         let Some(known) = suspicion.filter(|suspicion| suspicion.goes_on_with(value, at)) else {
-            return Self { first: value, since: at, last: value, changed: at, confirmations: 0 };
+            let (first, since, confirmations) = (value, at, 0);
+            return Self { first, since, last: value, changed: at, confirmations, confirmed: at };
         };
         let changed = if value > known.last { at } else { known.changed };
+        let last = known.last.max(value);
+        if at.saturating_duration_since(known.confirmed) < SAME_UPDATE {
+            return Self { last, changed, ..known };
+        }
         let confirmations = known.confirmations.saturating_add(1);
-        Self { last: known.last.max(value), changed, confirmations, ..known }
+        Self { last, changed, confirmations, confirmed: at, ..known }
     }
 
     fn goes_on_with(&self, value: f64, at: Instant) -> bool {

@@ -99,6 +99,16 @@ fn a_jump_waits_for_two_readings_that_agree() {
 }
 
 #[test]
+fn two_events_of_one_update_are_one_confirmation() {
+    let mut bench = Bench::serving(5000.0);
+    for _ in 0..2 {
+        assert_eq!(bench.shows(9000.0), Verdict::Jumped);
+        assert_eq!(bench.counter.offer(9000.0 * KWH, bench.now), Verdict::Jumped);
+    }
+    assert_eq!(bench.shows(9000.0), Verdict::Taken);
+}
+
+#[test]
 fn what_can_have_been_generated_meanwhile_is_no_jump() {
     let mut bench = Bench::serving(5000.0);
     bench.now += Duration::from_secs(3600);
