@@ -137,7 +137,7 @@ pub struct Meter {
     counters: Vec<Guarded>,
     /// The counters go on from before the start.
     remembers: bool,
-    /// The last values served live, for [`OnStale::Hold`] and the energies.
+    /// The last values served live, for [`OnStale::Hold`].
     last: Option<Measurements>,
 }
 
@@ -265,15 +265,18 @@ impl Meter {
 
     /// The required points without a fresh value, and the counters without a believable one.
     fn overdue(&self, reading: &Reading, now: Instant) -> Vec<Point> {
-        let unserved = |point: Point| {
-            let mut counters = self.counters.iter();
-            counters.any(|counted| counted.point == point && counted.counter.served().is_none())
-        };
+        let unserved =
+            |point| self.counter(point).is_some_and(|counter| counter.served().is_none());
         let overdue = |point: &&Point| {
             let old = self.fresh(reading, **point, now).is_none();
             point.measurand.is_required() && old || unserved(**point)
         };
         self.settings.points.iter().filter(overdue).copied().collect()
+    }
+
+    fn counter(&self, point: Point) -> Option<&Counter> {
+        let mut counters = self.counters.iter();
+        counters.find(|guarded| guarded.point == point).map(|guarded| &guarded.counter)
     }
 
     fn stale(&self) -> (Service, Option<Measurements>) {
@@ -323,9 +326,8 @@ impl Meter {
     fn energies(&self) -> [Phased; 2] {
         [Measurand::EnergyOut, Measurand::EnergyIn].map(|measurand| {
             Phased::sum(Phase::ALL.map(|phase| {
-                let point = Point { measurand, phase };
-                let guarded = self.counters.iter().find(|guarded| guarded.point == point);
-                guarded.and_then(|guarded| guarded.counter.served()).unwrap_or_default()
+                let counter = self.counter(Point { measurand, phase });
+                counter.and_then(Counter::served).unwrap_or_default()
             }))
         })
     }

@@ -130,11 +130,9 @@ impl Session {
     ///
     /// The star covers group items, whose events come under the topic of the member that changed.
     fn events_path(&self) -> String {
-        let mut names: Vec<_> = self.settings.items.iter().map(|item| &item.name).collect();
-        names.sort();
-        names.dedup();
+        let names = self.tracker().names();
         let topics: Vec<_> = names
-            .into_iter()
+            .iter()
             .flat_map(|name| {
                 ["stateupdated", "statechanged"]
                     .map(|event| format!("openhab/items/{name}/*{event}"))
