@@ -4,7 +4,7 @@
 use std::{
     fs,
     io::{self, Write},
-    net::{IpAddr, SocketAddr, TcpListener},
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
@@ -26,6 +26,7 @@ use crate::{
     report::Report,
     screen::Screen,
     simulator::{Dialect, Simulator},
+    systemd::{Inherited, SocketError},
     termination::Termination,
 };
 
@@ -153,8 +154,8 @@ enum CliError {
     Counters(#[from] CountersError),
     #[error(transparent)]
     Demo(#[from] DemoError),
-    #[error("the inherited descriptors are not all listening TCP sockets: {0}")]
-    Sockets(io::Error),
+    #[error(transparent)]
+    Sockets(#[from] SocketError),
     #[error("cannot listen on {address}: {source}")]
     Simulate { address: SocketAddr, source: io::Error },
     #[error("{}: cannot be read: {source}", path.display())]
@@ -209,7 +210,7 @@ impl CliError {
 
 /// Runs the program. `sockets` are those that systemd passed on.
 #[must_use]
-pub fn main(sockets: io::Result<Vec<TcpListener>>) -> ExitCode {
+pub fn main(sockets: Result<Vec<Inherited>, SocketError>) -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -236,7 +237,7 @@ pub fn main(sockets: io::Result<Vec<TcpListener>>) -> ExitCode {
     }
 }
 
-fn run(cli: Cli, sockets: io::Result<Vec<TcpListener>>) -> Result<(), CliError> {
+fn run(cli: Cli, sockets: Result<Vec<Inherited>, SocketError>) -> Result<(), CliError> {
     let command = cli.command.unwrap_or(Command::Run(cli.config));
     // One thread is enough, and the fastest for this work.
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -249,12 +250,15 @@ fn run(cli: Cli, sockets: io::Result<Vec<TcpListener>>) -> Result<(), CliError> 
     ended
 }
 
-async fn execute(command: Command, sockets: io::Result<Vec<TcpListener>>) -> Result<(), CliError> {
+async fn execute(
+    command: Command,
+    sockets: Result<Vec<Inherited>, SocketError>,
+) -> Result<(), CliError> {
     match command {
         Command::Run(config) => {
             let path = config.path();
             let config = Config::load(&path)?;
-            let sockets = sockets.map_err(CliError::Sockets)?;
+            let sockets = sockets?;
             let logging = start_logging(config.log_level, config.time_zone);
             let version = env!("CARGO_PKG_VERSION");
             tracing::info!(version, "fronius-smartmeter {version} with {}", path.display());

@@ -17,17 +17,21 @@ use crate::{
     meter::{Condition, Image, Meter, Ruling, energy::Verdict},
     modbus::Server,
     net,
+    pulse::{Pulse, Pulses},
     reading::{Point, Reading},
     source::{
         Source,
         openhab::{OpenHab, SetupError},
     },
-    systemd,
+    systemd::{self, Inherited},
     termination::Termination,
 };
 
-/// Between two lines that say how things are.
+/// Between two lines in the log that say how things are.
 const HEARTBEAT: Duration = Duration::from_mins(1);
+
+/// Between two such lines for `systemctl status`.
+const STATUS: Duration = Duration::from_secs(10);
 
 /// Why the service cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -66,17 +70,18 @@ impl Daemon {
     ///
     /// # Errors
     /// Where the source cannot be set up, or no socket opened.
-    pub fn start(
-        config: Config,
-        inherited: Vec<std::net::TcpListener>,
-    ) -> Result<Self, DaemonError> {
+    pub fn start(config: Config, inherited: Vec<Inherited>) -> Result<Self, DaemonError> {
         let termination = Termination::expect().map_err(DaemonError::Signals)?;
         let items = config.openhab.items.clone();
         let source = Source::OpenHab(OpenHab::new(config.openhab)?);
         let listeners = if inherited.is_empty() {
             listen::open(&config.modbus.listen)?
         } else {
-            inherited.into_iter().map(listen::adopt).collect::<Result<_, _>>()?
+            let adopt = |Inherited { name, listener }| {
+                tracing::debug!("{:?} comes from systemd as {name:?}", listener.local_addr());
+                listen::adopt(listener)
+            };
+            inherited.into_iter().map(adopt).collect::<Result<_, _>>()?
         };
 
         let state_dir = keeper::directory(config.state_dir.as_deref());
@@ -84,9 +89,12 @@ impl Daemon {
         let keeper = Keeper::open(state_dir.as_deref(), serial_number, items);
 
         let mut tasks = JoinSet::new();
+        let watchdog = systemd::watchdog();
+        let pulses = watchdog.map(Pulses::new).unwrap_or_default();
         let (reading, readings) = watch::channel(Reading::default());
+        let watched = pulses.clone();
         tasks.spawn(async move {
-            source.run(reading).await;
+            source.run(reading, &watched).await;
             "source"
         });
 
@@ -96,8 +104,9 @@ impl Daemon {
         let first = meter.image(&Reading::default(), now);
         let (image, images) = watch::channel(Arc::new(first));
         let (memory, memories) = watch::channel(meter.memories());
+        let pulse = pulses.of("meter");
         tasks.spawn(async move {
-            measure(meter, readings, image, memory).await;
+            measure(meter, readings, image, memory, pulse).await;
             "meter"
         });
 
@@ -107,6 +116,14 @@ impl Daemon {
             kept.run().await;
             "keeper"
         });
+
+        if let Some(limit) = watchdog {
+            let watched = pulses.clone();
+            tasks.spawn(async move {
+                watch(watched, limit).await;
+                "watchdog"
+            });
+        }
 
         let mut modbus = config.modbus;
         modbus.max_connections = net::room_for(modbus.max_connections);
@@ -118,7 +135,8 @@ impl Daemon {
                 addresses.push(address);
             }
             let server = server.clone();
-            tasks.spawn(async move { match server.serve(listener).await {} });
+            let pulse = pulses.of("accept");
+            tasks.spawn(async move { match server.serve(listener, pulse).await {} });
         }
         let enforcer = server.clone();
         tasks.spawn(async move {
@@ -149,6 +167,8 @@ impl Daemon {
         let mut heartbeat = interval(HEARTBEAT);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         heartbeat.tick().await;
+        let mut status = interval(STATUS);
+        status.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let ended = loop {
             tokio::select! {
                 signal = self.termination.requested() => break Ok(signal),
@@ -156,7 +176,11 @@ impl Daemon {
                     Ok(task) => Err(DaemonError::TaskEnded(task)),
                     Err(error) => Err(DaemonError::TaskFailed(error)),
                 },
-                _ = heartbeat.tick() => self.heartbeat(),
+                _ = heartbeat.tick() => {
+                    self.server.clients().notice_silence();
+                    tracing::info!("{}", self.describe());
+                }
+                _ = status.tick() => systemd::status(&self.describe()),
             }
         };
         systemd::stopping();
@@ -166,10 +190,8 @@ impl Daemon {
     }
 
     /// Says how things are: what is served, how old it is, and whether anybody asks for it.
-    fn heartbeat(&self) {
-        let clients = self.server.clients();
-        clients.notice_silence();
-        let usage = clients.usage();
+    fn describe(&self) -> String {
+        let usage = self.server.clients().usage();
         let image = self.images.borrow().clone();
         let seconds = |age: Duration| format!("{:.1} s", age.as_secs_f64());
         let data = match image.confirmed {
@@ -185,12 +207,22 @@ impl Daemon {
             Some(idle) => format!("last polled {} ago", seconds(idle)),
             None => "never polled".to_owned(),
         };
-        let line = format!(
+        format!(
             "{}, {data}{values}; clients {}, requests {}, {polled}",
             image.condition, usage.connections, usage.requests
-        );
-        tracing::info!("{line}");
-        systemd::status(&line);
+        )
+    }
+}
+
+/// Tells systemd that all tasks move, for as long as they do. openHAB being away stops none.
+async fn watch(pulses: Pulses, limit: Duration) {
+    let mut interval = interval(limit.mul_f64(0.25).max(Duration::from_millis(1)));
+    loop {
+        interval.tick().await;
+        match pulses.stuck() {
+            None => systemd::alive(),
+            Some(task) => tracing::error!(task, "the {task} task is stuck; to be started anew"),
+        }
     }
 }
 
@@ -200,6 +232,7 @@ async fn measure(
     mut readings: watch::Receiver<Reading>,
     images: watch::Sender<Arc<Image>>,
     memories: watch::Sender<Memories>,
+    pulse: Pulse,
 ) {
     loop {
         let reading = readings.borrow_and_update().clone();
@@ -237,11 +270,14 @@ async fn measure(
                 None => std::future::pending().await,
             }
         };
-        tokio::select! {
-            () = too_old => {}
-            changed = readings.changed() => if changed.is_err() {
-                return;
-            },
+        let news = async {
+            tokio::select! {
+                () = too_old => Ok(()),
+                changed = readings.changed() => changed,
+            }
+        };
+        if pulse.during(news).await.is_err() {
+            return;
         }
     }
 }

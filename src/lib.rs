@@ -11,7 +11,7 @@
 //! - [`meter`] decides what may be served, and encodes it as registers.
 //! - [`modbus`] answers every request from the latest image.
 //! - [`keeper`] remembers the counters beyond a restart, in the file of [`state`].
-//! - [`daemon`] wires these together; [`listen`], [`systemd`], [`logging`] and [`termination`] connect
+//! - [`daemon`] wires these together, and watches their [`pulse`]; [`listen`], [`systemd`], [`logging`] and [`termination`] connect
 //!   it to the system.
 //! - [`cli`] is the program. Its other commands are made of [`check`], [`counters`], [`client`],
 //!   [`report`] and [`screen`], [`demo`] and [`simulator`].
@@ -31,6 +31,7 @@ pub mod logging;
 pub mod meter;
 pub mod modbus;
 mod net;
+pub mod pulse;
 pub mod reading;
 pub mod report;
 pub mod screen;

@@ -38,7 +38,7 @@ fn hint(error: &io::Error) -> &'static str {
     }
 }
 
-/// Takes over a listening socket.
+/// Takes over a listening socket that does not block.
 ///
 /// # Errors
 /// Where the runtime cannot use it.

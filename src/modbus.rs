@@ -26,6 +26,7 @@ use crate::{
         registers::{BASE, MEASURED},
     },
     net,
+    pulse::Pulse,
 };
 
 pub mod clients;
@@ -93,7 +94,7 @@ impl Server {
 
     /// Accepts clients for ever. An accept error costs the open connections, since tokio-modbus
     /// ends with it; they are accepted again.
-    pub async fn serve(&self, listener: TcpListener) -> Infallible {
+    pub async fn serve(&self, listener: TcpListener, pulse: Pulse) -> Infallible {
         let server = tokio_modbus::server::tcp::Server::new(listener);
         let on_connected = |stream, peer| async move {
             let connected = self.connect(stream, peer);
@@ -105,7 +106,7 @@ impl Server {
         let on_error = |error: io::Error| tracing::debug!("connection ended: {error}");
         let mut last_failure: Option<Instant> = None;
         loop {
-            if let Err(error) = server.serve(&on_connected, on_error).await {
+            if let Err(error) = pulse.during(server.serve(&on_connected, on_error)).await {
                 let again = last_failure.is_some_and(|last| last.elapsed() < SAME_FAILURE);
                 if !again {
                     tracing::warn!("cannot accept clients: {error}; trying again");

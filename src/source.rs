@@ -5,7 +5,7 @@
 
 use tokio::sync::watch;
 
-use crate::reading::Reading;
+use crate::{pulse::Pulses, reading::Reading};
 
 pub mod openhab;
 
@@ -20,9 +20,9 @@ pub enum Source {
 
 impl Source {
     /// Keeps `readings` up to date. Never gives up: what fails is tried again.
-    pub async fn run(self, readings: watch::Sender<Reading>) {
+    pub async fn run(self, readings: watch::Sender<Reading>, pulses: &Pulses) {
         match self {
-            Self::OpenHab(openhab) => openhab.run(readings).await,
+            Self::OpenHab(openhab) => openhab.run(readings, pulses).await,
         }
     }
 }

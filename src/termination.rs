@@ -1,4 +1,5 @@
-//! The signals that end the program: SIGTERM, as systemd sends it, and SIGINT, as Ctrl-C does.
+//! The signals that end the program: SIGTERM, as systemd sends it, SIGINT, as Ctrl-C
+//! does, and SIGHUP, as a terminal that is closed does. None of them reloads anything.
 
 use std::io;
 
@@ -9,6 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub struct Termination {
     terminate: Signal,
     interrupt: Signal,
+    hang_up: Signal,
 }
 
 impl Termination {
@@ -19,7 +21,8 @@ impl Termination {
     pub fn expect() -> io::Result<Self> {
         let terminate = signal(SignalKind::terminate())?;
         let interrupt = signal(SignalKind::interrupt())?;
-        Ok(Self { terminate, interrupt })
+        let hang_up = signal(SignalKind::hangup())?;
+        Ok(Self { terminate, interrupt, hang_up })
     }
 
     /// Waits for one of them, and gives its name.
@@ -27,6 +30,7 @@ impl Termination {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
+            _ = self.hang_up.recv() => "SIGHUP",
         }
     }
 }

@@ -1,5 +1,4 @@
-//! The service as a process: what it serves, how it is started by systemd, what it logs, and how
-//! it ends.
+//! The service as a process: what it serves, what it logs, and how it ends.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -16,8 +15,7 @@ use std::{
 
 use chrono::{NaiveDateTime, TimeDelta, Utc};
 use serde_json::json;
-use tempfile::TempDir;
-use tokio::net::{TcpListener, UnixDatagram};
+use tokio::net::TcpListener;
 
 mod common;
 
@@ -60,6 +58,15 @@ async fn the_old_example_serves_its_items_and_ends_on_sigterm() {
     let mut service = Service::start(&example(&openhab.address));
     assert_example_is_served(&mut service).await;
     stop(&mut service.running, "TERM").await;
+}
+
+#[tokio::test]
+async fn a_hang_up_ends_it_as_well_and_reloads_nothing() {
+    let openhab = OpenHab::start(&ITEMS).await;
+    let mut service = Service::start(&example(&openhab.address));
+    service.running.err.find("data is live").await;
+    let log = stop(&mut service.running, "HUP").await;
+    assert!(log.iter().any(|line| line.ends_with("stopped by SIGHUP")), "{log:#?}");
 }
 
 #[tokio::test]
@@ -149,40 +156,6 @@ async fn connected_clients_are_closed_when_it_ends() {
     assert!(log.iter().any(|line| line.ends_with("stopped by SIGINT")), "{log:#?}");
     client.ended().await;
     busy.ended().await;
-}
-
-#[tokio::test]
-async fn a_socket_of_systemd_is_served_in_place_of_the_configured_address() {
-    let openhab = OpenHab::start(&ITEMS).await;
-    let directory = TempDir::new().unwrap();
-    let path = directory.path().join("notify");
-    let notifications = UnixDatagram::bind(&path).unwrap();
-    // Nobody has an address of this network: to listen there fails.
-    let config = format!("{}modbus_listen: 192.0.2.1:502\n", example(&openhab.address));
-    let mut service = Service::start_with(&config, |command| {
-        command.env("NOTIFY_SOCKET", &path);
-    });
-    let notified = async || {
-        let mut bytes = [0; 1024];
-        let length = within(notifications.recv(&mut bytes)).await.unwrap();
-        String::from_utf8(bytes[..length].to_vec()).unwrap()
-    };
-
-    assert_eq!(notified().await.trim(), "READY=1");
-    let mut client = Client::connect(service.address).await;
-    assert_eq!(client.read(40_000, 2).await.unwrap(), [0x5375, 0x6E53]);
-    stop(&mut service.running, "TERM").await;
-    assert_eq!(notified().await.trim(), "STOPPING=1");
-}
-
-#[tokio::test]
-async fn an_inherited_descriptor_that_is_no_socket_ends_with_78() {
-    let mut service = Service::start_with(&example("127.0.0.1"), |command| {
-        command.stdin(Stdio::null());
-    });
-    assert_eq!(service.running.exit_code().await, Some(78));
-    let complaint = service.running.err.rest().await;
-    assert!(complaint[0].contains("not all listening TCP sockets"), "{complaint:?}");
 }
 
 #[tokio::test]

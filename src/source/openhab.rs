@@ -16,6 +16,7 @@ use serde::Deserialize;
 use tokio::sync::watch;
 
 use crate::{
+    pulse::{Pulse, Pulses},
     reading::{Point, Reading},
     units::Unit,
 };
@@ -145,6 +146,8 @@ struct Session {
     settings: Settings,
     tracker: Mutex<Tracker>,
     stream: watch::Sender<Stream>,
+    polling: Pulse,
+    listening: Pulse,
 }
 
 impl Session {
@@ -214,11 +217,13 @@ impl OpenHab {
     }
 
     /// Keeps `readings` up to date for ever.
-    pub async fn run(self, readings: watch::Sender<Reading>) {
+    pub async fn run(self, readings: watch::Sender<Reading>, pulses: &Pulses) {
         let Self { settings, client } = self;
         let session = Session {
             tracker: Mutex::new(Tracker::new(settings.items.clone(), readings)),
             stream: watch::Sender::new(Stream::Down),
+            polling: pulses.of("polling"),
+            listening: pulses.of("event stream"),
             settings,
         };
         match session.settings.update {

@@ -12,6 +12,7 @@ use std::{
 
 use fronius_smartmeter::{
     config::Config,
+    pulse::Pulses,
     reading::{Measurand, Phase, Point, Reading},
     simulator::{Dialect, Simulator},
     source::{Source, openhab::OpenHab},
@@ -93,7 +94,10 @@ impl Running {
     pub(crate) fn start(config: Config) -> Self {
         let source = Source::OpenHab(OpenHab::new(config.openhab).unwrap());
         let (sender, readings) = watch::channel(Reading::default());
-        Self { readings, task: Task::spawn(source.run(sender)) }
+        Self {
+            readings,
+            task: Task::spawn(async move { source.run(sender, &Pulses::default()).await }),
+        }
     }
 
     /// The last good value of a point.

@@ -19,14 +19,14 @@ use tokio::{
 
 use super::within;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_fronius-smartmeter");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_fronius-smartmeter");
 
-/// Gives a process a listening socket as systemd does: as descriptor 3. The shell is replaced by
-/// the program, so the process id is the program's.
+/// Gives a process its standard input as systemd would give it a socket: as descriptor 3. The shell
+/// is replaced by the program, so the process id is the program's.
 const WITH_SOCKET: &str = r#"exec "$0" "$@" 3<&0 </dev/null"#;
 
 /// What systemd may have told the tests is not meant for the program.
-const OF_SYSTEMD: [&str; 7] = [
+const OF_SYSTEMD: [&str; 9] = [
     "CREDENTIALS_DIRECTORY",
     "JOURNAL_STREAM",
     "LISTEN_FDNAMES",
@@ -34,9 +34,11 @@ const OF_SYSTEMD: [&str; 7] = [
     "LISTEN_PID",
     "NOTIFY_SOCKET",
     "STATE_DIRECTORY",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
 ];
 
-fn command(program: &str) -> Command {
+pub(crate) fn command(program: &str) -> Command {
     let mut command = Command::new(program);
     command.kill_on_drop(true).stdin(Stdio::null());
     for variable in OF_SYSTEMD {

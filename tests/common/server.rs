@@ -9,6 +9,7 @@ use std::{
 use fronius_smartmeter::{
     meter::{Image, Meter, OnStale, Role, Settings, registers::Identity},
     modbus::{self, Server, UnitIds, clients::Clients},
+    pulse::Pulses,
     reading::{Measurand, Phase, Point, Reading},
 };
 use tokio::{net::TcpListener, sync::watch};
@@ -113,7 +114,7 @@ pub(crate) async fn serve(settings: modbus::Settings, image: Image) -> Served {
     let server = Server::new(settings, receiver);
     let clients = server.clients().clone();
     let enforcer = server.clone();
-    tokio::spawn(async move { server.serve(listener).await });
+    tokio::spawn(async move { server.serve(listener, Pulses::default().of("accept")).await });
     tokio::spawn(async move { enforcer.enforce_disconnect().await });
     Served { address, images, clients }
 }

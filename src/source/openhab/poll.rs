@@ -46,11 +46,14 @@ impl Session {
                     backoff.next().unwrap_or(RESYNC).max(poll_interval)
                 }
             };
-            tokio::select! {
-                () = sleep(pause.saturating_sub(started.elapsed())) => {}
-                // Reconnected: what happened meanwhile is unknown. Lost: polling takes over.
-                _ = stream.changed() => {}
-            }
+            let rest = async {
+                tokio::select! {
+                    () = sleep(pause.saturating_sub(started.elapsed())) => {}
+                    // Reconnected: what happened meanwhile is unknown. Lost: polling takes over.
+                    _ = stream.changed() => {}
+                }
+            };
+            self.polling.during(rest).await;
         }
     }
 
@@ -62,6 +65,7 @@ impl Session {
         let mut complete = true;
         let mut refused = Vec::new();
         for name in &names {
+            self.polling.beat();
             let asked = Instant::now().into_std();
             let problem = match self.read_one(client, name).await? {
                 (StatusCode::OK, Some((state, version))) => {

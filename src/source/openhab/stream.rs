@@ -65,7 +65,7 @@ impl Session {
             if started.elapsed() > STABLE {
                 backoff = new_backoff();
             }
-            sleep(backoff.next().unwrap_or(STABLE)).await;
+            self.listening.during(sleep(backoff.next().unwrap_or(STABLE))).await;
         }
     }
 
@@ -95,7 +95,7 @@ impl Session {
                 let openhab = &self.settings.endpoint;
                 tracing::info!(%openhab, "event stream of {openhab} connected");
             }
-            let bytes = match timeout(silence, body.frame()).await {
+            let bytes = match self.listening.during(timeout(silence, body.frame())).await {
                 Err(_) => return Trouble::Silent,
                 Ok(None) => return Trouble::Ended,
                 Ok(Some(Err(error))) => return Trouble::Broken(error),

@@ -1,0 +1,129 @@
+//! Whether the tasks of the service move.
+//!
+//! A task beats each time it comes round to a wait, and while it waits there. One that is stuck
+//! between two waits, or is no longer run at all, falls silent; its pulse tells.
+
+use std::{
+    pin::pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::{Instant, sleep};
+
+/// The pulses of all tasks. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Pulses {
+    beats: Arc<Mutex<Vec<Beat>>>,
+    limit: Duration,
+}
+
+#[derive(Debug)]
+struct Beat {
+    task: &'static str,
+    last: Instant,
+}
+
+impl Default for Pulses {
+    /// For tasks that nobody watches.
+    fn default() -> Self {
+        Self::new(Duration::MAX)
+    }
+}
+
+impl Pulses {
+    /// No task yet. Whoever has not beaten for `limit` is stuck.
+    #[must_use]
+    pub fn new(limit: Duration) -> Self {
+        Self { beats: Arc::default(), limit }
+    }
+
+    /// The pulse of one more task, which has its first beat now.
+    #[must_use]
+    pub fn of(&self, task: &'static str) -> Pulse {
+        let mut beats = self.lock();
+        let place = beats.len();
+        beats.push(Beat { task, last: Instant::now() });
+        drop(beats);
+        Pulse { pulses: self.clone(), place }
+    }
+
+    /// A task that does not move.
+    #[must_use]
+    pub fn stuck(&self) -> Option<&'static str> {
+        let beats = self.lock();
+        beats.iter().find(|beat| beat.last.elapsed() >= self.limit).map(|beat| beat.task)
+    }
+
+    /// The list is sound between any two statements, so a panic elsewhere is no harm.
+    fn lock(&self) -> MutexGuard<'_, Vec<Beat>> {
+        self.beats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The pulse of one task.
+#[derive(Debug)]
+pub struct Pulse {
+    pulses: Pulses,
+    place: usize,
+}
+
+impl Pulse {
+    /// The task has moved.
+    pub fn beat(&self) {
+        if let Some(beat) = self.pulses.lock().get_mut(self.place) {
+            beat.last = Instant::now();
+        }
+    }
+
+    /// Waits, and beats meanwhile: a task at rest is not stuck.
+    pub async fn during<T>(&self, wait: impl Future<Output = T>) -> T {
+        let mut wait = pin!(wait);
+        let pause = self.pulses.limit.checked_div(4).unwrap_or_default();
+        loop {
+            self.beat();
+            tokio::select! {
+                waited = &mut wait => return waited,
+                () = sleep(pause) => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(30);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_rests_is_not_stuck_and_one_that_does_not_return_is() {
+        let pulses = Pulses::new(LIMIT);
+        let (meter, source) = (pulses.of("meter"), pulses.of("source"));
+        tokio::spawn(async move { meter.during(std::future::pending::<()>()).await });
+        let task = tokio::spawn(async move {
+            source.during(sleep(LIMIT * 3)).await;
+            sleep(LIMIT * 3).await;
+            source.beat();
+            std::future::pending::<()>().await;
+        });
+        sleep(LIMIT * 3).await;
+        assert_eq!(pulses.stuck(), None);
+        sleep(LIMIT).await;
+        assert_eq!(pulses.stuck(), Some("source"));
+        sleep(LIMIT * 5 / 2).await;
+        assert_eq!(pulses.stuck(), None, "it moves again");
+        task.abort();
+        sleep(LIMIT).await;
+        assert_eq!(pulses.stuck(), Some("source"), "it is gone");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_gives_its_result_at_once() {
+        let pulse = Pulses::new(LIMIT).of("meter");
+        let started = Instant::now();
+        assert_eq!(pulse.during(async { 7 }).await, 7);
+        pulse.during(sleep(Duration::from_secs(1))).await;
+        assert_eq!(started.elapsed(), Duration::from_secs(1));
+    }
+}
