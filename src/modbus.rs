@@ -60,7 +60,7 @@ pub struct Settings {
     pub listen: Vec<SocketAddr>,
     /// Which unit ids are answered.
     pub unit_ids: UnitIds,
-    /// Past so many connections the one that was idle longest goes.
+    /// Past so many connections one has to go (see [`Clients`]).
     pub max_connections: usize,
     /// A connection without a request for so long is closed.
     pub idle_timeout: Duration,

@@ -1,4 +1,5 @@
-//! What systemd and the service say to each other: sockets, readiness, status and watchdog.
+//! What systemd and the service say to each other: sockets, credentials, readiness, status and
+//! watchdog.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -23,7 +24,9 @@ mod common;
 
 use common::{
     client::Client,
-    program::{ITEMS, OpenHab, PROGRAM, Service, command, example, file, unused_address},
+    program::{
+        ITEMS, OpenHab, PROGRAM, Service, command, directory, example, file, text, unused_address,
+    },
     within,
 };
 
@@ -162,5 +165,20 @@ async fn a_descriptor_that_is_no_listening_tcp_socket_is_refused_by_name() {
         let complaint = service.running.err.rest().await;
         let expected = "the inherited descriptor 3 (modbus) is no listening TCP socket: ";
         assert!(complaint.len() == 1 && complaint[0].starts_with(expected), "{complaint:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_token_of_systemd_is_used_and_a_blank_one_is_none() {
+    const TOKEN: &str = "oh.meter.secret";
+    let credentials = directory("openhab_token", TOKEN);
+    let token = credentials.path().join("openhab_token");
+    let openhab = OpenHab::start_with(&ITEMS, &["--token-file", text(&token)]).await;
+    for (token, expected) in [(TOKEN, "data is live"), ("\n", "openHAB answers 401")] {
+        let credentials = directory("openhab_token", token);
+        let mut service = Service::start_with(&example(&openhab.address), |command| {
+            command.env("CREDENTIALS_DIRECTORY", credentials.path());
+        });
+        service.running.err.find(expected).await;
     }
 }

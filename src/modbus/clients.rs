@@ -1,6 +1,8 @@
 //! Who is connected: a limited number of connections, and what is logged of them.
 
 use std::{
+    cmp::Reverse,
+    collections::HashMap,
     net::{IpAddr, SocketAddr},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -81,21 +83,18 @@ impl Clients {
         Self { registry: Arc::new(Mutex::new(registry)), start: Instant::now() }
     }
 
-    /// Lets a connection in; if there is no room, the one that was idle longest goes. The second
-    /// value tells the connection, by being dropped at the other end, to close.
+    /// Lets a connection in. If there is no room, the address with the most connections has to give
+    /// one up: one that never asked for anything, or the one that was idle longest. So a crowd from
+    /// one address pushes out nobody but itself.
+    ///
+    /// The second value tells the connection, by being dropped at the other end, to close.
     pub(super) fn admit(&self, peer: SocketAddr) -> (Connection, oneshot::Receiver<()>) {
         let (hold, closed) = oneshot::channel();
         let activity = Arc::new(Activity::default());
         activity.last.store(self.millis(), Ordering::Relaxed);
         let mut registry = self.lock();
         while registry.open.len() >= registry.limit {
-            let idle_longest =
-                registry.open.iter().enumerate().min_by_key(|(_, Open { activity, .. })| {
-                    // One that never asked for anything is no inverter.
-                    let asked = activity.requests.load(Ordering::Relaxed) > 0;
-                    (asked, activity.last.load(Ordering::Relaxed))
-                });
-            let Some((place, _)) = idle_longest else { break };
+            let Some(place) = registry.least_wanted() else { break };
             let open = registry.open.swap_remove(place);
             tracing::debug!(peer = %open.peer, "{} closed to make room", open.peer);
         }
@@ -163,6 +162,20 @@ impl Clients {
 }
 
 impl Registry {
+    /// The place of the connection that goes, if one has to.
+    fn least_wanted(&self) -> Option<usize> {
+        let mut of_address: HashMap<IpAddr, usize> = HashMap::new();
+        for open in &self.open {
+            let count = of_address.entry(open.peer.ip()).or_default();
+            *count = count.saturating_add(1);
+        }
+        let key = |Open { peer, activity, .. }: &Open| {
+            let asked = activity.requests.load(Ordering::Relaxed) > 0;
+            (Reverse(of_address.get(&peer.ip())), asked, activity.last.load(Ordering::Relaxed))
+        };
+        self.open.iter().enumerate().min_by_key(|(_, open)| key(open)).map(|(place, _)| place)
+    }
+
     /// A client asked something. Notes when, and logs it if it did not poll so far.
     fn polls(&mut self, ip: IpAddr, now: u64) {
         if let Some((_, last)) = self.polling.iter_mut().find(|(polling, _)| *polling == ip) {
@@ -223,6 +236,18 @@ mod tests {
 
     fn peer(port: u16) -> SocketAddr {
         ([127, 0, 0, 1], port).into()
+    }
+
+    #[test]
+    fn a_crowd_from_one_address_pushes_out_nobody_but_itself() {
+        let clients = Clients::new(3);
+        let (inverter, mut inverter_closed) = clients.admit(([127, 0, 0, 2], 1).into());
+        inverter.asked(&Request::ReadHoldingRegisters(0, 1), None);
+        let mut crowd: Vec<_> = (1..=3).map(|port| clients.admit(peer(port))).collect();
+        assert_eq!(inverter_closed.try_recv(), Err(oneshot::error::TryRecvError::Empty));
+        let mut closed = crowd.iter_mut().map(|(_, closed)| closed.try_recv());
+        assert_eq!(closed.next(), Some(Err(oneshot::error::TryRecvError::Closed)));
+        assert!(closed.all(|closed| closed == Err(oneshot::error::TryRecvError::Empty)));
     }
 
     #[test]

@@ -157,7 +157,12 @@ pub(crate) struct OpenHab {
 
 impl OpenHab {
     pub(crate) async fn start(items: &[(&str, &str)]) -> Self {
+        Self::start_with(items, &[]).await
+    }
+
+    pub(crate) async fn start_with(items: &[(&str, &str)], arguments: &[&str]) -> Self {
         let mut command = program(&["simulate", "--listen", "127.0.0.1:0"]);
+        command.args(arguments);
         for (name, state) in items {
             command.arg("--item").arg(format!("{name}={state}"));
         }

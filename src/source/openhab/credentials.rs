@@ -89,9 +89,18 @@ impl Credentials {
     }
 }
 
+/// The unit passes a blank one on where there is no token.
 fn token_credential() -> Option<PathBuf> {
     let path = Path::new(&env::var_os("CREDENTIALS_DIRECTORY")?).join(TOKEN_CREDENTIAL);
-    path.exists().then_some(path)
+    let blank = read(&path).is_ok_and(|text| text.trim().is_empty());
+    (path.exists() && !blank).then_some(path)
+}
+
+/// No more than shows that it is too much.
+fn read(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(MAX_SIZE.saturating_add(1)).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 /// Reads a secret. A bare file name is looked for among systemd's credentials first.
@@ -100,10 +109,11 @@ fn secret(key: &'static str, path: &Path) -> Result<String, CredentialError> {
         .map(|directory| Path::new(&directory).join(path))
         .filter(|credential| path.components().count() == 1 && credential.exists());
     let path = credential.as_deref().unwrap_or(path);
-    let mut text = String::new();
-    File::open(path)
-        .and_then(|file| file.take(MAX_SIZE.saturating_add(1)).read_to_string(&mut text))
-        .map_err(|source| CredentialError::Unreadable { key, path: path.to_owned(), source })?;
+    let text = read(path).map_err(|source| CredentialError::Unreadable {
+        key,
+        path: path.to_owned(),
+        source,
+    })?;
     let secret = text.trim();
     let too_long = text.len() as u64 > MAX_SIZE;
     if too_long || secret.is_empty() || !secret.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
