@@ -11,7 +11,7 @@ use std::{
 };
 
 use chrono_tz::Tz;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use tokio::{net, time::sleep};
 use tracing::Level;
 
@@ -33,17 +33,38 @@ use crate::{
 /// Where the add-on of Home Assistant puts its options.
 const ADDON_OPTIONS: &str = "/data/options.json";
 
+/// What a man page tells too.
+const AFTER_HELP: &str = "\
+Files:
+  /etc/fronius-smartmeter/config.yaml     configuration of the system service
+  /etc/fronius-smartmeter/openhab_token   its token for openHAB, if that wants one
+  /var/lib/fronius-smartmeter/            its energy counters
+
+Exit codes:
+  0   done, or ended by SIGTERM, SIGINT or SIGHUP
+  64  wrong usage
+  69  openHAB, a meter or an address is not available
+  70  a fault of this program
+  78  wrong configuration";
+
 /// Serves the values of any generator in openHAB as a Fronius Smart Meter (Modbus TCP, SunSpec
 /// models 1 and 213).
 ///
 /// Without a command it runs the service.
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true, max_term_width = 100)]
+#[command(after_long_help = AFTER_HELP)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
     config: ConfigArgs,
+}
+
+/// The definition of the command line, for what is generated from it.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 #[derive(Debug, Subcommand)]

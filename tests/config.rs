@@ -39,7 +39,8 @@ fn valid(name: &str) -> Config {
 
 #[test]
 fn valid_files_load() {
-    for path in fixtures("valid") {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/config.yaml");
+    for path in fixtures("valid").into_iter().chain([example]) {
         if let Err(error) = Config::load(&path) {
             panic!("{error}");
         }
