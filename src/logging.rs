@@ -5,7 +5,7 @@ use std::{env, fmt, io, os::unix::fs::MetadataExt};
 use chrono::Utc;
 use chrono_tz::Tz;
 use tracing::Level;
-use tracing_appender::non_blocking::WorkerGuard;
+use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_journald::{Priority, PriorityMappings};
 use tracing_subscriber::{
     Layer, Registry,
@@ -18,11 +18,15 @@ use tracing_subscriber::{
     util::{SubscriberInitExt, TryInitError},
 };
 
+/// Lines that may wait for a slow reader. Room for all of them is taken at the start.
+const WAITING_LINES: usize = 1000;
+
 /// Writes what is still to be written, when it is dropped.
 #[derive(Debug)]
 #[must_use]
 pub struct Logging {
-    _writer: WorkerGuard,
+    /// The journal needs none.
+    _writer: Option<WorkerGuard>,
 }
 
 /// Sets up logging for the whole process. Records of tokio-modbus are included; those of the other
@@ -34,28 +38,34 @@ pub struct Logging {
 /// # Errors
 /// Where it was set up before.
 pub fn init(level: Level, time_zone: Tz) -> Result<Logging, TryInitError> {
-    let (stderr, writer) = tracing_appender::non_blocking(io::stderr());
     let wanted = Targets::new()
         .with_default(LevelFilter::WARN)
         .with_target(env!("CARGO_CRATE_NAME"), level)
         .with_target("tokio_modbus", level);
-    let output: Box<dyn Layer<Registry> + Send + Sync> = match journal() {
-        Some(journal) => Box::new(journal),
-        None => Box::new(
-            tracing_subscriber::fmt::layer()
-                .with_writer(stderr)
-                .with_ansi(false)
-                .with_target(false)
-                .with_timer(Clock(time_zone))
-                // Messages say all; their fields are for searching the journal.
-                .fmt_fields(debug_fn(|writer, field, value| match field.name() {
-                    "message" => write!(writer, "{value:?}"),
-                    _ => Ok(()),
-                })),
-        ),
+    let (output, writer): (Box<dyn Layer<Registry> + Send + Sync>, _) = match journal() {
+        Some(journal) => (Box::new(journal), None),
+        None => {
+            let (stderr, writer) = NonBlockingBuilder::default()
+                .buffered_lines_limit(WAITING_LINES)
+                .finish(io::stderr());
+            (Box::new(text(stderr, time_zone)), Some(writer))
+        }
     };
     tracing_subscriber::registry().with(output.with_filter(wanted)).try_init()?;
     Ok(Logging { _writer: writer })
+}
+
+fn text(stderr: NonBlocking, time_zone: Tz) -> impl Layer<Registry> {
+    tracing_subscriber::fmt::layer()
+        .with_writer(stderr)
+        .with_ansi(false)
+        .with_target(false)
+        .with_timer(Clock(time_zone))
+        // Messages say all; their fields are for searching the journal.
+        .fmt_fields(debug_fn(|writer, field, value| match field.name() {
+            "message" => write!(writer, "{value:?}"),
+            _ => Ok(()),
+        }))
 }
 
 /// The journal, if standard error leads there.
