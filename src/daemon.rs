@@ -138,10 +138,10 @@ impl Daemon {
             let pulse = pulses.of("accept");
             tasks.spawn(async move { match server.serve(listener, pulse).await {} });
         }
-        let enforcer = server.clone();
+        let closer = server.clone();
         tasks.spawn(async move {
-            enforcer.enforce_disconnect().await;
-            "disconnect"
+            closer.close_unwanted().await;
+            "closing"
         });
         Ok(Self { tasks, images, server, keeping, termination, addresses })
     }

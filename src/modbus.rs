@@ -38,6 +38,9 @@ use guard::FrameGuard;
 /// The most registers a read may ask for, by the Modbus specification.
 const MAX_REGISTERS: u16 = 125;
 
+/// An idle connection may live longer than it should by one part in so many.
+const IDLE_CHECKS: f64 = 20.0;
+
 /// After an accept error, such as too many open files, which ends tokio-modbus' loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -117,8 +120,21 @@ impl Server {
         }
     }
 
-    /// Closes all connections whenever the image wants none.
-    pub async fn enforce_disconnect(&self) {
+    /// Closes connections, for ever: those that are idle for too long, and all whenever the image
+    /// wants none.
+    pub async fn close_unwanted(&self) {
+        tokio::join!(self.close_idle(), self.close_stale());
+    }
+
+    async fn close_idle(&self) {
+        let timeout = self.settings.idle_timeout;
+        loop {
+            sleep(timeout.div_f64(IDLE_CHECKS)).await;
+            self.clients.close_idle(timeout);
+        }
+    }
+
+    async fn close_stale(&self) {
         let mut images = self.images.clone();
         while images.wait_for(|image| image.service == Answers::Disconnect).await.is_ok() {
             self.clients.close_all();
@@ -146,7 +162,7 @@ impl Server {
             images: self.images.clone(),
             connection,
         };
-        Some((service, FrameGuard::new(stream, self.settings.idle_timeout, closed)))
+        Some((service, FrameGuard::new(stream, closed)))
     }
 }
 

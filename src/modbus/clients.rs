@@ -106,6 +106,21 @@ impl Clients {
         (Connection { clients: self.clone(), id, peer, activity }, closed)
     }
 
+    /// Closes the connections without a whole request for `timeout`, so that neither silence, nor a
+    /// byte now and then, nor answers that are never read keep one open.
+    pub(super) fn close_idle(&self, timeout: Duration) {
+        let timeout = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+        let mut registry = self.lock();
+        let now = self.millis();
+        registry.open.retain(|Open { peer, activity, .. }| {
+            let idle = now.saturating_sub(activity.last.load(Ordering::Relaxed));
+            if idle >= timeout {
+                tracing::debug!(%peer, "{peer} closed, it was idle for {} s", idle / 1000);
+            }
+            idle < timeout
+        });
+    }
+
     /// Closes every connection.
     pub(super) fn close_all(&self) {
         let open = std::mem::take(&mut self.lock().open);

@@ -1,19 +1,18 @@
-//! The guard before tokio-modbus' decoder: only whole and sound frames pass, in limited time.
+//! The guard before tokio-modbus' decoder: only whole and sound frames pass.
 //!
-//! tokio-modbus 0.17 panics on a write request whose counts do not fit together, waits for frames
-//! of any length, and has no time limits (slowtec/tokio-modbus issue 298).
+//! tokio-modbus 0.17 panics on a write request whose counts do not fit together, and waits for frames
+//! of any length (slowtec/tokio-modbus issue 298). It also writes each answer by itself; here those to
+//! requests that came together go out together.
 
 use std::{
     io,
     pin::Pin,
-    task::{Context, Poll, ready},
-    time::Duration,
+    task::{Context, Poll, Waker, ready},
 };
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     sync::oneshot,
-    time::{Instant, Sleep, sleep},
 };
 
 /// Transaction id, protocol id, length, unit id.
@@ -25,18 +24,26 @@ const MAX_LENGTH: u16 = 254;
 /// Some pipelined requests; a frame is 260 bytes at most.
 const BUFFER: usize = 1024;
 
-/// A transport that reads whole, checked request frames from `stream`, and writes as it is.
+/// So many bytes of answers are not held back any longer.
+const MAX_HELD: usize = 4096;
+
+/// A transport that reads whole, checked request frames from `stream`, one at a time, and holds the
+/// answers back while there is a further one.
 #[derive(Debug)]
-pub struct FrameGuard<S> {
+pub struct FrameGuard<S: AsyncWrite + Unpin> {
     stream: S,
-    /// Received and not passed on: `buffer[start..end]`, whose bytes before `sound` were checked.
+    /// Received and not passed on: `buffer[start..end]`.
     buffer: Box<[u8; BUFFER]>,
     start: usize,
+    /// The end of the frame that is being passed on.
+    frame: usize,
+    /// The end of the frames that were checked.
     sound: usize,
     end: usize,
-    idle_timeout: Duration,
-    /// Runs from the last whole frame, so that single bytes do not keep a connection open.
-    idle: Pin<Box<Sleep>>,
+    /// Behind the sound frames is one that is not.
+    unsound: Option<FrameError>,
+    /// Answers held back.
+    held: Vec<u8>,
     /// Ends when the connection is to be closed.
     closed: oneshot::Receiver<()>,
 }
@@ -100,64 +107,88 @@ fn counts_fit(function: u8, pdu: &[u8]) -> bool {
     bytes == needed && pdu.len() == bytes.saturating_add(count).saturating_add(1)
 }
 
-impl<S> FrameGuard<S> {
-    /// Guards `stream`. It ends after `idle_timeout` without a request, and when the other end of
-    /// `closed` is dropped.
-    pub fn new(stream: S, idle_timeout: Duration, closed: oneshot::Receiver<()>) -> Self {
+/// The length of a frame whose header is at the start of `bytes`.
+fn length(bytes: &[u8]) -> Option<usize> {
+    let &[high, low] = bytes.get(4..6)? else { return None };
+    usize::from(u16::from_be_bytes([high, low])).checked_add(HEADER - 1)
+}
+
+impl<S: AsyncWrite + Unpin> FrameGuard<S> {
+    /// Guards `stream`. It ends when the other end of `closed` is dropped.
+    pub fn new(stream: S, closed: oneshot::Receiver<()>) -> Self {
         Self {
             stream,
             buffer: Box::new([0; BUFFER]),
             start: 0,
+            frame: 0,
             sound: 0,
             end: 0,
-            idle_timeout,
-            idle: Box::pin(sleep(idle_timeout)),
+            unsound: None,
+            held: Vec::new(),
             closed,
         }
     }
 
-    /// Fails when the connection has been idle for too long, or is to be closed.
-    fn poll_limits(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        if self.idle.as_mut().poll(cx).is_ready() {
-            return Err(io::Error::new(io::ErrorKind::TimedOut, "idle"));
+    /// Fails when the connection is to be closed.
+    fn poll_closed(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        match Pin::new(&mut self.closed).poll(cx) {
+            Poll::Ready(_) => Err(io::Error::new(io::ErrorKind::ConnectionAborted, "closed")),
+            Poll::Pending => Ok(()),
         }
-        if Pin::new(&mut self.closed).poll(cx).is_ready() {
-            return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "closed"));
-        }
-        Ok(())
     }
 
     /// Checks what was received and is not checked yet.
-    fn check(&mut self) -> Result<(), FrameError> {
-        while let Some(rest) = self.buffer.get(self.sound..self.end)
-            && let Some(length) = check(rest)?
-        {
-            self.sound = self.sound.saturating_add(length);
-            if let Some(deadline) = Instant::now().checked_add(self.idle_timeout) {
-                self.idle.as_mut().reset(deadline);
+    fn check(&mut self) {
+        while let Some(rest) = self.buffer.get(self.sound..self.end) {
+            match check(rest) {
+                Ok(Some(length)) => self.sound = self.sound.saturating_add(length),
+                Ok(None) => return,
+                Err(error) => {
+                    self.unsound = Some(error);
+                    return;
+                }
             }
         }
-        Ok(())
     }
 
-    /// Makes room behind what is not passed on yet.
+    /// Makes room behind what is not passed on yet, which is less than a frame.
     fn make_room(&mut self) {
         self.buffer.copy_within(self.start..self.end, 0);
         self.end = self.end.saturating_sub(self.start);
-        self.sound = self.sound.saturating_sub(self.start);
-        self.start = 0;
+        (self.start, self.frame, self.sound) = (0, 0, 0);
+    }
+
+    /// Whether a further request is waiting.
+    fn has_more(&self) -> bool {
+        self.start < self.sound
+    }
+
+    fn poll_write_held(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.held.is_empty() {
+            // A client that does not read its answers may have to go.
+            self.poll_closed(cx)?;
+            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.held))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.held.drain(..written);
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for FrameGuard<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for FrameGuard<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         out: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        this.poll_limits(cx)?;
-        while this.start == this.sound {
+        while !this.has_more() {
+            if let Some(error) = this.unsound {
+                return Poll::Ready(Err(error.into()));
+            }
+            this.poll_closed(cx)?;
             this.make_room();
             let free = this.buffer.get_mut(this.end..).unwrap_or_default();
             let mut room = ReadBuf::new(free);
@@ -167,10 +198,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for FrameGuard<S> {
                 return Poll::Ready(Ok(()));
             }
             this.end = this.end.saturating_add(received);
-            this.check()?;
+            this.check();
         }
-        let sound = this.buffer.get(this.start..this.sound).unwrap_or_default();
-        let passed = sound.get(..sound.len().min(out.remaining())).unwrap_or_default();
+        if this.start == this.frame {
+            let frame = this.buffer.get(this.start..this.sound).and_then(length);
+            this.frame = this.start.saturating_add(frame.unwrap_or_default()).min(this.sound);
+        }
+        let frame = this.buffer.get(this.start..this.frame).unwrap_or_default();
+        let passed = frame.get(..frame.len().min(out.remaining())).unwrap_or_default();
         out.put_slice(passed);
         this.start = this.start.saturating_add(passed.len());
         Poll::Ready(Ok(()))
@@ -184,17 +219,38 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for FrameGuard<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        // A client that does not read its answers is idle too.
-        this.poll_limits(cx)?;
-        Pin::new(&mut this.stream).poll_write(cx, bytes)
+        if this.held.is_empty() && !this.has_more() {
+            this.poll_closed(cx)?;
+            return Pin::new(&mut this.stream).poll_write(cx, bytes);
+        }
+        if this.held.len() >= MAX_HELD {
+            ready!(this.poll_write_held(cx))?;
+        }
+        this.held.extend_from_slice(bytes);
+        Poll::Ready(Ok(bytes.len()))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+        let this = self.get_mut();
+        if this.has_more() && this.held.len() < MAX_HELD {
+            return Poll::Ready(Ok(()));
+        }
+        ready!(this.poll_write_held(cx))?;
+        Pin::new(&mut this.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+        let this = self.get_mut();
+        ready!(this.poll_write_held(cx))?;
+        Pin::new(&mut this.stream).poll_shutdown(cx)
+    }
+}
+
+/// The decoder refuses some frames that are sound, and the connection ends at once. What was asked
+/// before has its answers, as far as they can be sent without a wait.
+impl<S: AsyncWrite + Unpin> Drop for FrameGuard<S> {
+    fn drop(&mut self) {
+        let _ = self.poll_write_held(&mut Context::from_waker(Waker::noop()));
     }
 }
 
@@ -210,7 +266,7 @@ mod tests {
     async fn passed(pieces: &[&[u8]]) -> (Vec<u8>, io::Result<()>) {
         let (mut client, server) = duplex(64);
         let (_hold, closed) = oneshot::channel();
-        let mut guard = FrameGuard::new(server, Duration::from_secs(60), closed);
+        let mut guard = FrameGuard::new(server, closed);
         let send = async {
             for piece in pieces {
                 if client.write_all(piece).await.is_err() {
@@ -269,26 +325,110 @@ mod tests {
         assert_eq!(check(&[0, 1, 0, 0, 0, 9, 1, 0x10, 0, 0, 0, 1, 2, 0, 5]), Ok(Some(15)));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_byte_now_and_then_does_not_keep_a_connection_open() {
-        let (mut client, server) = duplex(64);
+    /// Records what is written, in pieces as they were written, and reads what it is given at once.
+    #[derive(Default)]
+    struct Recorder {
+        input: Vec<u8>,
+        written: std::sync::Arc<std::sync::Mutex<Vec<Vec<u8>>>>,
+    }
+
+    impl AsyncRead for Recorder {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            out: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            let count = self.input.len().min(out.remaining());
+            out.put_slice(&self.input.drain(..count).collect::<Vec<_>>());
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncWrite for Recorder {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            self.written.lock().unwrap().push(bytes.to_vec());
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// Answers every frame of `input` with `answer`, as tokio-modbus would, and gives what was
+    /// written, and why it ended.
+    async fn answered(input: &[u8], answer: &[u8]) -> (Vec<Vec<u8>>, io::Result<()>) {
+        let recorder = Recorder { input: input.to_vec(), ..Recorder::default() };
+        let written = std::sync::Arc::clone(&recorder.written);
         let (_hold, closed) = oneshot::channel();
-        let mut guard = FrameGuard::new(server, Duration::from_secs(60), closed);
-        let dribble = async {
-            for byte in READ {
-                sleep(Duration::from_secs(10)).await;
-                let _ = client.write_all(&[byte]).await;
+        let mut guard = FrameGuard::new(recorder, closed);
+        let mut bytes = [0; 512];
+        let ended = loop {
+            match guard.read(&mut bytes).await {
+                Ok(0) => break Ok(()),
+                Err(error) => break Err(error),
+                Ok(count) => assert_eq!(check(&bytes[..count]), Ok(Some(count)), "one frame"),
             }
+            guard.write_all(answer).await.unwrap();
+            guard.flush().await.unwrap();
         };
-        let (result, ()) = tokio::join!(guard.read_u8(), dribble);
-        assert_eq!(result.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        drop(guard);
+        let written = written.lock().unwrap().clone();
+        (written, ended)
+    }
+
+    #[tokio::test]
+    async fn answers_to_requests_that_came_together_go_out_together() {
+        let (written, ended) = answered(&READ.repeat(8), b"answer").await;
+        assert!(ended.is_ok());
+        assert_eq!(written, [b"answer".repeat(8)]);
+        let (written, _) = answered(&READ, b"answer").await;
+        assert_eq!(written, [b"answer"]);
+    }
+
+    #[tokio::test]
+    async fn no_more_is_held_back_than_the_limit() {
+        let answer = [7; 256];
+        let (written, _) = answered(&READ.repeat(85), &answer).await;
+        assert!(written.iter().all(|piece| piece.len() <= MAX_HELD), "{}", written[0].len());
+        assert_eq!(written.concat(), answer.repeat(85));
+    }
+
+    #[tokio::test]
+    async fn requests_before_an_unsound_one_are_answered() {
+        let input = [&READ.repeat(3)[..], &[0, 1, 0, 9, 0, 6]].concat();
+        let (written, ended) = answered(&input, b"answer").await;
+        assert_eq!(written.concat(), b"answer".repeat(3));
+        assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::InvalidData);
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_not_lost_when_the_next_request_ends_the_connection() {
+        let recorder = Recorder { input: READ.repeat(2), ..Recorder::default() };
+        let written = std::sync::Arc::clone(&recorder.written);
+        let (_hold, closed) = oneshot::channel();
+        let mut guard = FrameGuard::new(recorder, closed);
+        guard.read_exact(&mut [0; READ.len()]).await.unwrap();
+        guard.write_all(b"answer").await.unwrap();
+        guard.flush().await.unwrap();
+        assert!(written.lock().unwrap().is_empty(), "held back for the second");
+        drop(guard);
+        assert_eq!(*written.lock().unwrap(), [b"answer"]);
     }
 
     #[tokio::test]
     async fn a_connection_closes_when_it_is_told_to() {
         let (_client, server) = duplex(64);
         let (hold, closed) = oneshot::channel();
-        let mut guard = FrameGuard::new(server, Duration::from_secs(60), closed);
+        let mut guard = FrameGuard::new(server, closed);
         drop(hold);
         assert_eq!(guard.read_u8().await.unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
     }

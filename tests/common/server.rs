@@ -113,8 +113,8 @@ pub(crate) async fn serve(settings: modbus::Settings, image: Image) -> Served {
     let (images, receiver) = watch::channel(Arc::new(image));
     let server = Server::new(settings, receiver);
     let clients = server.clients().clone();
-    let enforcer = server.clone();
+    let closer = server.clone();
     tokio::spawn(async move { server.serve(listener, Pulses::default().of("accept")).await });
-    tokio::spawn(async move { enforcer.enforce_disconnect().await });
+    tokio::spawn(async move { closer.close_unwanted().await });
     Served { address, images, clients }
 }
