@@ -13,8 +13,9 @@ use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
-    time::timeout,
+    net::{TcpStream, lookup_host},
+    task::JoinSet,
+    time::{sleep, timeout},
 };
 use tokio_rustls::TlsConnector;
 
@@ -26,6 +27,9 @@ use crate::{net, text::excerpt};
 
 /// For connecting, and again for an answer. The Python script had the same.
 const TIME_LIMIT: Duration = Duration::from_secs(5);
+
+/// An address that does not answer for so long gets company by the next one.
+const STAGGER: Duration = Duration::from_millis(250);
 
 /// Of an answer that is read as a whole.
 const MAX_BODY: usize = 64 * 1024;
@@ -261,7 +265,7 @@ impl Client {
         };
         let endpoint = &self.current;
         let stream = async {
-            let stream = TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await?;
+            let stream = dial(&endpoint.host, endpoint.port).await?;
             net::tune(&stream);
             let Some(tls) = tls else { return handshake(stream).await };
             let name = ServerName::try_from(endpoint.host.clone()).map_err(io::Error::other)?;
@@ -280,6 +284,26 @@ impl Client {
         }
         Ok(self.tls.insert(tls::connector(self.ca_file.as_deref())?).clone())
     }
+}
+
+/// Connects to the first address that answers. One that stays silent, as behind a packet filter that
+/// knows only local addresses, must not use up the time of the others.
+async fn dial(host: &str, port: u16) -> io::Result<TcpStream> {
+    let mut attempts = JoinSet::new();
+    for (address, turn) in lookup_host((host, port)).await?.zip(0..) {
+        attempts.spawn(async move {
+            sleep(STAGGER.saturating_mul(turn)).await;
+            TcpStream::connect(address).await
+        });
+    }
+    let mut failure = io::Error::new(io::ErrorKind::NotFound, "no address");
+    while let Some(attempt) = attempts.join_next().await {
+        match attempt.unwrap_or_else(|error| Err(io::Error::other(error))) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure)
 }
 
 /// Whether the server closed the connection, as it may while that is idle, before it answered.
