@@ -1,0 +1,94 @@
+"""What lies over the root of each machine: here what a user of Debian installs by hand.
+
+A tree of another origin can take its place (`--trees`), as long as it brings the same: the meter on
+port 502 of `meter`, an `openhab.service`, and something that listens on port 8080 of `stranger`.
+"""
+
+import shutil
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[2]
+OLD_CONFIG = PROJECT / "tests/fixtures/config/valid/old-readme.yaml"
+
+# TOKEN and ITEMS are known to nixos/tests/common.py as well.
+TOKEN = "oh.boot.Q7vZr2sT9w"
+WITHOUT_TOKEN = ("migrate",)  # the old script knew none
+ITEMS = {
+    "inverter2_PV_E_total": "12345.678 kWh",
+    "inverter2_Grid_U": "231.4 V",
+    "inverter2_Grid_I": "3.46 A",
+    "inverter2_Grid_P": "800 W",
+}
+
+CONFIG = """\
+openhab_host: openhab
+energy_counter_out: inverter2_PV_E_total
+current_power: inverter2_Grid_P
+current_voltage: inverter2_Grid_U
+current_current: inverter2_Grid_I
+poll_interval: 1s
+stale_after: 5s
+"""
+
+SIMULATE = """\
+[Unit]
+Description=An openHAB that is none
+
+[Service]
+ExecStart=fronius-smartmeter simulate --listen [::]:8080 {options}
+Restart=always
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+# Only whom it must: what a careful user writes.
+STRICT = {
+    "fronius-smartmeter.socket": "[Socket]\nIPAddressAllow=\nIPAddressAllow=192.168.1.1\n",
+    "fronius-smartmeter.service": "[Service]\nIPAddressAllow=\nIPAddressAllow=192.168.1.3\nWatchdogSec=3s\n",
+}
+
+
+def debian(test: str, binary: Path, trees: Path) -> Path:
+    """Makes the trees of all machines for one test; returns the folder with them."""
+    items = " ".join(f'"--item={name}={state}"' for name, state in ITEMS.items())
+    for node in ("inverter", "meter", "openhab", "stranger"):
+        program = trees / node / "usr/bin/fronius-smartmeter"
+        program.parent.mkdir(parents=True)
+        shutil.copy(binary, program)
+    write(trees / "openhab/etc/openhab_token", TOKEN + "\n", 0o600)
+    demand = "" if test in WITHOUT_TOKEN else " --token-file /etc/openhab_token"
+    for node, options in (("openhab", items + demand), ("stranger", items)):
+        enable(write(trees / node / "usr/lib/systemd/system/openhab.service", SIMULATE.format(options=options)))
+    meter(trees / "meter", test)
+    return trees
+
+
+def meter(tree: Path, test: str) -> None:
+    config = CONFIG
+    if test == "migrate":
+        config = OLD_CONFIG.read_text().replace("192.168.1.31", "openhab")
+    write(tree / "etc/fronius-smartmeter/config.yaml", config)
+    if test not in WITHOUT_TOKEN:
+        write(tree / "etc/fronius-smartmeter/openhab_token", TOKEN + "\n", 0o600)
+    for unit in sorted((PROJECT / "systemd").iterdir()):
+        enable(write(tree / "usr/lib/systemd/system" / unit.name, unit.read_text()))
+        if test == "hardened":
+            write(tree / f"etc/systemd/system/{unit.name}.d/strict.conf", STRICT[unit.name])
+
+
+def write(path: Path, text: str, mode: int = 0o644) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(mode)
+    return path
+
+
+def enable(unit: Path) -> None:
+    """What `systemctl enable` would do: the machine is not there yet."""
+    root = unit.parents[4]
+    wanted_by = [line.split("=", 1)[1] for line in unit.read_text().splitlines() if line.startswith("WantedBy=")]
+    for target in wanted_by:
+        link = root / "etc/systemd/system" / f"{target}.wants" / unit.name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(Path("/") / unit.relative_to(root))
