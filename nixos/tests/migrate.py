@@ -1,0 +1,14 @@
+# The old Python script's config.yaml, unchanged but for openHAB's address, on the inverter's port.
+
+boot()
+meter.wait_for_unit(SERVICE, timeout=120)
+
+with subtest("the old file is served as the script served it, only right"):
+    await_values(20, W=-800.0, WphB=-800.0, WphA=0.0, A=3.46, PhVphB=231.4, TotWhExp=12345678.0)
+    meter.succeed("fronius-smartmeter check --config /etc/fronius-smartmeter/config.yaml")
+
+with subtest("the old script listens to port 502 itself; it must go, and is told so"):
+    # What the script did at start: it binds the port, which is the socket's now.
+    taken = "import socket; socket.create_server(('', 502))"
+    t.assertIn("Address already in use", meter.fail(f"python3 -c {shlex.quote(taken)} 2>&1"))
+    t.assertTrue(close_to(read("sunspec")["WphB"], -800.0))
