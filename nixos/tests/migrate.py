@@ -5,7 +5,9 @@ meter.wait_for_unit(SERVICE, timeout=120)
 
 with subtest("the old file is served as the script served it, only right"):
     await_values(20, W=-800.0, WphB=-800.0, WphA=0.0, A=3.46, PhVphB=231.4, TotWhExp=12345678.0)
-    meter.succeed("fronius-smartmeter check --config /etc/fronius-smartmeter/config.yaml")
+    # Its last argument is the configuration.
+    config = meter.succeed(f"tr '\\0' '\\n' </proc/{show(SERVICE, 'MainPID')}/cmdline | tail -n 1").strip()
+    meter.succeed(f"fronius-smartmeter check --config {config}")
 
 with subtest("the old script listens to port 502 itself; it must go, and is told so"):
     # What the script did at start: it binds the port, which is the socket's now.

@@ -52,10 +52,11 @@ class Machine:
         """Switches it on, if it is off; the first command waits until it has booted."""
         if self._process is not None:
             return
-        command = ["nsenter", f"--net=/run/netns/{self.name}", INIT, self._root, self._cgroup, self.name]
+        enter: list[str | Path] = ["nsenter", f"--net=/run/netns/{self.name}"]
         with self._console.open("wb") as console:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True
+                [*enter, INIT, self._root, self._cgroup, self.name],
+                stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True,
             )  # fmt: skip
 
     def shutdown(self) -> None:
