@@ -1,0 +1,172 @@
+# The machines of each test. The framework numbers them in the order of their names: inverter is
+# 192.168.1.1, meter .2, openhab .3, stranger .4.
+{ lib, module }:
+
+let
+  # Known to common.py as well.
+  token = "oh.boot.Q7vZr2sT9w";
+  items = [
+    "inverter2_PV_E_total=12345.678 kWh"
+    "inverter2_Grid_U=231.4 V"
+    "inverter2_Grid_I=3.46 A"
+    "inverter2_Grid_P=800 W"
+  ];
+
+  # Root's alone, though this is a test and the store has a copy.
+  secret.environment.etc.openhab-token = {
+    text = token + "\n";
+    mode = "0600";
+  };
+
+  simulation =
+    options:
+    {
+      config,
+      lib,
+      pkgs,
+      utils,
+      ...
+    }:
+    {
+      imports = [ module ];
+      environment.systemPackages = [ pkgs.curl ];
+      networking.firewall.allowedTCPPorts = [ 8080 ];
+      systemd.services.openhab = {
+        description = "An openHAB that is none";
+        wantedBy = [ "multi-user.target" ];
+        serviceConfig = {
+          ExecStart = utils.escapeSystemdExecArgs (
+            [
+              (lib.getExe config.services.fronius-smartmeter.package)
+              "simulate"
+              "--listen=[::]:8080"
+            ]
+            ++ map (item: "--item=${item}") items
+            ++ options
+          );
+          Restart = "always";
+        };
+      };
+    };
+
+  meter =
+    settings:
+    { pkgs, ... }:
+    {
+      imports = [ module ];
+      environment.systemPackages = [
+        pkgs.curl
+        pkgs.python3
+      ];
+      services.fronius-smartmeter = {
+        enable = true;
+        openFirewall = true;
+        inherit settings;
+      };
+    };
+
+  # One that knows the token.
+  trusted = settings: {
+    imports = [
+      secret
+      (meter settings)
+    ];
+    services.fronius-smartmeter.tokenFile = "/etc/openhab-token";
+  };
+
+  household = {
+    openhab_host = "openhab";
+    energy_counter_out = "inverter2_PV_E_total";
+    current_power = "inverter2_Grid_P";
+    current_voltage = "inverter2_Grid_U";
+    current_current = "inverter2_Grid_I";
+    poll_interval = "1s";
+    stale_after = "5s";
+  };
+
+  plain = {
+    inverter =
+      { pkgs, ... }:
+      {
+        environment.systemPackages = [
+          pkgs.mbpoll
+          pkgs.netcat
+          (pkgs.python3.withPackages (python: [
+            python.pymodbus
+            python.pysunspec2
+          ]))
+        ];
+      };
+    meter = trusted household;
+    openhab.imports = [
+      secret
+      (simulation [ "--token-file=/etc/openhab-token" ])
+    ];
+    # Whom nobody must talk to.
+    stranger = simulation [ ];
+  };
+in
+{
+  basic = plain;
+  cable = plain;
+
+  hardened = plain // {
+    meter = {
+      imports = [ (trusted (household // { openhab_host = "192.168.1.3"; })) ];
+      services.fronius-smartmeter.allowedClients = [ "192.168.1.1" ];
+      # The test stops the process and waits for the watchdog.
+      systemd.services.fronius-smartmeter.serviceConfig.WatchdogSec = "3s";
+    };
+  };
+
+  # The old example file, but for openHAB's address. It knows no token.
+  migrate = plain // {
+    openhab = simulation [ ];
+    meter = meter {
+      connected_phase = 2;
+      energy_counter_out = "inverter2_PV_E_total";
+      current_voltage = "inverter2_Grid_U";
+      current_current = "inverter2_Grid_I";
+      current_power = "inverter2_Grid_P";
+      openhab_host = "openhab";
+      modbus_tcp_address = 2;
+      loglevel = "debug";
+      time_zone = "Europe/Berlin";
+    };
+  };
+
+  # Other settings, and other ports, to switch to.
+  switch = plain // {
+    meter = {
+      imports = [ plain.meter ];
+      system.switch.enable = true;
+      specialisation.settings.configuration.services.fronius-smartmeter.settings.stale_after =
+        lib.mkForce "6s";
+      specialisation.ports.configuration.services.fronius-smartmeter.listen = [ 1502 ];
+    };
+  };
+
+  # A real SunSpec client in the inverter's place: evcc's own template of a SunSpec meter.
+  evcc = {
+    inherit (plain) meter openhab;
+    inverter =
+      { pkgs, ... }:
+      {
+        environment.systemPackages = [ pkgs.evcc ];
+        environment.etc."evcc.yaml".source = (pkgs.formats.yaml { }).generate "evcc.yaml" {
+          meters = [
+            {
+              name = "generator";
+              type = "template";
+              template = "sunspec-meter";
+              usage = "pv";
+              modbus = "tcpip";
+              id = 1;
+              host = "192.168.1.2";
+              port = 502;
+            }
+          ];
+        };
+      };
+  };
+}
