@@ -1,0 +1,72 @@
+{
+  description = "A Fronius Smart Meter on Modbus TCP, with the values of any generator in openHAB";
+
+  inputs.nixpkgs.url = "github:NixOS/nixpkgs/nixos-26.05";
+
+  outputs =
+    { self, nixpkgs }:
+    let
+      inherit (nixpkgs) lib;
+      eachSystem =
+        make:
+        lib.genAttrs [ "x86_64-linux" "aarch64-linux" ] (system: make nixpkgs.legacyPackages.${system});
+      ourPackages = pkgs: self.packages.${pkgs.stdenv.hostPlatform.system};
+      module = self.nixosModules.default;
+    in
+    {
+      packages = eachSystem (pkgs: rec {
+        default = fronius-smartmeter;
+        fronius-smartmeter = pkgs.callPackage ./nixos/package.nix { };
+        # One file that runs on any Linux of that architecture, such as a Raspberry Pi's.
+        static = pkgs.pkgsStatic.callPackage ./nixos/package.nix { };
+        options = import ./nixos/options.nix { inherit pkgs module; };
+      });
+
+      apps = eachSystem (pkgs: {
+        default = {
+          type = "app";
+          program = lib.getExe (ourPackages pkgs).default;
+          meta = { inherit ((ourPackages pkgs).default.meta) description; };
+        };
+      });
+
+      overlays.default = final: _: {
+        fronius-smartmeter = final.callPackage ./nixos/package.nix { };
+      };
+
+      nixosModules = {
+        default = self.nixosModules.fronius-smartmeter;
+        # The package comes along: no overlay is needed.
+        fronius-smartmeter =
+          { lib, pkgs, ... }:
+          {
+            imports = [ ./nixos/module.nix ];
+            services.fronius-smartmeter.package = lib.mkDefault (ourPackages pkgs).default;
+          };
+      };
+
+      devShells = eachSystem (pkgs: {
+        default = pkgs.mkShell {
+          inputsFrom = [ (ourPackages pkgs).default ];
+          packages = [
+            pkgs.cargo-deny
+            pkgs.clippy
+            pkgs.deadnix
+            pkgs.mbpoll
+            pkgs.rustfmt
+          ];
+        };
+      });
+
+      formatter = eachSystem (pkgs: pkgs.nixfmt-tree);
+
+      checks = eachSystem (
+        pkgs:
+        import ./nixos/checks.nix {
+          inherit lib module pkgs;
+          packages = ourPackages pkgs;
+        }
+        // import ./nixos/tests { inherit module pkgs; }
+      );
+    };
+}

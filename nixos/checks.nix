@@ -1,0 +1,39 @@
+# What `nix flake check` looks at besides the virtual machines.
+{
+  lib,
+  module,
+  packages,
+  pkgs,
+}:
+
+let
+  package = packages.default;
+
+  # The package's sources and vendored crates, with another command in place of the build.
+  lint =
+    name: tools: command:
+    package.overrideAttrs (old: {
+      name = "fronius-smartmeter-${name}";
+      nativeBuildInputs = old.nativeBuildInputs ++ tools;
+      buildPhase = command;
+      doCheck = false;
+      installPhase = "touch $out";
+      dontFixup = true;
+    });
+
+  mistakes = import ./tests/eval/mistakes.nix {
+    inherit lib module;
+    inherit (pkgs.stdenv.hostPlatform) system;
+  };
+in
+{
+  inherit package;
+  inherit (packages) options;
+  clippy = lint "clippy" [ pkgs.clippy ] "cargo clippy --offline --all-targets -- -D warnings";
+  rustfmt = lint "rustfmt" [ pkgs.rustfmt ] "cargo fmt --all --check";
+  module =
+    if mistakes == [ ] then
+      pkgs.runCommand "fronius-smartmeter-module" { } "touch $out"
+    else
+      throw "The module does not do what nixos/tests/eval/cases.nix expects:\n${lib.concatStringsSep "\n" mistakes}";
+}

@@ -1,0 +1,203 @@
+# Configurations of the module. `fails` holds what the failed assertions must say, one by one; `type`
+# says that a definition is of the wrong type. The others are fit to run, and golden/ has what
+# becomes of them.
+let
+  openhab = {
+    openhab_host = "192.168.1.31";
+    energy_counter_out = "inverter_energy";
+    current_power = "inverter_power";
+  };
+  with' = settings: { settings = openhab // settings; };
+  host = openhab_host: with' { inherit openhab_host; };
+in
+{
+  minimal.config.settings = openhab;
+
+  # The addresses of openHAB in all forms.
+  localhost.config = host "localhost";
+  name.config = host "openhab.fritz.box:8080";
+  port.config = host "192.168.1.31:8080";
+  url.config = host "https://192.168.1.31/openhab/";
+  ipv6.config = host "[fd00::31]:8080";
+  ipv6-url.config = host "HTTP://[fd00::31]";
+  addresses.config = host "openhab.example.org" // {
+    openhabAddresses = [
+      "203.0.113.7"
+      "192.168.1.1"
+    ];
+  };
+
+  strict.config = {
+    settings = openhab;
+    listen = [
+      502
+      "1502"
+      "192.168.1.2:1503"
+      "[fd00::2]:1504"
+    ];
+    openFirewall = true;
+    allowedClients = [
+      "192.168.1.5"
+      "fd00::/64"
+    ];
+  };
+  token.config = {
+    settings = openhab;
+    tokenFile = "/run/secrets/openhab-token";
+  };
+  password.config = with' { openhab_username = "meter"; } // {
+    passwordFile = "/run/secrets/openhab-password";
+  };
+  items.config.settings = {
+    openhab_host = "192.168.1.31";
+    role = "grid";
+    connected_phase = 2;
+    energy_counter_out = {
+      item = "exported";
+      unit = "Wh";
+    };
+    energy_counter_in = "imported";
+    current_power = {
+      l1 = "power_1";
+      l2 = "power_2";
+      l3 = {
+        item = "power_3";
+        unit = "kW";
+      };
+    };
+    poll_interval = "1s";
+    max_connections = 8;
+  };
+
+  missing = {
+    config = { };
+    fails = [
+      "settings.openhab_host is missing"
+      "settings.energy_counter_out is missing"
+      "settings.current_power is missing"
+    ];
+  };
+  token-in-settings = {
+    config = with' { openhab_token = "oh.meter.secret"; };
+    fails = [ "set services.fronius-smartmeter.tokenFile" ];
+  };
+  password-in-settings = {
+    config = with' { openhab_password = "secret"; };
+    fails = [ "set services.fronius-smartmeter.passwordFile" ];
+  };
+  access-token-in-settings = {
+    config = with' { access_token = "secret"; };
+    fails = [ "remove the key" ];
+  };
+  password-in-address = {
+    config = host "http://meter:secret@192.168.1.31";
+    fails = [ "settings.openhab_host holds a name or password" ];
+  };
+  token-file-in-settings = {
+    config = with' { openhab_token_file = "/run/secrets/token"; };
+    fails = [ "set services.fronius-smartmeter.tokenFile" ];
+  };
+  password-file-in-settings = {
+    config = with' { openhab_password_file = "/run/secrets/password"; };
+    fails = [ "set services.fronius-smartmeter.passwordFile" ];
+  };
+  token-in-store = {
+    config = {
+      settings = openhab;
+      tokenFile = "${builtins.storeDir}/0123456789abcdfghijklmnpqrsvwxyz-secrets/token";
+    };
+    fails = [ "tokenFile lies in the Nix store" ];
+  };
+  password-in-store = {
+    config = with' { openhab_username = "meter"; } // {
+      passwordFile = builtins.toFile "password" "secret";
+    };
+    fails = [ "passwordFile lies in the Nix store" ];
+  };
+  username-alone = {
+    config = with' { openhab_username = "meter"; };
+    fails = [ "belong together" ];
+  };
+  password-alone = {
+    config = {
+      settings = openhab;
+      passwordFile = "/run/secrets/openhab-password";
+    };
+    fails = [ "belong together" ];
+  };
+  listen-in-settings = {
+    config = with' { modbus_listen = "0.0.0.0:1502"; };
+    fails = [ "set services.fronius-smartmeter.listen" ];
+  };
+  state-in-settings = {
+    config = with' { state_dir = "/var/lib/meter"; };
+    fails = [ "/var/lib/fronius-smartmeter; remove the key" ];
+  };
+  unix-listen = {
+    config = {
+      settings = openhab;
+      listen = [
+        "502"
+        "/run/meter.socket"
+      ];
+      openFirewall = true;
+    };
+    fails = [ "listen must hold TCP ports" ];
+  };
+  no-listen = {
+    config = {
+      settings = openhab;
+      listen = [ ];
+    };
+    fails = [ "listen must hold TCP ports" ];
+  };
+  large-port = {
+    config = {
+      settings = openhab;
+      listen = [ "70000" ];
+    };
+    fails = [ "listen must hold TCP ports" ];
+  };
+
+  wrong-phase = {
+    config = with' { connected_phase = 4; };
+    type = "connected_phase";
+  };
+  wrong-role = {
+    config = with' { role = "generator"; };
+    type = "role";
+  };
+  wrong-item = {
+    config = with' { current_power = [ "inverter_power" ]; };
+    type = "current_power";
+  };
+  wrong-phases = {
+    config = with' { current_power.l4 = "inverter_power"; };
+    type = "current_power";
+  };
+  wrong-unit = {
+    config = with' { current_power.unit = "kW"; };
+    type = "current_power";
+  };
+  wrong-client = {
+    config = {
+      settings = openhab;
+      allowedClients = [ "inverter.fritz.box" ];
+    };
+    type = "allowedClients";
+  };
+  wrong-token-file = {
+    config = {
+      settings = openhab;
+      tokenFile = "openhab-token";
+    };
+    type = "tokenFile";
+  };
+  unknown-option = {
+    config = {
+      settings = openhab;
+      port = 502;
+    };
+    type = "port";
+  };
+}

@@ -1,0 +1,44 @@
+# One configuration of the module, as a whole system: what the module makes of it.
+{
+  lib,
+  module,
+  system,
+}:
+definition:
+
+let
+  evaluated = lib.nixosSystem {
+    inherit system;
+    modules = [
+      module
+      {
+        system.stateVersion = "26.05";
+        services.fronius-smartmeter = definition // {
+          enable = true;
+        };
+      }
+    ];
+  };
+  inherit (evaluated) config;
+  names = [
+    "fronius-smartmeter-listen.service"
+    "fronius-smartmeter.service"
+    "fronius-smartmeter.socket"
+  ];
+  # The stand-in for nixpkgs has the texts at another place.
+  text = name: evaluated.units.${name} or config.systemd.units.${name}.text;
+in
+{
+  # The assertions of NixOS itself, which wants a disk and a boot loader, are none of ours.
+  failures = lib.filter (lib.hasPrefix "services.fronius-smartmeter") (
+    map (one: one.message) (lib.filter (one: !one.assertion) config.assertions)
+  );
+  # Context is dropped: whoever compares the texts needs none of the packages in them.
+  texts = {
+    ports = config.networking.firewall.allowedTCPPorts;
+    units = lib.genAttrs names (name: builtins.unsafeDiscardStringContext (text name));
+    config =
+      builtins.unsafeDiscardStringContext
+        config.environment.etc."fronius-smartmeter/config.yaml".source.drvPath;
+  };
+}
