@@ -147,8 +147,7 @@ in
   };
 
   # A real SunSpec client in the inverter's place: evcc's own template of a SunSpec meter.
-  evcc = {
-    inherit (plain) meter openhab;
+  evcc = plain // {
     inverter =
       { pkgs, ... }:
       {
