@@ -51,8 +51,6 @@ pub fn directory(configured: Option<&Path>) -> Option<PathBuf> {
 pub struct Keeper {
     store: Option<Store>,
     state: State,
-    /// Nothing was served since the state was saved.
-    certain: bool,
     serial_number: String,
     items: Vec<Item>,
     /// The last attempt to save failed, and was told.
@@ -72,11 +70,11 @@ impl Keeper {
         };
         let spawned = thread::Builder::new().name("state".to_owned()).spawn(opening);
         let opened = spawned.ok().and_then(|_| receiver.recv_timeout(OPEN_LIMIT).ok());
-        let (store, state, certain) = opened.unwrap_or_else(|| {
+        let (store, state) = opened.unwrap_or_else(|| {
             tracing::warn!("state_dir does not answer; {FORGETFUL}");
-            (None, State::default(), false)
+            (None, State::default())
         });
-        Self { store, state, certain, serial_number, items, failing: false }
+        Self { store, state, serial_number, items, failing: false }
     }
 
     /// Lets a meter go on from what is remembered.
@@ -90,21 +88,20 @@ impl Keeper {
                 tracing::warn!("{key} {phase}: remembered of item {item}, which is not configured");
             }
         }
-        let memories = kept.memories(&self.items, self.certain);
+        let memories = kept.memories(&self.items, now);
         meter.remember(&memories, kept.age(SystemTime::now()), now);
     }
 
     /// Saves what is to be remembered; `ended` if nothing will be served after it.
     fn save(&mut self, memories: &[(Point, Memory)], ended: bool) {
         let Some(store) = &self.store else { return };
-        let mut kept = MeterState::new(memories, &self.items, SystemTime::now());
+        let mut kept = MeterState::new(memories, &self.items, SystemTime::now(), Instant::now());
         if let Some(before) = self.state.meters.remove(&self.serial_number) {
-            kept.keep_others(before, &self.items);
+            kept.keep(before);
         }
-        self.state.meters.insert(self.serial_number.clone(), kept);
+        self.state.insert(&self.serial_number, kept);
         let mut saved = store.save(&self.state);
-        // What was a lower bound at the start, and was never confirmed, is one still.
-        if saved.is_ok() && ended && memories.iter().all(|(_, memory)| memory.certain) {
+        if saved.is_ok() && ended {
             saved = store.set_ended();
         }
         match &saved {
@@ -116,9 +113,9 @@ impl Keeper {
     }
 }
 
-/// The directory, what is in it, and whether nothing was served since that was saved.
-fn open(directory: Option<&Path>) -> (Option<Store>, State, bool) {
-    let nothing = (None, State::default(), false);
+/// The directory, and what is in it.
+fn open(directory: Option<&Path>) -> (Option<Store>, State) {
+    let nothing = (None, State::default());
     let Some(directory) = directory else {
         tracing::info!("no state_dir: {FORGETFUL}");
         return nothing;
@@ -130,15 +127,20 @@ fn open(directory: Option<&Path>) -> (Option<Store>, State, bool) {
             return nothing;
         }
     };
-    let certain = store.take_ended();
+    let ended = store.take_ended();
     let error = match store.load() {
-        Ok(state) => return (Some(store), state, certain),
+        Ok(mut state) => {
+            if !ended {
+                state.doubt();
+            }
+            return (Some(store), state);
+        }
         Err(error) => error,
     };
     match store.set_aside() {
         Ok(path) => {
             tracing::warn!("{error}; set aside as {}", path.display());
-            (Some(store), State::default(), false)
+            (Some(store), State::default())
         }
         // What can be neither read nor set aside is not overwritten.
         Err(second) => {

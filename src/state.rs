@@ -8,13 +8,13 @@ use std::{
     fs::{self, File, TryLockError},
     io::{self, Read, Write},
     path::{Path, PathBuf},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    meter::energy::{FormerCounter, Memory},
+    meter::energy::{FormerCounter, Lower, Memory},
     reading::{Measurand, Phase, Point},
     source::openhab::Item,
     text::{excerpt, printable},
@@ -31,13 +31,17 @@ const ENDED: &str = "ended";
 /// Counters of items that are not configured now, remembered for when they are again.
 const MAX_OTHERS: usize = 24;
 
+/// Meters that are remembered. The serial number changes with the items, and this file must not grow
+/// beyond what is read again.
+const MAX_METERS: usize = 8;
+
 /// Held locked while the service runs.
 const LOCK: &str = "lock";
 
 const VERSION: u32 = 1;
 
 /// A larger file is none of ours.
-const MAX_SIZE: u64 = 64 * 1024;
+const MAX_SIZE: u64 = 256 * 1024;
 
 /// More energy than any household meter can show, in Wh.
 const MAX_ENERGY: f64 = 1e13;
@@ -118,9 +122,15 @@ pub struct CounterState {
     pub served_wh: f64,
     /// What is added to the item's value, in Wh.
     pub offset_wh: f64,
-    /// The counter before the last exchange, for a day.
+    /// Whether nothing higher was served, if the last run ended in order.
+    #[serde(default)]
+    pub certain: bool,
+    /// The counter before the last exchange.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub former: Option<FormerState>,
+    /// What may be the next exchange.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lower: Option<LowerState>,
 }
 
 /// The counter before an exchange.
@@ -131,6 +141,21 @@ pub struct FormerState {
     pub offset_wh: f64,
     /// What the item showed last, in Wh.
     pub shown_wh: f64,
+    /// How long ago that was when it was saved, in seconds. A clock that was set meanwhile, or a
+    /// time when the service did not run, adds nothing.
+    pub ago: u64,
+}
+
+/// What may be a new counter.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LowerState {
+    /// What the item showed first of it, in Wh.
+    pub first_wh: f64,
+    /// What it showed last, in Wh.
+    pub last_wh: f64,
+    /// For how long it was shown when it was saved, in seconds, as for [`FormerState`].
+    pub ago: u64,
 }
 
 impl Default for State {
@@ -152,12 +177,15 @@ impl State {
         }
         for counter in state.meters.values().flat_map(|meter| &meter.counters) {
             let CounterState { key, served_wh, offset_wh, .. } = counter;
-            let mut offsets = vec![*offset_wh];
+            let mut others = vec![*offset_wh];
             if let Some(former) = counter.former {
-                offsets.extend([former.offset_wh, former.shown_wh]);
+                others.extend([former.offset_wh, former.shown_wh]);
+            }
+            if let Some(lower) = counter.lower {
+                others.extend([lower.first_wh, lower.last_wh]);
             }
             let sound = (0.0..=MAX_ENERGY).contains(served_wh)
-                && offsets.iter().all(|wh| (-MAX_ENERGY..=MAX_ENERGY).contains(wh));
+                && others.iter().all(|wh| (-MAX_ENERGY..=MAX_ENERGY).contains(wh));
             if !sound {
                 let key = excerpt(key);
                 return Err(format!("{key}: {served_wh} Wh with offset {offset_wh} Wh"));
@@ -165,47 +193,96 @@ impl State {
         }
         Ok(state)
     }
+
+    /// The last run did not end in order: what is remembered are lower bounds.
+    pub fn doubt(&mut self) {
+        for counter in self.meters.values_mut().flat_map(|meter| &mut meter.counters) {
+            counter.certain = false;
+        }
+    }
+
+    /// Remembers a meter. Where that makes too many, the one saved longest ago is forgotten.
+    pub fn insert(&mut self, serial_number: &str, meter: MeterState) {
+        self.meters.insert(serial_number.to_owned(), meter);
+        while self.meters.len() > MAX_METERS {
+            let others = self.meters.iter().filter(|(known, _)| *known != serial_number);
+            let oldest =
+                others.min_by_key(|(_, meter)| meter.saved).map(|(known, _)| known.clone());
+            let Some(oldest) = oldest else { break };
+            self.meters.remove(&oldest);
+        }
+    }
 }
 
 impl MeterState {
     /// What to remember of these counters, read from these items, at this time.
     #[must_use]
-    pub fn new(memories: &[(Point, Memory)], items: &[Item], now: SystemTime) -> Self {
-        let counter = |(point, memory): &(Point, Memory)| {
-            let item = items.iter().find(|item| item.point == *point)?;
-            Some(CounterState {
-                key: point.measurand.key().to_owned(),
-                phase: point.phase.to_string(),
-                item: item.name.clone(),
-                served_wh: memory.served,
-                offset_wh: memory.offset,
-                former: memory
-                    .former
-                    .map(|former| FormerState { offset_wh: former.offset, shown_wh: former.shown }),
-            })
-        };
+    pub fn new(
+        memories: &[(Point, Memory)],
+        items: &[Item],
+        clock: SystemTime,
+        now: Instant,
+    ) -> Self {
+        let ago = |since| now.saturating_duration_since(since).as_secs();
+        let counter =
+            |(point, memory): &(Point, Memory)| {
+                let item = items.iter().find(|item| item.point == *point)?;
+                Some(CounterState {
+                    key: point.measurand.key().to_owned(),
+                    phase: point.phase.to_string(),
+                    item: item.name.clone(),
+                    served_wh: memory.served,
+                    offset_wh: memory.offset,
+                    certain: memory.certain,
+                    former: memory.former.map(|FormerCounter { offset, shown, since }| {
+                        FormerState { offset_wh: offset, shown_wh: shown, ago: ago(since) }
+                    }),
+                    lower: memory.lower.map(|Lower { first, last, since }| LowerState {
+                        first_wh: first,
+                        last_wh: last,
+                        ago: ago(since),
+                    }),
+                })
+            };
         let counters = memories.iter().filter_map(counter).collect();
-        Self { saved: seconds(now), counters }
+        Self { saved: seconds(clock), counters }
     }
 
-    /// The counters that belong to these items; `certain` if nothing was served since.
+    /// The counters that belong to these items, at this time.
     #[must_use]
-    pub fn memories(&self, items: &[Item], certain: bool) -> Vec<(Point, Memory)> {
+    pub fn memories(&self, items: &[Item], now: Instant) -> Vec<(Point, Memory)> {
+        let since = |ago| now.checked_sub(Duration::from_secs(ago)).unwrap_or(now);
         let memory = |counter: &CounterState| {
-            let former = counter
-                .former
-                .map(|former| FormerCounter { offset: former.offset_wh, shown: former.shown_wh });
-            let (served, offset) = (counter.served_wh, counter.offset_wh);
-            Some((counter.point_among(items)?, Memory { served, offset, former, certain }))
+            let former = counter.former.map(|FormerState { offset_wh, shown_wh, ago }| {
+                FormerCounter { offset: offset_wh, shown: shown_wh, since: since(ago) }
+            });
+            let lower = counter.lower.map(|LowerState { first_wh, last_wh, ago }| Lower {
+                first: first_wh,
+                last: last_wh,
+                since: since(ago),
+            });
+            let (served, offset, certain) = (counter.served_wh, counter.offset_wh, counter.certain);
+            let memory = Memory { served, offset, former, lower, certain };
+            Some((counter.point_among(items)?, memory))
         };
         self.counters.iter().filter_map(memory).collect()
     }
 
-    /// Keeps of `before` what belongs to none of these items: a configuration that is wrong for once
-    /// must not cost a counter.
-    pub fn keep_others(&mut self, before: Self, items: &[Item]) {
-        let others = before.counters.into_iter().filter(|c| c.point_among(items).is_none());
-        self.counters.extend(others.take(MAX_OTHERS));
+    /// Keeps of `before` what would be lost: counters that are not there now, since a configuration
+    /// that is wrong for once must not cost one, and those that were higher, since none falls.
+    pub fn keep(&mut self, before: Self) {
+        let mut others = Vec::new();
+        for old in before.counters {
+            let same = |new: &&mut CounterState| {
+                (&new.key, &new.phase, &new.item) == (&old.key, &old.phase, &old.item)
+            };
+            match self.counters.iter_mut().find(same) {
+                Some(new) if new.served_wh < old.served_wh => *new = old,
+                Some(_) => {}
+                None => others.push(old),
+            }
+        }
+        self.counters.extend(others.into_iter().take(MAX_OTHERS));
     }
 
     /// How long ago they were saved. A clock that was set back meanwhile makes that 0.

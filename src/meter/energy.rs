@@ -22,7 +22,7 @@ const ROUNDING: f64 = 1.0;
 /// A counter that stays lower for so long, and grows, is another counter.
 const RESET_AFTER: Duration = Duration::from_secs(600);
 
-/// A jump must be confirmed by so many later updates.
+/// A jump, or a reset, must be confirmed by so many later updates.
 const CONFIRMATIONS: u8 = 2;
 
 /// openHAB tells of one update by two events; what comes so soon after the last is the same one.
@@ -31,8 +31,12 @@ const SAME_UPDATE: Duration = Duration::from_secs(1);
 /// However long nothing was heard, no more is believed at once than this time allows.
 const LONGEST_GAP: Duration = Duration::from_secs(24 * 3600);
 
-/// For so long a reset may turn out to have been an error.
+/// For so long after a reset, what fits the counter of before better is taken for that one.
 const FORMER_FOR: Duration = Duration::from_secs(24 * 3600);
+
+/// What may have been served in the minute before a crash without having been saved, in Wh: 12 kW. So
+/// much a new counter must count before it is believed to be past that.
+const UNSAVED: f64 = 200.0;
 
 /// A counter on its way to the inverter.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,7 +45,7 @@ pub struct Counter {
     served: Option<Served>,
     lower: Option<Suspicion>,
     higher: Option<Suspicion>,
-    former: Option<Former>,
+    former: Option<FormerCounter>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -68,13 +72,6 @@ struct Suspicion {
     confirmed: Instant,
 }
 
-/// What was before a reset.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Former {
-    former: FormerCounter,
-    until: Instant,
-}
-
 /// The counter before the last reset: it may come back.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FormerCounter {
@@ -82,6 +79,19 @@ pub struct FormerCounter {
     pub offset: f64,
     /// What the source showed last of it, in Wh.
     pub shown: f64,
+    /// When the reset was.
+    pub since: Instant,
+}
+
+/// What may be a new counter, and is not believed yet.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Lower {
+    /// What the source showed first of it, in Wh.
+    pub first: f64,
+    /// What it showed last, in Wh.
+    pub last: f64,
+    /// Since when it is shown.
+    pub since: Instant,
 }
 
 /// What there is to remember of a counter beyond a restart.
@@ -91,8 +101,10 @@ pub struct Memory {
     pub served: f64,
     /// What is added to the source's counter, in Wh; not 0 after the source's was exchanged.
     pub offset: f64,
-    /// The counter before that exchange, if it was within the last day.
+    /// The counter before that exchange.
     pub former: Option<FormerCounter>,
+    /// What may become the next exchange.
+    pub lower: Option<Lower>,
     /// Whether nothing higher was ever served. After a crash that is not certain, and then the value
     /// is a lower bound, which is not served before the source has confirmed it.
     pub certain: bool,
@@ -138,11 +150,10 @@ impl Counter {
     /// A counter that was served before, `age` ago.
     #[must_use]
     pub fn remembered(threshold: f64, memory: Memory, age: Duration, now: Instant) -> Self {
-        let Memory { served: value, offset, former, certain } = memory;
-        let former =
-            former.and_then(|former| Some(Former { former, until: now.checked_add(FORMER_FOR)? }));
+        let Memory { served: value, offset, former, lower, certain } = memory;
         let served = Some(Served { value, offset, changed: now, stood: age, certain });
-        Self { served, former, ..Self::new(threshold) }
+        let lower = lower.map(|lower| Suspicion::remembered(lower, age));
+        Self { served, lower, former, ..Self::new(threshold) }
     }
 
     /// The source shows `value`, in Wh, updated at `at`. An update must be offered only once, since
@@ -178,8 +189,9 @@ impl Counter {
     #[must_use]
     pub fn memory(&self) -> Option<Memory> {
         let Served { value, offset, certain, .. } = self.served?;
-        let former = self.former.map(|former| former.former);
-        Some(Memory { served: value, offset, former, certain })
+        let lower =
+            self.lower.map(|Suspicion { first, last, since, .. }| Lower { first, last, since });
+        Some(Memory { served: value, offset, former: self.former, lower, certain })
     }
 
     fn serve(&mut self, value: f64, offset: f64, changed: Instant) {
@@ -195,7 +207,12 @@ impl Counter {
     /// The value is as expected, unless the counter before the last reset fits better.
     fn go_on(&mut self, served: Served, value: f64, at: Instant) -> Verdict {
         let rise = value + served.offset - served.value;
-        if rise > SLACK && self.restore(served, value, rise, at) {
+        let recently =
+            |former: FormerCounter| at.saturating_duration_since(former.since) < FORMER_FOR;
+        if rise > SLACK
+            && self.former.is_some_and(recently)
+            && self.restore(served, value, rise, at)
+        {
             return Verdict::Restored;
         }
         let changed = if rise > 0.0 { at } else { served.changed };
@@ -209,6 +226,7 @@ impl Counter {
         if suspicion.confirmations < CONFIRMATIONS {
             return Verdict::Jumped;
         }
+        // However long ago the reset was: to add the old counter to itself cannot be right.
         if self.restore(served, value, f64::INFINITY, at) {
             return Verdict::Restored;
         }
@@ -217,14 +235,11 @@ impl Counter {
     }
 
     /// Goes back to the counter before the last reset, if `value` goes on from what that showed last
-    /// by less than the `rise` it would be for the counter of now.
+    /// by less than the `rise` it would be for the counter of now. It may come back less exact.
     fn restore(&mut self, served: Served, value: f64, rise: f64, at: Instant) -> bool {
-        let Some(Former { former, .. }) = self.former.filter(|former| at < former.until) else {
-            self.former = None;
-            return false;
-        };
+        let Some(former) = self.former else { return false };
         let former_rise = value - former.shown;
-        let fits = (0.0..rise.min(credible(FORMER_FOR))).contains(&former_rise);
+        let fits = (-SLACK..rise.min(credible(FORMER_FOR))).contains(&former_rise);
         if fits {
             self.serve((value + former.offset).max(served.value), former.offset, at);
             self.former = None;
@@ -235,15 +250,19 @@ impl Counter {
     fn fall(&mut self, served: Served, value: f64, at: Instant) -> Verdict {
         let suspicion = Suspicion::with(self.lower, value, at);
         self.lower = Some(suspicion);
-        let Suspicion { first, since, .. } = suspicion;
+        // What flips to and fro confirms nothing.
+        self.higher = None;
+        let Suspicion { first, since, confirmations, .. } = suspicion;
+        let unsaved = if served.certain { 0.0 } else { UNSAVED };
         let another = served.value - (first + served.offset) >= SLACK
-            && value > first
+            && value - first > unsaved
+            && confirmations >= CONFIRMATIONS
             && at.saturating_duration_since(since) >= RESET_AFTER;
         if !another {
             return Verdict::Fallen;
         }
-        let former = FormerCounter { offset: served.offset, shown: served.value - served.offset };
-        self.former = at.checked_add(FORMER_FOR).map(|until| Former { former, until });
+        let shown = served.value - served.offset;
+        self.former = Some(FormerCounter { offset: served.offset, shown, since: at });
         let offset = served.value - first;
         self.serve(value + offset, offset, at);
         Verdict::Reset
@@ -258,6 +277,13 @@ impl Served {
 }
 
 impl Suspicion {
+    /// A suspicion from before a restart, `age` ago. That time allows the counter to have grown, but
+    /// confirms nothing: nobody looked.
+    fn remembered(Lower { first, last, since }: Lower, age: Duration) -> Self {
+        let changed = since.checked_sub(age).unwrap_or(since);
+        Self { first, since, last, changed, confirmations: 0, confirmed: since }
+    }
+
     /// Adds an update to a suspicion, or begins a new one if it does not go on from the last.
     fn with(suspicion: Option<Self>, value: f64, at: Instant) -> Self {
         let Some(known) = suspicion.filter(|suspicion| suspicion.goes_on_with(value, at)) else {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::units::Quantity;
+use crate::{meter::energy::Counter, units::Quantity};
 use proptest::prelude::*;
 
 const ENERGY: Point = Point { measurand: Measurand::EnergyOut, phase: Phase::L2 };
@@ -8,13 +8,19 @@ fn item(name: &str) -> Item {
     Item { name: name.to_owned(), point: ENERGY, unit: Quantity::Energy.default_unit() }
 }
 
-fn memory(served: f64) -> Memory {
-    let former = Some(FormerCounter { offset: 0.25, shown: 4000.0 });
-    Memory { served, offset: 2000.5, former, certain: true }
+fn memory(served: f64, now: Instant) -> Memory {
+    let since = |seconds| now.checked_sub(Duration::from_secs(seconds)).unwrap();
+    let former = Some(FormerCounter { offset: 0.25, shown: 4000.0, since: since(90_000) });
+    let lower = Some(Lower { first: 1.5, last: 700.25, since: since(540) });
+    Memory { served, offset: 2000.5, former, lower, certain: true }
+}
+
+fn meter(served: f64, item_name: &str, now: Instant) -> MeterState {
+    MeterState::new(&[(ENERGY, memory(served, now))], &[item(item_name)], UNIX_EPOCH, now)
 }
 
 fn state(served: f64) -> State {
-    let meter = MeterState::new(&[(ENERGY, memory(served))], &[item("E")], UNIX_EPOCH);
+    let meter = meter(served, "E", Instant::now());
     State { meters: [("serial".to_owned(), meter)].into(), ..State::default() }
 }
 
@@ -33,20 +39,76 @@ fn what_is_saved_is_loaded_again() {
 
 #[test]
 fn a_counter_belongs_to_its_item() {
-    let meter = &state(5000.0).meters["serial"];
-    assert_eq!(meter.memories(&[item("E")], true), [(ENERGY, memory(5000.0))]);
-    assert_eq!(meter.memories(&[item("F")], true), []);
+    let now = Instant::now();
+    let meter = meter(5000.0, "E", now);
+    assert_eq!(meter.memories(&[item("E")], now), [(ENERGY, memory(5000.0, now))]);
+    assert_eq!(meter.memories(&[item("F")], now), []);
     let elsewhere = Item { point: Point { phase: Phase::L1, ..ENERGY }, ..item("E") };
-    assert_eq!(meter.memories(&[elsewhere], true), []);
+    assert_eq!(meter.memories(&[elsewhere], now), []);
 }
 
 #[test]
-fn a_counter_whose_item_is_not_configured_is_kept() {
-    let before = state(5000.0).meters["serial"].clone();
-    let mut now = MeterState::new(&[(ENERGY, memory(10.0))], &[item("F")], UNIX_EPOCH);
-    now.keep_others(before, &[item("F")]);
-    assert_eq!(now.memories(&[item("F")], true), [(ENERGY, memory(10.0))]);
-    assert_eq!(now.memories(&[item("E")], true), [(ENERGY, memory(5000.0))]);
+fn no_counter_is_lost_and_none_falls() {
+    let now = Instant::now();
+    let mut kept = meter(10.0, "F", now);
+    kept.keep(meter(5000.0, "E", now));
+    let remembered = |kept: &MeterState, name| kept.memories(&[item(name)], now);
+    assert_eq!(remembered(&kept, "F"), [(ENERGY, memory(10.0, now))]);
+    assert_eq!(remembered(&kept, "E"), [(ENERGY, memory(5000.0, now))], "not configured now");
+    for (served, then) in [(4999.0, 5000.0), (5001.0, 5001.0)] {
+        let mut kept = meter(served, "E", now);
+        kept.keep(meter(5000.0, "E", now));
+        assert_eq!(remembered(&kept, "E"), [(ENERGY, memory(then, now))]);
+    }
+}
+
+#[test]
+fn after_a_crash_every_counter_is_a_lower_bound() {
+    let now = Instant::now();
+    let mut state = state(5000.0);
+    state.doubt();
+    let [(_, memory)] = state.meters["serial"].memories(&[item("E")], now)[..] else { panic!() };
+    assert!(!memory.certain);
+}
+
+/// A time that no clock can show makes no panic.
+#[test]
+fn what_was_ages_ago_is_remembered() {
+    let now = Instant::now();
+    let mut meter = meter(5000.0, "E", now);
+    for ago in [u64::MAX, i64::MAX as u64, 1 << 60, 0] {
+        meter.counters[0].lower.as_mut().unwrap().ago = ago;
+        meter.counters[0].former.as_mut().unwrap().ago = ago;
+        let memories = meter.memories(&[item("E")], now);
+        let (_, memory) = memories[0];
+        let mut counter = Counter::remembered(100.0, memory, Duration::from_secs(60), now);
+        counter.offer(701.0, now);
+        counter.offer(90_000.0, now);
+        let saved = MeterState::new(&memories, &[item("E")], UNIX_EPOCH, now);
+        assert_eq!(saved.counters.len(), 1);
+    }
+}
+
+/// However often the serial number and the items change, what is written is read again.
+#[test]
+fn a_file_does_not_grow_beyond_what_is_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path()).unwrap();
+    let now = Instant::now();
+    let mut state = State::default();
+    for change in 0..100_u32 {
+        let names = (0..30).map(|place| format!("a_long_name_of_an_item_number_{change}_{place}"));
+        let mut kept = MeterState::default();
+        for name in names {
+            kept.keep(meter(123_456_789.123_456, &name, now));
+        }
+        kept.saved = u64::from(change);
+        state.insert(&format!("{}", change * 7919 % 100), kept);
+        store.save(&state).unwrap();
+        assert_eq!(store.load().unwrap(), state);
+    }
+    let saved = state.meters.values().map(|meter| meter.saved);
+    assert_eq!(saved.min(), Some(100 - MAX_METERS as u64), "the oldest are forgotten");
 }
 
 #[test]
@@ -81,7 +143,7 @@ fn a_damaged_file_is_told_and_set_aside() {
         &whole.replace("5000.0", "1e300"),
         &whole.replace("5000.0", "null"),
         &whole.replace("2000.5", "-1e14"),
-        &" ".repeat(100_000),
+        &" ".repeat(300_000),
         "\u{0}\u{0}\u{0}",
     ] {
         fs::write(directory.path().join(FILE), text).unwrap();

@@ -32,6 +32,12 @@ impl Bench {
     fn served(&self) -> f64 {
         self.counter.served().unwrap() / KWH
     }
+
+    /// The service restarts; it was away for so long, as its clock says. Whether it ended in order.
+    fn restarts(&mut self, age: Duration, certain: bool) {
+        let memory = Memory { certain, ..self.counter.memory().unwrap() };
+        self.counter = Counter::remembered(100.0, memory, age, self.now);
+    }
 }
 
 #[test]
@@ -135,7 +141,13 @@ fn rounding_is_no_fall() {
 #[test]
 fn a_remembered_counter_goes_on_and_its_time_away_counts() {
     let now = Instant::now();
-    let memory = Memory { served: 5000.0 * KWH, offset: 2000.0 * KWH, former: None, certain: true };
+    let memory = Memory {
+        served: 5000.0 * KWH,
+        offset: 2000.0 * KWH,
+        former: None,
+        lower: None,
+        certain: true,
+    };
     let hour = Duration::from_secs(3600);
     let mut counter = Counter::remembered(100.0, memory, hour, now);
     assert_eq!(counter.served(), Some(5000.0 * KWH));
@@ -149,7 +161,8 @@ fn a_remembered_counter_goes_on_and_its_time_away_counts() {
 #[test]
 fn a_wrong_clock_makes_no_jump_credible() {
     let now = Instant::now();
-    let memory = Memory { served: 5000.0 * KWH, offset: 0.0, former: None, certain: true };
+    let memory =
+        Memory { served: 5000.0 * KWH, offset: 0.0, former: None, lower: None, certain: true };
     let since_1970 = Duration::from_secs(56 * 365 * 86_400);
     let mut counter = Counter::remembered(100.0, memory, since_1970, now);
     assert_eq!(counter.offer(9000.0 * KWH, now), Verdict::Jumped);
@@ -165,9 +178,99 @@ fn long_after_a_reset_a_glitch_is_no_old_counter() {
     bench.now += Duration::from_secs(30 * 86_400);
     assert_eq!(bench.shows(3.0), Verdict::Taken);
     assert_eq!(bench.shows(40_000.0), Verdict::Jumped);
-    assert_eq!(bench.shows(5000.5), Verdict::Jumped, "too late to be the old one");
+    assert_eq!(bench.shows(5000.5), Verdict::Jumped, "another glitch, maybe");
     assert_eq!(bench.shows(3.1), Verdict::Taken);
     assert_eq!(bench.served(), 5002.1);
+}
+
+/// As after a wrong unit: 5000 kWh were shown as 5000 Wh, and days later somebody mends it.
+#[test]
+fn an_old_counter_that_comes_back_after_days_is_not_added_to_itself() {
+    for restart in [false, true] {
+        let mut bench = Bench::serving(5000.5);
+        for minute in 0..=10 {
+            bench.shows(5.0 + 0.0001 * f64::from(minute));
+        }
+        assert_eq!(bench.served(), 5000.501);
+        bench.now += Duration::from_secs(3 * 86_400);
+        if restart {
+            bench.restarts(MINUTE, true);
+        }
+        assert_eq!(bench.shows(5000.0), Verdict::Jumped, "less exact than before");
+        assert_eq!(bench.shows(5000.0), Verdict::Jumped);
+        assert_eq!(bench.shows(5000.0), Verdict::Restored);
+        assert_eq!(bench.served(), 5000.501);
+        assert_eq!(bench.shows(5001.0), Verdict::Taken);
+        assert_eq!(bench.served(), 5001.0);
+    }
+}
+
+#[test]
+fn a_restart_makes_no_old_counter_recent_again() {
+    let mut bench = Bench::serving(20.0);
+    for minute in 0..=10 {
+        bench.shows(1.0 + 0.1 * f64::from(minute));
+    }
+    bench.now += Duration::from_secs(2 * 86_400);
+    assert_eq!(bench.shows(19.0), Verdict::Taken);
+    bench.restarts(60 * MINUTE, true);
+    assert_eq!(bench.shows(20.5), Verdict::Taken, "it grew past what the old one showed");
+    assert_eq!(bench.served(), 39.5);
+}
+
+#[test]
+fn a_reset_is_seen_by_a_service_that_restarts_again_and_again() {
+    // The clock may stand, or be set from 1970 to now.
+    for away in [0, 60, 56 * 365 * 86_400].map(Duration::from_secs) {
+        let mut bench = Bench::serving(5000.0);
+        let mut minutes = 0;
+        loop {
+            let verdict = bench.shows(1.0 + 0.1 * f64::from(minutes));
+            if verdict == Verdict::Reset {
+                break;
+            }
+            assert_eq!(verdict, Verdict::Fallen);
+            minutes += 1;
+            if minutes % 3 == 0 {
+                bench.restarts(away, true);
+            }
+        }
+        assert!((10..13).contains(&minutes), "{minutes} with {away:?} away");
+        assert!((bench.served() - 5000.0 - 0.1 * f64::from(minutes)).abs() < 1e-9);
+    }
+}
+
+#[test]
+fn a_reset_must_be_confirmed_as_a_jump_must() {
+    let mut bench = Bench::serving(5000.0);
+    assert_eq!(bench.shows(1.0), Verdict::Fallen);
+    bench.now += RESET_AFTER;
+    assert_eq!(bench.shows(1.1), Verdict::Fallen, "one error and another are no counter");
+    assert_eq!(bench.shows(1.2), Verdict::Reset);
+    assert!((bench.served() - 5000.2).abs() < 1e-9);
+}
+
+#[test]
+fn what_flips_to_and_fro_is_no_counter() {
+    let mut bench = Bench::serving(5000.0);
+    for _ in 0..20 {
+        assert_eq!(bench.shows(9000.0), Verdict::Jumped);
+        assert_eq!(bench.shows(1.0), Verdict::Fallen);
+    }
+    assert_eq!(bench.served(), 5000.0);
+}
+
+#[test]
+fn a_reset_after_a_crash_goes_on_above_what_may_have_been_served() {
+    let mut bench = Bench::serving(5000.0);
+    bench.restarts(MINUTE, false);
+    let shown = |minute| 1.0 + 0.01 * f64::from(minute);
+    for minute in 0..=20 {
+        assert_eq!(bench.shows(shown(minute)), Verdict::Fallen);
+        assert_eq!(bench.counter.served(), None);
+    }
+    assert_eq!(bench.shows(shown(21)), Verdict::Reset);
+    assert!((bench.served() - 5000.21).abs() < 1e-9);
 }
 
 #[test]
@@ -323,18 +426,23 @@ proptest! {
         prop_assert!((counter.served().unwrap() - truth).abs() < ROUNDING);
     }
 
-    /// After a real reset the served value goes on by what the new counter counts.
+    /// After a real reset the served value goes on by what the new counter counts, whenever the
+    /// service restarts.
     #[test]
     fn a_reset_loses_nothing(
         kwh in 10.0..1e5_f64,
         begins_at in 0.2..5.0_f64,
-        watts in proptest::collection::vec(100.0..50_000.0_f64, 11..100),
+        watts in proptest::collection::vec(100.0..50_000.0_f64, 13..100),
+        restart_every in 3..20_usize,
     ) {
         let mut bench = Bench::serving(kwh);
         let mut raw = begins_at;
         let mut resets = 0;
         bench.shows(raw);
-        for watts in watts {
+        for (minute, watts) in watts.into_iter().enumerate() {
+            if minute % restart_every == 0 {
+                bench.restarts(Duration::ZERO, true);
+            }
             raw += watts / 60.0 / KWH;
             resets += u32::from(bench.shows(raw) == Verdict::Reset);
             if resets > 0 {
