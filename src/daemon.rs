@@ -5,14 +5,14 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
-    sync::watch,
+    sync::{mpsc, watch},
     task::JoinSet,
     time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
 
 use crate::{
     config::Config,
-    keeper::{self, Keeper, Keeping, Memories},
+    keeper::{self, Keeper, Keeping, Memories, Recalled},
     listen::{self, ListenError},
     meter::{Condition, Image, Meter, Ruling, energy::Verdict},
     modbus::Server,
@@ -86,7 +86,7 @@ impl Daemon {
 
         let state_dir = keeper::directory(config.state_dir.as_deref());
         let serial_number = config.meter.identity.serial_number.clone();
-        let keeper = Keeper::open(state_dir.as_deref(), serial_number, items);
+        let keeper = Keeper::open(state_dir, serial_number, items);
 
         let mut tasks = JoinSet::new();
         let watchdog = systemd::watchdog();
@@ -100,17 +100,19 @@ impl Daemon {
 
         let now = Instant::now().into_std();
         let mut meter = Meter::new(config.meter);
-        keeper.recall(&mut meter, now);
+        let (memories, age) = keeper.recall(now);
+        meter.remember(&memories, age, now);
         let first = meter.image(&Reading::default(), now);
         let (image, images) = watch::channel(Arc::new(first));
         let (memory, memories) = watch::channel(meter.memories());
+        let (recalled, recalls) = mpsc::channel(1);
         let pulse = pulses.of("meter");
         tasks.spawn(async move {
-            measure(meter, readings, image, memory, pulse).await;
+            measure(meter, readings, recalls, image, memory, pulse).await;
             "meter"
         });
 
-        let keeping = Keeping::new(keeper, memories);
+        let keeping = Keeping::new(keeper, memories, recalled);
         let kept = keeping.clone();
         tasks.spawn(async move {
             kept.run().await;
@@ -230,6 +232,7 @@ async fn watch(pulses: Pulses, limit: Duration) {
 async fn measure(
     mut meter: Meter,
     mut readings: watch::Receiver<Reading>,
+    mut recalls: mpsc::Receiver<Recalled>,
     images: watch::Sender<Arc<Image>>,
     memories: watch::Sender<Memories>,
     pulse: Pulse,
@@ -273,6 +276,10 @@ async fn measure(
         let news = async {
             tokio::select! {
                 () = too_old => Ok(()),
+                Some((memories, age)) = recalls.recv() => {
+                    meter.remember(&memories, age, Instant::now().into_std());
+                    Ok(())
+                }
                 changed = readings.changed() => changed,
             }
         };

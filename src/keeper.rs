@@ -1,7 +1,7 @@
 //! Keeps the counters of a meter beyond a restart. What fails is told, and costs the memory alone.
 
 use std::{
-    env,
+    env, fmt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread,
@@ -9,16 +9,16 @@ use std::{
 };
 
 use tokio::{
-    sync::watch,
+    sync::{mpsc::Sender, watch},
     task::spawn_blocking,
     time::{sleep, timeout},
 };
 
 use crate::{
-    meter::{Meter, energy::Memory},
+    meter::energy::Memory,
     reading::Point,
     source::openhab::Item,
-    state::{CounterState, MeterState, State, Store},
+    state::{self, CounterState, MeterState, State, StateError, Store},
 };
 
 /// Between two times that the counters are saved: flash memory wears out.
@@ -26,9 +26,6 @@ const SAVE_INTERVAL: Duration = Duration::from_secs(60);
 
 /// For opening the memory at the start.
 const OPEN_LIMIT: Duration = Duration::from_secs(2);
-
-/// What it means not to have a memory.
-const FORGETFUL: &str = "a restart will not know the counters of before";
 
 /// For saving them at the end, when all must be over within a second.
 const LAST_SAVE: Duration = Duration::from_millis(700);
@@ -46,40 +43,58 @@ pub fn directory(configured: Option<&Path>) -> Option<PathBuf> {
     }
 }
 
+/// What was remembered of the counters of a meter, and how long ago.
+pub type Recalled = (Memories, Duration);
+
 /// The memory of one meter.
 #[derive(Debug)]
 pub struct Keeper {
+    directory: Option<PathBuf>,
     store: Option<Store>,
     state: State,
     serial_number: String,
     items: Vec<Item>,
-    /// The last attempt to save failed, and was told.
+    /// The last attempt to open the memory or to save failed, and was told.
     failing: bool,
 }
 
 impl Keeper {
     /// Opens the memory of the meter with this serial number, whose values come from these items. A
-    /// disk that does not answer is given up, and the memory with it.
+    /// disk that does not answer holds up nothing; it is tried again with each save.
     #[must_use]
-    pub fn open(directory: Option<&Path>, serial_number: String, items: Vec<Item>) -> Self {
+    pub fn open(directory: Option<PathBuf>, serial_number: String, items: Vec<Item>) -> Self {
+        let state = State::default();
+        let mut keeper =
+            Self { directory, store: None, state, serial_number, items, failing: false };
+        let Some(directory) = keeper.directory.clone() else {
+            tracing::info!("no state_dir: a restart will not know the counters of before");
+            return keeper;
+        };
         let (sender, receiver) = mpsc::sync_channel(1);
-        let directory = directory.map(Path::to_owned);
         let opening = move || {
             // If this fails, nobody waits for it any more.
-            let _ = sender.send(open(directory.as_deref()));
+            let _ = sender.send(open(&directory));
         };
         let spawned = thread::Builder::new().name("state".to_owned()).spawn(opening);
-        let opened = spawned.ok().and_then(|_| receiver.recv_timeout(OPEN_LIMIT).ok());
-        let (store, state) = opened.unwrap_or_else(|| {
-            tracing::warn!("state_dir does not answer; {FORGETFUL}");
-            (None, State::default())
-        });
-        Self { store, state, serial_number, items, failing: false }
+        match spawned.ok().and_then(|_| receiver.recv_timeout(OPEN_LIMIT).ok()) {
+            Some((store, state)) => {
+                keeper.state = state;
+                match store {
+                    Ok(store) => keeper.store = Some(store),
+                    Err(error) => keeper.fail(&error),
+                }
+            }
+            None => keeper.fail(&"state_dir does not answer"),
+        }
+        keeper
     }
 
-    /// Lets a meter go on from what is remembered.
-    pub fn recall(&self, meter: &mut Meter, now: Instant) {
-        let Some(kept) = self.state.meters.get(&self.serial_number) else { return };
+    /// What the meter is to go on from.
+    #[must_use]
+    pub fn recall(&self, now: Instant) -> Recalled {
+        let Some(kept) = self.state.meters.get(&self.serial_number) else {
+            return Recalled::default();
+        };
         for counter in &kept.counters {
             let CounterState { key, phase, item, served_wh, .. } = counter;
             if counter.point_among(&self.items).is_some() {
@@ -88,8 +103,16 @@ impl Keeper {
                 tracing::warn!("{key} {phase}: remembered of item {item}, which is not configured");
             }
         }
-        let memories = kept.memories(&self.items, now);
-        meter.remember(&memories, kept.age(SystemTime::now()), now);
+        (kept.memories(&self.items, now), kept.age(SystemTime::now()))
+    }
+
+    /// Tries again what failed at the start. Gives what the meter has to know before anything is
+    /// saved.
+    fn open_again(&mut self) -> Option<Recalled> {
+        let (store, state) = open(self.directory.as_deref()?);
+        self.store = Some(store.ok()?);
+        self.state = state;
+        Some(self.recall(Instant::now()))
     }
 
     /// Saves what is to be remembered; `ended` if nothing will be served after it.
@@ -104,50 +127,54 @@ impl Keeper {
         if saved.is_ok() && ended {
             saved = store.set_ended();
         }
-        match &saved {
-            Ok(()) if self.failing => tracing::info!("the counters are saved again"),
-            Err(error) if !self.failing => tracing::warn!("{error}; trying again every minute"),
-            _ => {}
+        match saved {
+            Ok(()) if self.failing => {
+                tracing::info!("the counters are saved again");
+                self.failing = false;
+            }
+            Ok(()) => {}
+            Err(error) => self.fail(&error),
         }
-        self.failing = saved.is_err();
+    }
+
+    /// Tells once what is tried again.
+    fn fail(&mut self, error: &dyn fmt::Display) {
+        if !self.failing {
+            tracing::warn!("{error}; trying again every minute");
+        }
+        self.failing = true;
     }
 }
 
-/// The directory, and what is in it.
-fn open(directory: Option<&Path>) -> (Option<Store>, State) {
-    let nothing = (None, State::default());
-    let Some(directory) = directory else {
-        tracing::info!("no state_dir: {FORGETFUL}");
-        return nothing;
-    };
-    let store = match Store::open(directory) {
-        Ok(store) => store,
+/// The directory, and what is in it. That may be known even where it cannot be kept up to date.
+fn open(directory: &Path) -> (Result<Store, StateError>, State) {
+    match take(directory) {
+        Ok((store, state)) => (Ok(store), state),
         Err(error) => {
-            tracing::warn!("{error}; {FORGETFUL}");
-            return nothing;
-        }
-    };
-    let ended = store.take_ended();
-    let error = match store.load() {
-        Ok(mut state) => {
-            if !ended {
-                state.doubt();
-            }
-            return (Some(store), state);
-        }
-        Err(error) => error,
-    };
-    match store.set_aside() {
-        Ok(path) => {
-            tracing::warn!("{error}; set aside as {}", path.display());
-            (Some(store), State::default())
-        }
-        // What can be neither read nor set aside is not overwritten.
-        Err(second) => {
-            tracing::warn!("{error}; {second}; {FORGETFUL}");
-            nothing
+            let mut state = state::load(directory).unwrap_or_default();
+            state.doubt();
+            (Err(error), state)
         }
     }
+}
+
+fn take(directory: &Path) -> Result<(Store, State), StateError> {
+    let store = Store::open(directory)?;
+    let ended = store.take_ended();
+    let mut state = match store.load() {
+        // What can be neither read nor set aside is not overwritten. What cannot be read now may be
+        // good.
+        Err(error @ StateError::Damaged { .. }) => {
+            let aside = store.set_aside()?;
+            tracing::warn!("{error}; set aside as {}", aside.display());
+            State::default()
+        }
+        loaded => loaded?,
+    };
+    if !ended {
+        state.doubt();
+    }
+    Ok((store, state))
 }
 
 /// Saves the memories of a running meter. Clones share the keeper.
@@ -155,13 +182,19 @@ fn open(directory: Option<&Path>) -> (Option<Store>, State) {
 pub struct Keeping {
     keeper: Arc<Mutex<Keeper>>,
     memories: watch::Receiver<Memories>,
+    /// To the meter, if the memory could not be opened before it started.
+    recalled: Sender<Recalled>,
 }
 
 impl Keeping {
     /// Nothing is saved yet.
     #[must_use]
-    pub fn new(keeper: Keeper, memories: watch::Receiver<Memories>) -> Self {
-        Self { keeper: Arc::new(Mutex::new(keeper)), memories }
+    pub fn new(
+        keeper: Keeper,
+        memories: watch::Receiver<Memories>,
+        recalled: Sender<Recalled>,
+    ) -> Self {
+        Self { keeper: Arc::new(Mutex::new(keeper)), memories, recalled }
     }
 
     /// Saves them when they have changed, at most once a minute, for as long as there is a meter.
@@ -198,11 +231,21 @@ impl Keeping {
     async fn save(&self, ended: bool) {
         let keeper = Arc::clone(&self.keeper);
         let memories = self.memories.borrow().clone();
+        let recalled = self.recalled.clone();
         let saved = spawn_blocking(move || {
-            keeper.lock().unwrap_or_else(PoisonError::into_inner).save(&memories, ended);
+            let mut keeper = keeper.lock().unwrap_or_else(PoisonError::into_inner);
+            if keeper.store.is_some() {
+                keeper.save(&memories, ended);
+            } else if !ended && let Some(known) = keeper.open_again() {
+                // It succeeds once, and there is room for one.
+                let _ = recalled.try_send(known);
+            }
         });
         if let Err(error) = saved.await {
             tracing::error!("saving the counters has failed: {error}");
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

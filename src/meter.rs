@@ -159,12 +159,18 @@ impl Meter {
         Self { settings, counters, remembers: false, last: None }
     }
 
-    /// Lets the counters go on from what was served before, `age` ago.
+    /// Lets the counters go on from what was served before, `age` ago. One that is higher already
+    /// goes on from where it is.
     pub fn remember(&mut self, memories: &[(Point, Memory)], age: Duration, now: Instant) {
         self.remembers = !memories.is_empty();
-        for Guarded { point, counter, .. } in &mut self.counters {
-            if let Some((_, memory)) = memories.iter().find(|(known, _)| known == point) {
+        for Guarded { point, counter, updated, .. } in &mut self.counters {
+            let Some((_, memory)) = memories.iter().find(|(known, _)| known == point) else {
+                continue;
+            };
+            if counter.memory().is_none_or(|known| known.served < memory.served) {
                 *counter = Counter::remembered(self.settings.min_energy, *memory, age, now);
+                // What the source shows now was not offered to this one.
+                *updated = None;
             }
         }
     }

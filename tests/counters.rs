@@ -185,6 +185,42 @@ async fn a_directory_that_does_not_answer_holds_up_nothing() {
     stop(service).await;
 }
 
+#[tokio::test]
+async fn a_directory_that_comes_later_brings_its_counters_with_it() {
+    let mut plant = Plant::new("5000 kWh").await;
+    let disk = TempDir::new().unwrap();
+    let mount = disk.path().join("mount");
+    let root = std::mem::replace(&mut plant.directory, disk);
+    let config = plant.config().replace(text(plant.directory.path()), text(&mount));
+    fs::rename(root.path(), &mount).unwrap();
+    let mut service = Service::start(&config);
+    service.running.err.find("data is live").await;
+    stop(service).await;
+
+    let away = plant.directory.path().join("away");
+    fs::rename(&mount, &away).unwrap();
+    fs::write(&mount, "in the way").unwrap();
+    plant.openhab.set("E", "NULL");
+    let mut service = Service::start(&config);
+    service.running.err.find("cannot be used").await;
+    service.running.err.find("item E gives no value").await;
+    assert_eq!(energy(&service).await, None);
+    fs::remove_file(&mount).unwrap();
+    fs::rename(&away, &mount).unwrap();
+    // The first value to be saved is the first occasion to try again.
+    plant.openhab.set("E", "1 kWh");
+    service.running.err.find("5000000 Wh are remembered").await;
+    within(async {
+        while energy(&service).await != Some(5_000_000.0) {
+            sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    stop(service).await;
+    let state = state::load(&mount).unwrap();
+    assert_eq!(state.meters["SN"].counters[0].served_wh.to_bits(), 5e6_f64.to_bits());
+}
+
 /// The counter grows all the time, and now and then openHAB lies at the wrong moment.
 #[tokio::test]
 async fn a_counter_never_falls_however_often_the_service_is_killed() {

@@ -170,6 +170,31 @@ fn after_a_crash_a_remembered_counter_waits_for_the_source() {
 }
 
 #[test]
+fn what_is_remembered_late_raises_a_counter_and_lowers_none() {
+    let now = Instant::now();
+    let energy = point(Measurand::EnergyOut, Phase::L1);
+    for (shown, served_then) in [(1000.0, 12_345_678.0), (99_999_999.0, 99_999_999.0)] {
+        let mut meter = Meter::new(single_phase());
+        let mut reading = example(now);
+        reading.confirm(energy, shown, now);
+        let image = served(&mut meter, &reading, now);
+        assert_eq!(image.measurements.unwrap().exported.total, shown);
+        meter.remember(&[(energy, remembered(true))], Duration::from_secs(60), now);
+        let image = served(&mut meter, &reading, now);
+        assert_eq!(image.measurements.unwrap().exported.total, served_then);
+    }
+    // What the source shows already is weighed at once.
+    let mut meter = Meter::new(single_phase());
+    let mut reading = example(now);
+    reading.confirm(energy, 1000.0, now);
+    served(&mut meter, &reading, now);
+    let memory = Memory { offset: 12_345_000.0, ..remembered(false) };
+    meter.remember(&[(energy, memory)], Duration::from_secs(60), now);
+    let image = served(&mut meter, &reading, now);
+    assert_eq!(image.measurements.unwrap().exported.total, 12_346_000.0);
+}
+
+#[test]
 fn signs_of_life_do_not_confirm_a_jump() {
     let start = Instant::now();
     let energy = point(Measurand::EnergyOut, Phase::L1);
