@@ -39,7 +39,9 @@ struct Plant {
 
 impl Plant {
     async fn new(energy: &str) -> Self {
-        let items = [("E", energy), ("P", "800 W")].map(|(k, v)| (k.to_owned(), v.to_owned()));
+        let others = ["O1", "O2", "I1", "I2"].map(|item| (item, "NULL"));
+        let items = [("E", energy), ("P", "800 W")].into_iter().chain(others);
+        let items = items.map(|(k, v)| (k.to_owned(), v.to_owned()));
         let openhab = Simulator::new(items, Dialect::Current, None);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -219,6 +221,58 @@ async fn a_directory_that_comes_later_brings_its_counters_with_it() {
     stop(service).await;
     let state = state::load(&mount).unwrap();
     assert_eq!(state.meters["SN"].counters[0].served_wh.to_bits(), 5e6_f64.to_bits());
+}
+
+/// Two phases and two directions, and one of the four counters begins anew. Ten minutes of that were
+/// before the restart.
+#[tokio::test]
+async fn a_reset_of_one_counter_that_began_before_a_restart_touches_no_other() {
+    let kwh = |out: [f64; 2], drawn: [f64; 2]| {
+        let items = [("O1", out[0]), ("O2", out[1]), ("I1", drawn[0]), ("I2", drawn[1])];
+        items.map(|(item, kwh)| (item, format!("{kwh} kWh")))
+    };
+    let plant = Plant::new("NULL").await;
+    let set = |out, drawn| {
+        for (item, state) in kwh(out, drawn) {
+            plant.openhab.set(item, &state);
+        }
+    };
+    let config = plant
+        .config()
+        .replace("energy_counter_out: E", "energy_counter_out: {l1: O1, l2: O2}")
+        .replace("state_dir", "energy_counter_in: {l1: I1, l2: I2}\nstate_dir");
+    set([5000.0, 3000.0], [4000.0, 2000.0]);
+    let mut service = Service::start(&config);
+    service.running.err.find("data is live").await;
+    set([5000.1, 1.0], [4000.1, 2000.1]);
+    service.running.err.find("1000 Wh is lower than before").await;
+    stop(service).await;
+
+    let path = plant.directory.path().join("counters.json");
+    let saved = fs::read_to_string(&path).unwrap();
+    assert_eq!(saved.matches("\"lower\"").count(), 1, "{saved}");
+    let (before, lower) = saved.split_once("\"lower\"").unwrap();
+    let (lower, after) = lower.split_once('}').unwrap();
+    let ago = lower.rfind(':').unwrap();
+    fs::write(&path, format!("{before}\"lower\"{}: 600}}{after}", &lower[..ago])).unwrap();
+
+    let mut service = Service::start(&config);
+    service.running.err.find("is lower than before").await;
+    for step in [0.2, 0.3] {
+        sleep(Duration::from_millis(1200)).await;
+        set([5000.0 + step, 1.0 + step], [4000.0 + step, 2000.0 + step]);
+    }
+    service.running.err.find("energy_counter_out L2: 1200 Wh is a counter that began anew").await;
+    let mut client = Client::connect(service.address).await;
+    let totals =
+        [8_000_600.0, 5_000_300.0, 3_000_300.0, 0.0, 6_000_600.0, 4_000_300.0, 2_000_300.0];
+    within(async {
+        while floats(&client.read(40_129, 14).await.unwrap()) != totals {
+            sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    stop(service).await;
 }
 
 /// The counter grows all the time, and now and then openHAB lies at the wrong moment.

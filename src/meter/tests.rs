@@ -194,6 +194,47 @@ fn what_is_remembered_late_raises_a_counter_and_lowers_none() {
     assert_eq!(image.measurements.unwrap().exported.total, 12_346_000.0);
 }
 
+/// Of two phases and two directions one counter begins anew, and only that one gets an offset.
+#[test]
+fn a_reset_of_one_counter_touches_no_other() {
+    let start = Instant::now();
+    let [out, other, drawn] = [
+        point(Measurand::EnergyOut, Phase::L1),
+        point(Measurand::EnergyOut, Phase::L2),
+        point(Measurand::EnergyIn, Phase::L2),
+    ];
+    let mut settings = settings(vec![out, other, drawn, point(Measurand::Power, Phase::L1)]);
+    settings.role = Role::Grid;
+    let mut meter = Meter::new(settings);
+    let mut reading = Reading::default();
+    let mut totals = (0.0, 0.0);
+    let mut rulings = Vec::new();
+    for minute in 0..30_u32 {
+        let now = start + Duration::from_secs(60) * minute;
+        let grown = 10.0 * f64::from(minute);
+        // From the tenth minute on the second phase counts from 1 kWh.
+        let second = if minute < 10 { 3e6 + grown } else { 1000.0 + grown - 90.0 };
+        reading.confirm(point(Measurand::Power, Phase::L1), 800.0, now);
+        reading.confirm(out, 5e6 + grown, now);
+        reading.confirm(other, second, now);
+        reading.confirm(drawn, 4e6 + grown, now);
+        rulings
+            .extend(meter.count(&reading).into_iter().map(|ruling| (ruling.point, ruling.verdict)));
+        let m = meter.image(&reading, now).measurements.unwrap();
+        assert!(m.exported.total >= totals.0 && m.imported.total >= totals.1, "minute {minute}");
+        totals = (m.exported.total, m.imported.total);
+        assert_eq!(m.exported.phases[0], 5e6 + grown);
+        assert_eq!(m.imported.phases, [0.0, 4e6 + grown, 0.0]);
+        assert_eq!(m.exported.total, m.exported.phases.iter().sum::<f64>());
+    }
+    let verdicts = [Verdict::Fallen, Verdict::Reset, Verdict::Taken];
+    assert_eq!(rulings, verdicts.map(|verdict| (other, verdict)));
+    // The step between the last of the old counter and the first of the new one is unknown.
+    assert_near(totals.0, 5e6 + 290.0 + 3e6 + 290.0 - 10.0);
+    let offsets: Vec<_> = meter.memories().iter().map(|(_, memory)| memory.offset).collect();
+    assert_eq!(offsets, [0.0, 3e6 + 90.0 - 1010.0, 0.0]);
+}
+
 #[test]
 fn signs_of_life_do_not_confirm_a_jump() {
     let start = Instant::now();
