@@ -166,11 +166,107 @@ fn a_file_that_cannot_be_written_leaves_the_old_one() {
     assert_eq!(store.load().unwrap(), state(5000.0));
 }
 
-proptest! {
-    #[test]
-    fn any_text_is_refused_or_sound(text in "\\PC*") {
-        if let Ok(state) = State::parse(&text) {
-            prop_assert_eq!(state.version, VERSION);
+#[test]
+fn a_file_that_ends_too_soon_is_refused() {
+    let whole = serde_json::to_string(&state(5000.0)).unwrap();
+    assert!(State::parse(&whole).is_ok());
+    for end in 0..whole.len() {
+        assert!(State::parse(&whole[..end]).is_err(), "{}", &whole[..end]);
+    }
+}
+
+/// What may stand in the place of a value.
+const ODD: [&str; 14] = [
+    "null",
+    "true",
+    "0",
+    "-1",
+    "1e13",
+    "1.0000001e13",
+    "-1e300",
+    "1e999",
+    "18446744073709551616",
+    "\"NaN\"",
+    "NaN",
+    "-Infinity",
+    "[]",
+    "{\"first_wh\":1}",
+];
+
+/// A field as it should be, and now and then odd, missing, twice there, or of another name.
+fn field(
+    name: &'static str,
+    value: impl Strategy<Value = String>,
+) -> impl Strategy<Value = String> {
+    (0..60_usize, value, proptest::sample::select(&ODD[..])).prop_map(move |(kind, value, odd)| {
+        match kind {
+            0 => String::new(),
+            1 => format!("\"{name}\":{value},\"{name}\":{value}"),
+            2 => format!("\"{name}_\":{value}"),
+            3..=8 => format!("\"{name}\":{odd}"),
+            _ => format!("\"{name}\":{value}"),
         }
+    })
+}
+
+fn sound(name: &'static str, value: &'static str) -> BoxedStrategy<String> {
+    field(name, Just(value.to_owned())).boxed()
+}
+
+fn object(fields: impl Strategy<Value = Vec<String>>) -> impl Strategy<Value = String> {
+    fields.prop_map(|fields| {
+        let fields: Vec<_> = fields.into_iter().filter(|field| !field.is_empty()).collect();
+        format!("{{{}}}", fields.join(","))
+    })
+}
+
+/// A file that is nearly one of ours.
+fn document() -> impl Strategy<Value = String> {
+    let former = [("offset_wh", "-0.25"), ("shown_wh", "4000.5"), ("ago", "90")];
+    let former = former.map(|(name, value)| sound(name, value)).to_vec();
+    let lower = [("first_wh", "1.5"), ("last_wh", "700.25"), ("ago", "540")];
+    let lower = lower.map(|(name, value)| sound(name, value)).to_vec();
+    let counter = vec![
+        sound("key", "\"energy_counter_out\""),
+        sound("phase", "\"L2\""),
+        sound("item", "\"E\""),
+        sound("served_wh", "5000.5"),
+        sound("offset_wh", "2000.5"),
+        sound("certain", "true"),
+        field("former", object(former)).boxed(),
+        field("lower", object(lower)).boxed(),
+    ];
+    let counters = object(counter).prop_map(|counter| format!("[{counter},{counter}]"));
+    let meter = vec![sound("saved", "1700000000"), field("counters", counters).boxed()];
+    let meters = object(vec![field("serial", object(meter)).boxed()]);
+    object(vec![sound("version", "1"), field("meters", meters).boxed()])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn what_is_nearly_a_file_is_refused_or_sound(text in document()) {
+        let Ok(state) = State::parse(&text) else { return Ok(()) };
+        prop_assert_eq!(state.version, VERSION);
+        let now = Instant::now();
+        for meter in state.meters.values() {
+            for counter in &meter.counters {
+                prop_assert!((0.0..=1e13).contains(&counter.served_wh), "{}", text);
+            }
+            for (_, memory) in meter.memories(&[item("E")], now) {
+                let Memory { offset, former, lower, .. } = memory;
+                let former = former.map_or([0.0; 2], |former| [former.offset, former.shown]);
+                let lower = lower.map_or([0.0; 2], |lower| [lower.first, lower.last]);
+                for wh in [[offset; 2], former, lower].concat() {
+                    prop_assert!(wh.abs() <= 1e13, "{}", text);
+                }
+                let mut counter = Counter::remembered(100.0, memory, meter.age(UNIX_EPOCH), now);
+                counter.offer(1000.0, now);
+                prop_assert!(counter.memory().unwrap().served >= memory.served);
+            }
+        }
+        let saved = serde_json::to_string_pretty(&state).unwrap();
+        prop_assert_eq!(State::parse(&saved).unwrap(), state);
     }
 }
