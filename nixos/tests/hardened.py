@@ -17,7 +17,7 @@ def probe(unit: str, *lines: str) -> dict[str, Any]:
     unit_file = f"/run/systemd/system/{unit}.service"
     changes = [
         "[Service]", "Type=oneshot", "Restart=no", "WatchdogSec=0", f"ExecPaths=-{python}",
-        "ExecStart=", f"ExecStart={python} /run/tools/probe.py {OPENHAB} {STRANGER}",
+        "ExecStart=", f"ExecStart={python} {PROBE}",
         "StateDirectory=", f"StateDirectory={unit}", f"StandardOutput=truncate:/run/{unit}.json", *lines,
     ]  # fmt: skip
     meter.succeed(
@@ -44,6 +44,8 @@ boot()
 meter.wait_for_unit(SERVICE, timeout=120)
 meter.copy_from_host(TOOLS, "/run/tools")
 meter.succeed("chmod -R a+rX /run/tools")
+token_file = meter.succeed(f"systemctl cat {SERVICE} | sed -n 's/^LoadCredential=openhab_token://p' | tail -n 1")
+PROBE = f"/run/tools/probe.py {OPENHAB} {STRANGER} {token_file.strip()}"
 await_values(20, **SERVED)
 
 with subtest("the process: a user of its own, no capabilities, no new privileges, filtered calls"):
@@ -58,7 +60,7 @@ with subtest("the process: a user of its own, no capabilities, no new privileges
 
 with subtest("in the service's place a probe can do next to nothing"):
     inside = probe("probe")
-    outside = json.loads(meter.succeed(f"python3 /run/tools/probe.py {OPENHAB} {STRANGER}", timeout=60))
+    outside = json.loads(meter.succeed(f"python3 {PROBE}", timeout=60))
     allowed: list[str] = []
     all_in_store = meter.execute("test -e /nix/store")[0] == 0
     for what, said in inside["forbidden"].items():

@@ -1,6 +1,6 @@
 """Tries what a sandbox should forbid, and prints what came of it as JSON: "ok" or the error's name.
 
-probe.py OPENHAB STRANGER. Each attempt runs in a process of its own and undoes what it did, so the
+probe.py OPENHAB STRANGER TOKEN_FILE. Each attempt runs in a process of its own and undoes what it did, so the
 probe may run outside of any sandbox too: that tells what the sandbox forbids from what never works.
 """
 
@@ -18,9 +18,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-OPENHAB, STRANGER = sys.argv[1:3]
+OPENHAB, STRANGER, TOKEN_FILE = sys.argv[1:]
 OWN = os.environ.get("STATE_DIRECTORY") or "/var/tmp"
-TOKEN_FILE = "/etc/fronius-smartmeter/openhab_token"
 LIBC = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNS, CLONE_NEWUSER = 0x20000, 0x10000000
 QUERY_PERSONALITY, SHORT_INODE = 0xFFFFFFFF, 0x1000000
