@@ -12,7 +12,10 @@ use chrono_tz::Tz;
 use crate::{
     config::Config,
     keeper,
-    state::{self, State, StateError, Store},
+    state::{
+        State, StateError,
+        store::{self, Store},
+    },
     text::printable,
 };
 
@@ -50,7 +53,7 @@ fn hint(error: &StateError) -> &'static str {
 /// # Errors
 /// Where they cannot be read.
 pub fn show(config: &Config) -> Result<(), CountersError> {
-    let state = state::load(&directory(config)?)?;
+    let state = store::load(&directory(config)?)?;
     Ok(io::stdout().write_all(table(&state, config.time_zone).as_bytes())?)
 }
 

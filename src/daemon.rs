@@ -78,7 +78,7 @@ impl Daemon {
             listen::open(&config.modbus.listen)?
         } else {
             let adopt = |Inherited { name, listener }| {
-                tracing::debug!("{:?} comes from systemd as {name:?}", listener.local_addr());
+                tracing::debug!(name, "systemd passes a socket on as {name:?}");
                 listen::adopt(listener)
             };
             inherited.into_iter().map(adopt).collect::<Result<_, _>>()?

@@ -18,7 +18,10 @@ use crate::{
     meter::energy::Memory,
     reading::Point,
     source::openhab::Item,
-    state::{self, CounterState, MeterState, State, StateError, Store},
+    state::{
+        CounterState, MeterState, State, StateError,
+        store::{self, Store},
+    },
 };
 
 /// Between two times that the counters are saved: flash memory wears out.
@@ -151,7 +154,7 @@ fn open(directory: &Path) -> (Result<Store, StateError>, State) {
     match take(directory) {
         Ok((store, state)) => (Ok(store), state),
         Err(error) => {
-            let mut state = state::load(directory).unwrap_or_default();
+            let mut state = store::load(directory).unwrap_or_default();
             state.doubt();
             (Err(error), state)
         }

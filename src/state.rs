@@ -1,17 +1,18 @@
-//! What outlives a restart: the last served counters, in one small file.
+//! What outlives a restart: the last served counters. [`store`] keeps them in one small file.
 //!
 //! A counter belongs to an item and to the meter's serial number: another item, or another meter,
 //! is another counter. Whatever is wrong with the file costs the memory, and never a wrong value.
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File, TryLockError},
-    io::{self, Read, Write},
-    path::{Path, PathBuf},
+    io,
+    path::PathBuf,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use serde::{Deserialize, Serialize};
+
+pub mod store;
 
 use crate::{
     meter::energy::{FormerCounter, Lower, Memory},
@@ -20,14 +21,6 @@ use crate::{
     text::{excerpt, printable},
 };
 
-const FILE: &str = "counters.json";
-
-/// Where a damaged file is put aside.
-const DAMAGED: &str = "counters.json.damaged";
-
-/// There after a clean end, as long as nothing was served since.
-const ENDED: &str = "ended";
-
 /// Counters of items that are not configured now, remembered for when they are again.
 const MAX_OTHERS: usize = 24;
 
@@ -35,13 +28,7 @@ const MAX_OTHERS: usize = 24;
 /// beyond what is read again.
 const MAX_METERS: usize = 8;
 
-/// Held locked while the service runs.
-const LOCK: &str = "lock";
-
 const VERSION: u32 = 1;
-
-/// A larger file is none of ours.
-const MAX_SIZE: u64 = 256 * 1024;
 
 /// More energy than any household meter can show, in Wh.
 const MAX_ENERGY: f64 = 1e13;
@@ -310,117 +297,6 @@ impl CounterState {
 
 fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
-}
-
-/// Reads the file in `directory`, whoever writes it. Without one there is nothing to remember.
-///
-/// # Errors
-/// Where it cannot be read, or is damaged.
-pub fn load(directory: &Path) -> Result<State, StateError> {
-    let path = directory.join(FILE);
-    let file = match File::open(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(State::default()),
-        file => file,
-    };
-    let mut bytes = Vec::new();
-    let read = file.and_then(|file| file.take(MAX_SIZE.saturating_add(1)).read_to_end(&mut bytes));
-    if let Err(source) = read {
-        return Err(StateError::Unreadable { path, source });
-    }
-    let text = match String::from_utf8(bytes) {
-        Ok(text) if text.len() as u64 <= MAX_SIZE => Ok(text),
-        Ok(_) => Err(format!("larger than {MAX_SIZE} bytes")),
-        Err(_) => Err("not UTF-8".to_owned()),
-    };
-    text.and_then(|text| State::parse(&text)).map_err(|reason| StateError::Damaged { path, reason })
-}
-
-/// The directory of the file, held by this process alone.
-#[derive(Debug)]
-pub struct Store {
-    directory: PathBuf,
-    /// Unlocked when it is closed.
-    _lock: File,
-}
-
-impl Store {
-    /// Takes the directory, and makes it where it is missing.
-    ///
-    /// # Errors
-    /// Where it cannot be used, or another process has it.
-    pub fn open(directory: &Path) -> Result<Self, StateError> {
-        let unusable = |source| StateError::Directory { path: directory.to_owned(), source };
-        fs::create_dir_all(directory).map_err(unusable)?;
-        let lock = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(directory.join(LOCK))
-            .map_err(unusable)?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self { directory: directory.to_owned(), _lock: lock }),
-            Err(TryLockError::WouldBlock) => Err(StateError::InUse { path: directory.to_owned() }),
-            Err(TryLockError::Error(source)) => Err(unusable(source)),
-        }
-    }
-
-    /// Reads the file; see [`load`].
-    ///
-    /// # Errors
-    /// As [`load`]. [`Store::set_aside`] makes room for a new file then.
-    pub fn load(&self) -> Result<State, StateError> {
-        load(&self.directory)
-    }
-
-    /// Whether the last run ended in order. From here on it is not known any more.
-    #[must_use]
-    pub fn take_ended(&self) -> bool {
-        // Also on a full disk a file can be removed. Where it cannot, nothing is certain.
-        fs::remove_file(self.directory.join(ENDED)).is_ok()
-    }
-
-    /// Notes that all that was served is saved.
-    ///
-    /// # Errors
-    /// Where that cannot be noted.
-    pub fn set_ended(&self) -> Result<(), StateError> {
-        let path = self.directory.join(ENDED);
-        File::create(&path)
-            .and_then(|file| file.sync_all())
-            .map_err(|source| StateError::Unwritable { path, source })
-    }
-
-    /// Keeps a damaged file for whoever wants to look at it, and gives its new name.
-    ///
-    /// # Errors
-    /// Where it cannot be renamed.
-    pub fn set_aside(&self) -> Result<PathBuf, StateError> {
-        let path = self.directory.join(DAMAGED);
-        fs::rename(self.directory.join(FILE), &path)
-            .map_err(|source| StateError::Unwritable { path: path.clone(), source })?;
-        Ok(path)
-    }
-
-    /// Replaces the file as a whole: whoever reads it, after whatever crash, finds either the old
-    /// or the new one.
-    ///
-    /// # Errors
-    /// Where it cannot be written; the old file is untouched then.
-    pub fn save(&self, state: &State) -> Result<(), StateError> {
-        let path = self.directory.join(FILE);
-        let new = self.directory.join("counters.json.new");
-        let write = || {
-            let mut text = serde_json::to_vec_pretty(state)?;
-            text.push(b'\n');
-            let mut file = File::create(&new)?;
-            file.write_all(&text)?;
-            file.sync_all()?;
-            fs::rename(&new, &path)?;
-            // The new name must be on the disk too.
-            File::open(&self.directory)?.sync_all()
-        };
-        write().map_err(|source| StateError::Unwritable { path: path.clone(), source })
-    }
 }
 
 #[cfg(test)]

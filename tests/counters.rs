@@ -12,7 +12,7 @@ use std::{fs, path::Path, time::Duration};
 
 use fronius_smartmeter::{
     simulator::{Dialect, Simulator},
-    state,
+    state::store,
 };
 use tempfile::TempDir;
 use tokio::{
@@ -64,7 +64,7 @@ impl Plant {
     }
 
     fn remembered(&self) -> Option<f64> {
-        let state = state::load(self.directory.path()).unwrap();
+        let state = store::load(self.directory.path()).unwrap();
         Some(state.meters.get("SN")?.counters[0].served_wh)
     }
 
@@ -219,7 +219,7 @@ async fn a_directory_that_comes_later_brings_its_counters_with_it() {
     })
     .await;
     stop(service).await;
-    let state = state::load(&mount).unwrap();
+    let state = store::load(&mount).unwrap();
     assert_eq!(state.meters["SN"].counters[0].served_wh.to_bits(), 5e6_f64.to_bits());
 }
 
@@ -322,7 +322,7 @@ async fn a_counter_never_falls_however_often_the_service_is_killed() {
         let _ = timeout(life, polling).await;
         service.running.signal("KILL").await;
         drop(service);
-        if let Err(error) = state::load(plant.directory.path()) {
+        if let Err(error) = store::load(plant.directory.path()) {
             panic!("kill {kill}: {error}");
         }
     }

@@ -1,4 +1,9 @@
-use super::*;
+use std::fs;
+
+use super::{
+    store::{FILE, Store},
+    *,
+};
 use crate::{meter::energy::Counter, units::Quantity};
 use proptest::prelude::*;
 
@@ -268,5 +273,22 @@ proptest! {
         }
         let saved = serde_json::to_string_pretty(&state).unwrap();
         prop_assert_eq!(State::parse(&saved).unwrap(), state);
+    }
+}
+
+#[test]
+fn what_root_writes_belongs_to_the_service() {
+    use std::os::unix::fs::{MetadataExt, chown};
+    let directory = tempfile::tempdir().unwrap();
+    if chown(directory.path(), Some(12_345), Some(12_345)).is_err() {
+        eprintln!("NOT CHECKED: only root can give a directory away");
+        return;
+    }
+    let store = Store::open(directory.path()).unwrap();
+    store.save(&state(1.0)).unwrap();
+    store.set_ended().unwrap();
+    for entry in fs::read_dir(directory.path()).unwrap() {
+        let entry = entry.unwrap();
+        assert_eq!(entry.metadata().unwrap().uid(), 12_345, "{:?}", entry.file_name());
     }
 }

@@ -22,6 +22,7 @@ from machine import Machine
 
 NODES = ("inverter", "meter", "openhab", "stranger")  # in the order in which NixOS numbers them
 SCRIPTS = trees.PROJECT / "nixos/tests"
+DEBIAN = Path(__file__).with_name("debian.py")
 SCRIPT_WITHIN = 600
 CGROUPS = Path("/sys/fs/cgroup")
 
@@ -180,6 +181,7 @@ def main() -> int:
     parser.add_argument("--boot", type=Path, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--root", type=Path, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--binary", type=Path, help="the program (default: the release in target)")
+    parser.add_argument("--deb", type=Path, help="Debian package, to be installed and tried too")
     parser.add_argument("--trees", type=Path, help="folder with a tree for each TEST/MACHINE, instead of Debian's")
     parser.add_argument("-v", "--verbose", action="store_true", help="show the commands")
     parser.add_argument("scripts", nargs="*", type=Path, metavar="SCRIPT")
@@ -188,6 +190,8 @@ def main() -> int:
     if not binary.is_file():
         parser.error(f"no binary {binary}: cargo build --release")
     scripts = options.scripts or sorted(set(SCRIPTS.glob("*.py")) - {SCRIPTS / "common.py"})
+    if options.deb:
+        scripts = [*scripts, DEBIAN]
 
     signal.signal(signal.SIGTERM, stopper("terminated"))
     signal.signal(signal.SIGALRM, stopper(f"a script took more than {SCRIPT_WITHIN} s"))
@@ -197,7 +201,13 @@ def main() -> int:
             test, begin = script.stem, time.monotonic()
             print(f"== {test}", flush=True)
             signal.alarm(SCRIPT_WITHIN)
-            overlays = options.trees / test if options.trees else trees.debian(test, binary, bed.work / test / "trees")
+            overlays = bed.work / test / "trees"
+            if script == DEBIAN:
+                trees.script_user(binary, options.deb, overlays)
+            elif options.trees:
+                overlays = options.trees / test
+            else:
+                trees.debian(test, binary, overlays)
             bed.install(test, overlays)
             try:
                 perform(script, bed.machines)

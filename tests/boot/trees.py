@@ -42,6 +42,17 @@ Restart=always
 WantedBy=multi-user.target
 """
 
+# The script as its README makes a service of it, and of the script what matters here.
+OLD_SERVICE = """\
+[Service]
+ExecStart=/usr/bin/python3 /home/pi/modbus_tcp_smartmeter/src/modbus_tcp_smartmeter.py
+Restart=always
+
+[Install]
+WantedBy=multi-user.target
+"""
+OLD_SCRIPT = "import socket, signal; port = socket.create_server(('', 502)); signal.pause()\n"
+
 # Only whom it must: what a careful user writes.
 STRICT = {
     "fronius-smartmeter.socket": "[Socket]\nIPAddressAllow=\nIPAddressAllow=192.168.1.1\n",
@@ -61,6 +72,26 @@ def debian(test: str, binary: Path, trees: Path) -> Path:
     for node, options in (("openhab", items + demand), ("stranger", items)):
         enable(write(trees / node / "usr/lib/systemd/system/openhab.service", SIMULATE.format(options=options)))
     meter(trees / "meter", test)
+    return trees
+
+
+def script_user(binary: Path, package: Path, trees: Path) -> Path:
+    """A Debian on which the old script runs, with the package and the project at hand."""
+    debian("debian", binary, trees)
+    tree = trees / "meter"
+    shutil.rmtree(tree)
+    home = tree / "home/pi"
+    project = home / "fronius-smartmeter"
+    (tree / "root").mkdir(parents=True)
+    shutil.copy(package, tree / "root/fronius-smartmeter.deb")
+    for name in ("README.md", *(f"systemd/{unit.name}" for unit in (PROJECT / "systemd").iterdir())):
+        write(project / name, (PROJECT / name).read_text())
+    (project / "target/release").mkdir(parents=True)
+    shutil.copy(binary, project / "target/release")
+    old = home / "modbus_tcp_smartmeter/src"
+    write(old / "config.yaml", OLD_CONFIG.read_text().replace("192.168.1.31", "openhab"))
+    write(old / "modbus_tcp_smartmeter.py", OLD_SCRIPT)
+    enable(write(tree / "usr/lib/systemd/system/modbus-tcp-smartmeter.service", OLD_SERVICE))
     return trees
 
 

@@ -1,0 +1,93 @@
+# A Raspberry Pi on which the Python script runs as a service: moving over with the Debian package,
+# then without it, by the commands of the README. Runs after nixos/tests/common.py, as they do.
+
+PROJECT, SCRIPT = "/home/pi/fronius-smartmeter", "/home/pi/modbus_tcp_smartmeter/src"
+CONFIG = "/etc/fronius-smartmeter/config.yaml"
+STATE = "/var/lib/fronius-smartmeter"
+OLD = "modbus-tcp-smartmeter.service"
+
+
+def readme(command: str) -> str:
+    """A command that stands in the README, for root."""
+    t.assertIn(command, meter.succeed(f"cat {PROJECT}/README.md"))
+    return command.replace("sudo ", "")
+
+
+def move_over() -> None:
+    meter.succeed(readme(f"sudo systemctl disable --now {OLD.removesuffix('.service')}"))
+    meter.succeed(readme(f"sudo install -Dm 644 src/config.yaml {CONFIG}").replace("src", SCRIPT))
+    meter.succeed(f"install -Dm 600 <(echo {TOKEN}) /etc/fronius-smartmeter/openhab_token")
+    meter.succeed(readme(f"sudo systemctl enable --now {SOCKET} {SERVICE}"))
+
+
+def is_served() -> None:
+    meter.wait_for_unit(SERVICE, timeout=60)
+    await_values(20, WphB=-800.0, PhVphB=231.4, TotWhExp=12345678.0)
+    pid = show(SERVICE, "MainPID")
+    t.assertNotIn("\t0", meter.succeed(f"grep ^Uid: /proc/{pid}/status"))
+
+
+boot()
+meter.wait_for_unit(OLD, timeout=60)
+
+with subtest("the package installs beside the script, and waits for a configuration"):
+    meter.succeed("apt-get install --yes ./root/fronius-smartmeter.deb", timeout=120)
+    for unit in (SERVICE, SOCKET):
+        t.assertEqual(meter.succeed(f"systemctl is-enabled {unit}").strip(), "enabled")
+        t.assertEqual((show(unit, "ActiveState"), show(unit, "ConditionResult")), ("inactive", "no"))
+    t.assertEqual(show(OLD, "ActiveState"), "active")
+    meter.succeed("fronius-smartmeter --help", "test -e /usr/share/bash-completion/completions/fronius-smartmeter")
+
+with subtest("moving over: the same file, the same port, and no root"):
+    move_over()
+    is_served()
+
+with subtest("an upgrade keeps the counter, and a reboot the service"):
+    meter.succeed("apt-get install --yes --reinstall ./root/fronius-smartmeter.deb", timeout=120)
+    is_served()
+    meter.shutdown()
+    meter.start()
+    is_served()
+
+with subtest("root looks at the counters and forgets them, and the service can still use the file"):
+    counters = readme(
+        "sudo env STATE_DIRECTORY=/var/lib/fronius-smartmeter fronius-smartmeter counters"
+        " --config /etc/fronius-smartmeter/config.yaml"
+    )
+    meter.succeed(f"systemctl stop {SOCKET} {SERVICE}")
+    serial = json.loads(meter.succeed(f"cat {STATE}/counters.json"))["meters"].popitem()[0]
+    t.assertIn("12345678", meter.succeed(counters))
+    meter.succeed(f"{counters} --reset {serial}")
+    t.assertNotIn("12345678", meter.succeed(counters))
+    set_item("inverter2_PV_E_total", "1000 kWh")
+    meter.succeed(f"systemctl start {SOCKET} {SERVICE}")
+    await_values(20, TotWhExp=1e6)
+    meter.succeed(f"systemctl stop {SOCKET} {SERVICE}")
+    t.assertIn("1000000", meter.succeed(counters))
+    set_item("inverter2_PV_E_total", ITEMS["inverter2_PV_E_total"])
+
+with subtest("a mistake in the file is told, and the port stays"):
+    meter.succeed(f"echo connected_fase: 1 >>{CONFIG}")
+    meter.succeed(f"systemctl start --no-block {SOCKET} {SERVICE}")
+    meter.wait_until_succeeds(f"journalctl -u {SERVICE} --grep 'did you mean connected_phase'", timeout=30)
+    t.assertEqual(show(SOCKET, "ActiveState"), "active")
+    meter.succeed(f"sed -i '/fase/d' {CONFIG}")
+    meter.succeed(f"counters={STATE}/counters.json; systemctl stop {SOCKET} {SERVICE}; rm $counters")
+    meter.succeed(f"systemctl start {SOCKET} {SERVICE}")
+    is_served()
+
+with subtest("removed, it leaves the port and keeps the counters"):
+    meter.succeed("apt-get purge --yes fronius-smartmeter", timeout=120)
+    t.assertEqual(meter.execute("nc -z localhost 502")[0], 1)
+    meter.succeed(f"test -e {STATE}/counters.json")
+
+with subtest("without a package: two commands, and the same again"):
+    for command in (
+        "sudo install -Dt /usr/local/bin target/release/fronius-smartmeter",
+        f"sudo install -Dm 644 -t /etc/systemd/system systemd/{SOCKET} systemd/{SERVICE}",
+    ):
+        meter.succeed(f"cd {PROJECT}; {readme(command)}")
+    move_over()
+    is_served()
+    # The manual is left out of the machines.
+    t.assertEqual(meter.succeed(f"systemd-analyze verify --man=no {SERVICE} {SOCKET} 2>&1"), "")
