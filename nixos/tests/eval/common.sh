@@ -8,7 +8,7 @@ prepare() {
     return
   fi
   nixpkgs=$2/nixpkgs
-  cp -r "$1" "$nixpkgs"
+  cp -rL "$1" "$nixpkgs"
   chmod -R u+w "$nixpkgs"
   cp "$here"/stand-in/*.nix "$nixpkgs"
   sed -i 's|^  // { }$|  // import ./more.nix|' "$nixpkgs/lib.nix"
