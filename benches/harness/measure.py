@@ -1,0 +1,236 @@
+"""The measurements themselves."""
+
+import json
+import os
+import statistics
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness import build, modbus
+from harness.servers import ENVIRONMENT, HOST, Running, Server, free_port, meter, openhab, running
+
+# What a JSON document is made of.
+Figures = dict[str, Any]
+
+REFERENCE = "bare"
+CORES = sorted(os.sched_getaffinity(0))
+
+# It hardly differs from one to the next.
+MEMORY_ROUNDS = 3
+RATIOS = ("requests_per_second", "cpu_us_per_request", "p50_us", "p99_us", "p999_us")
+
+
+@dataclass(frozen=True)
+class Scenario:
+    connections: int
+    request: str
+    pipeline: int = 1
+
+    @property
+    def name(self) -> str:
+        pipelined = f"x{self.pipeline}" if self.pipeline > 1 else ""
+        return f"{self.request}-{self.connections}{pipelined}"
+
+    @property
+    def title(self) -> str:
+        connections = "1 connection" if self.connections == 1 else f"{self.connections} connections"
+        return f"{connections}, {self.pipeline} pipelined" if self.pipeline > 1 else connections
+
+
+REQUESTS = {"poll": "40071/58, the inverter's poll", "block": "40071/124, all measured values"}
+SCENARIOS = [
+    Scenario(connections, request, pipeline)
+    for request in REQUESTS
+    for connections, pipeline in ((1, 1), (10, 1), (100, 1), (1000, 1), (10, 8))
+]
+
+
+@dataclass(frozen=True)
+class Effort:
+    rounds: int
+    seconds: float
+    starts: int
+    changes: int
+    cost_seconds: float
+
+
+def load(server: Server, scenario: Scenario, registers: Path, seconds: float) -> Figures:
+    """Two runs on a freshly started server. With the load on another core come the figures that a
+    client sees; with both on one comes the CPU per request. What it takes to wake another core
+    depends on what that did before, and is many times what a server does for a request."""
+    with running(server) as at:
+        pin(at.pid, CORES[-1])
+        figures = ask(at, scenario, registers, seconds, CORES[0])
+        together = figures if "failed" in figures else ask(at, scenario, registers, seconds, CORES[-1])
+    if "failed" in together:
+        return together
+    figures["cpu_us_per_request_apart"] = figures["cpu_us_per_request"]
+    figures["cpu_us_per_request"] = together["cpu_us_per_request"]
+    return figures
+
+
+def pin(pid: int, core: int) -> None:
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        os.sched_setaffinity(int(task.name), {core})
+
+
+def ask(at: Running, scenario: Scenario, registers: Path, seconds: float, core: int) -> Figures:
+    """One run of the load. A wrong answer is a result too."""
+    command = [
+        str(build.BUILT / "load"), f"{HOST}:{at.port}", "--json", f"--pid={at.pid}",
+        f"--expect={registers}", f"--connections={scenario.connections}",
+        f"--pipeline={scenario.pipeline}", f"--request={scenario.request}", f"--seconds={seconds}",
+    ]  # fmt: skip
+    done = subprocess.run(
+        command,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=seconds + 120,
+        preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+    )
+    if done.returncode != 0:
+        return {"failed": (done.stderr.strip().splitlines() or ["?"])[0].removeprefix("Error: ")}
+    figures: Figures = json.loads(done.stdout)
+    return figures
+
+
+def compare(servers: list[Server], registers: Path, effort: Effort) -> Figures:
+    """All scenarios. In each round the servers take turns, so that whatever else happens on the
+    machine happens to all; what is compared is of the same round."""
+    results: Figures = {}
+    for scenario in SCENARIOS:
+        build.say(f"{scenario.title}, {REQUESTS[scenario.request]}")
+        runs: dict[str, list[Figures]] = {server.name: [] for server in servers}
+        for _ in range(effort.rounds):
+            for server in servers:
+                runs[server.name].append(load(server, scenario, registers, effort.seconds))
+        results[scenario.name] = {
+            server.name: summary(runs[server.name], runs[REFERENCE]) for server in servers
+        }
+        for server in servers:
+            print(f"{server.title:30} {brief(results[scenario.name][server.name])}", flush=True)
+    return results
+
+
+def summary(runs: list[Figures], reference: list[Figures]) -> Figures:
+    failed = next((run["failed"] for run in runs if "failed" in run), None)
+    if failed is not None:
+        return {"failed": failed, "runs": runs}
+    keys = runs[0].keys()
+    ratios = {}
+    if not any("failed" in run for run in reference):
+        for key in RATIOS:
+            pairs = zip(runs, reference, strict=True)
+            ratios[key] = statistics.median(run[key] / other[key] for run, other in pairs)
+    medians = {key: statistics.median(run[key] for run in runs) for key in keys}
+    return {"median": medians, "ratio": ratios, "runs": runs}
+
+
+def brief(result: Figures) -> str:
+    if "failed" in result:
+        return str(result["failed"])
+    median, ratio = result["median"], result["ratio"]
+    parts = (
+        f"{median['requests_per_second']:9,.0f} req/s ({ratio.get('requests_per_second', 0):.2f})",
+        f"{median['cpu_us_per_request']:7.2f} us CPU ({ratio.get('cpu_us_per_request', 0):.2f})",
+        f"p99 {median['p99_us']:8.0f} us ({ratio.get('p99_us', 0):.2f})",
+    )
+    return "  ".join(parts)
+
+
+def starts(servers: list[Server], effort: Effort) -> Figures:
+    """Medians of the times from start to use."""
+    build.say("start")
+    runs: dict[str, list[Figures]] = {server.name: [] for server in servers}
+    for _ in range(effort.starts):
+        for server in servers:
+            runs[server.name].append(start(server))
+    results: Figures = {}
+    for server in servers:
+        own = runs[server.name]
+        keys = [key for key, value in own[0].items() if value is not None]
+        results[server.name] = {key: statistics.median(run[key] for run in own) for key in keys}
+        print(f"{server.title:30} {json.dumps(results[server.name])}", flush=True)
+    return results
+
+
+def start(server: Server) -> Figures:
+    with free_port() as port, tempfile.TemporaryDirectory() as directory:
+        notify = [f"--notify={directory}/notify"] if server.notifies else []
+        command = [str(build.BUILT / "start"), f"{HOST}:{port}", *notify, "--", *server.command(port)]
+        done = subprocess.run(
+            command, check=False, capture_output=True, env=ENVIRONMENT, text=True, timeout=60
+        )
+    if done.returncode != 0:
+        raise RuntimeError(f"{server.title} does not start: {done.stderr.strip()}")
+    figures: Figures = json.loads(done.stdout)
+    return figures
+
+
+def idle_memory(servers: list[Server]) -> dict[str, int]:
+    """PSS in KiB of each, alone, with no connection."""
+    build.say("memory at rest")
+    found: dict[str, list[int]] = {server.name: [] for server in servers}
+    for _ in range(MEMORY_ROUNDS):
+        for server in servers:
+            with running(server) as at:
+                time.sleep(1)
+                found[server.name].append(pss(at))
+    results = {name: round(statistics.median(values)) for name, values in found.items()}
+    for server in servers:
+        print(f"{server.title:30} {results[server.name]:,} KiB", flush=True)
+    return results
+
+
+def pss(at: Running) -> int:
+    for line in Path(f"/proc/{at.pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1])
+    raise RuntimeError("smaps_rollup without Pss")
+
+
+def cpu_seconds(at: Running) -> float:
+    tasks = Path(f"/proc/{at.pid}/task").glob("*/schedstat")
+    return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
+
+
+def freshness(program: Path, effort: Effort) -> Figures:
+    """How long a change takes from openHAB into the registers."""
+    build.say("freshness")
+    with openhab(program) as address, running(meter(program, address)) as at:
+        where = [address, f"{HOST}:{at.port}", "power"]
+        command = [str(build.BUILT / "fresh"), *where, f"--changes={effort.changes}", "--json"]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=600)
+    figures: Figures = json.loads(done.stdout)
+    print(json.dumps(figures), flush=True)
+    return figures
+
+
+def cost(program: Path, effort: Effort) -> Figures:
+    """What a meter costs that nobody asks, in percent of a core: with an event stream that only
+    shows that it lives, and with a poll of five items every two seconds."""
+    build.say(f"cost at rest, {effort.cost_seconds:.0f} s")
+    results: Figures = {"seconds": effort.cost_seconds}
+    with openhab(program) as address:
+        for update in ("events", "poll"):
+            with running(meter(program, address, update)) as at:
+                time.sleep(3)
+                before, begin = cpu_seconds(at), time.monotonic()
+                time.sleep(effort.cost_seconds)
+                used, passed = cpu_seconds(at) - before, time.monotonic() - begin
+            results[f"{update}_percent"] = 100 * used / passed
+    print(json.dumps(results), flush=True)
+    return results
+
+
+def save_registers(program: Path, address: str) -> Path:
+    """The block that all serve: read from our own server, so there is but one definition of it."""
+    path = build.WORK / "registers.txt"
+    with running(meter(program, address)) as at:
+        path.write_text(" ".join(str(word) for word in modbus.read_map(at.port)) + "\n")
+    return path

@@ -1,0 +1,150 @@
+"""The results as Markdown."""
+
+from collections.abc import Callable
+
+from harness.measure import REFERENCE, REQUESTS, SCENARIOS, Figures, Scenario
+
+BEGIN, END = "<!-- results: written by benches/run -->", "<!-- end of the results -->"
+
+PICTURE = "![Ratios to a tokio-modbus server with nothing around it](benches/plot.svg)\n"
+
+
+def markdown(results: Figures) -> str:
+    parts = [head(results), PICTURE, goals(results), resources(results)]
+    parts += [table(results, scenario) for scenario in SCENARIOS]
+    return "\n".join(parts)
+
+
+def insert(page: str, text: str) -> str:
+    """The page with other results."""
+    before, _, rest = page.partition(BEGIN)
+    _, marker, after = rest.partition(END)
+    if not marker:
+        raise RuntimeError("BENCHMARKS.md has no place for results")
+    return f"{before}{BEGIN}\n\n{text}\n{END}{after}"
+
+
+def rows(header: list[str], lines: list[list[str]]) -> str:
+    """A table whose first column is text and whose others are numbers."""
+    rule = ["---", *["---:"] * (len(header) - 1)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [header, rule, *lines]) + "\n"
+
+
+def head(results: Figures) -> str:
+    machine, effort = results["machine"], results["effort"]
+    return (
+        f"Measured on {machine['date']}: {machine['processor']}, {machine['cores']} cores, Linux "
+        f"{machine['kernel']} ({machine['architecture']}), {machine['rustc']}, at commit "
+        f"{machine['commit']}. {effort['rounds']} rounds of twice {effort['seconds']:g} s.\n"
+    )
+
+
+def goals(results: Figures) -> str:
+    """What the program wants to reach, and what it reaches."""
+    lines = []
+
+    def goal(what: str, wanted: str, value: float | None, reached: bool, unit: str = "") -> None:
+        shown = "no figure" if value is None else f"{number(value)}{unit}"
+        lines.append([what, wanted, shown, "yes" if value is not None and reached else "**no**"])
+
+    def ratio(scenario: str, key: str) -> float | None:
+        value = results["load"][scenario]["ours"].get("ratio", {}).get(key)
+        return None if value is None else float(value)
+
+    def at_most(what: str, value: float | None, limit: float, unit: str = "") -> None:
+        reached = value is not None and value <= limit
+        goal(what, f"≤ {limit:g}{unit}", value, reached, unit)
+
+    def at_least(what: str, value: float | None, limit: float) -> None:
+        goal(what, f"≥ {limit:g} ×", value, value is not None and value >= limit, " ×")
+
+    for key, what, limit in (("cpu_us_per_request", "CPU per request", 1.05), ("p99_us", "p99", 1.1)):
+        for scenario in SCENARIOS:
+            if scenario.request == "poll" and scenario.pipeline == 1 and scenario.connections < 1000:
+                title = f"{what}, {scenario.title}, against tokio-modbus alone"
+                at_most(title, ratio(scenario.name, key), limit, " ×")
+    pipelined = ratio("poll-10x8", "requests_per_second")
+    at_least("throughput, 10 connections, 8 pipelined, against tokio-modbus alone", pipelined, 4)
+    at_least("throughput, 10 connections, all values, against pymodbus 3.0.0", against_original(results), 15)
+    at_most("a change at openHAB is in the registers, p99", results["freshness"]["p99_ms"], 5, " ms")
+
+    server, reference = results["servers"]["ours"], results["servers"][REFERENCE]
+    at_most("memory at rest", server["pss_idle_kib"] / 1024, 2.5, " MiB")
+    loaded, reference_loaded = pss_loaded(results, "ours"), pss_loaded(results, REFERENCE)
+    if loaded is not None and reference_loaded is not None:
+        extra = (loaded - reference_loaded) / 1024
+        at_most("memory with 1000 connections, beyond tokio-modbus alone", extra, 2, " MiB")
+    start = server["start"]["ready_ms"] / reference["start"]["first_answer_ms"]
+    at_most("start to READY, against the first answer of tokio-modbus alone", start, 2, " ×")
+    cost = results["cost"]
+    at_most("CPU at rest, event stream", cost["events_percent"], 0.02, " %")
+    at_most("CPU at rest, five items polled every 2 s", cost["poll_percent"], 0.1, " %")
+    return "### Goals\n\n" + rows(["what", "goal", "measured", "reached"], lines)
+
+
+def number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def against_original(results: Figures) -> float | None:
+    servers = results["load"]["block-10"]
+    if any("failed" in servers[name] for name in ("ours", "original")):
+        return None
+    ours, original = (servers[name]["median"]["requests_per_second"] for name in ("ours", "original"))
+    return float(ours / original)
+
+
+def pss_loaded(results: Figures, server: str) -> float | None:
+    median = results["load"]["poll-1000"][server].get("median")
+    return None if median is None else float(median["pss_kib"])
+
+
+def resources(results: Figures) -> str:
+    header = ["server", "memory at rest, KiB", "with 1000 connections, KiB", "start to READY, ms",
+              "to the first answer, ms", "to the first values, ms", "binary, KiB"]  # fmt: skip
+    lines = []
+    for name, server in results["servers"].items():
+        start, size, loaded = server["start"], server["binary_kib"], pss_loaded(results, name)
+
+        def time(key: str, start: Figures = start) -> str:
+            return f"{start[key]:.1f}" if key in start else "–"
+
+        lines.append([
+            server["title"],
+            f"{server['pss_idle_kib']:,}",
+            "–" if loaded is None else f"{loaded:,.0f}",
+            *map(time, ("ready_ms", "first_answer_ms", "first_values_ms")),
+            "–" if size is None else f"{size:,}",
+        ])  # fmt: skip
+    fresh = results["freshness"]
+    note = (
+        f"A change at openHAB is in the registers after {fresh['p50_ms']:.2f} ms (median of "
+        f"{fresh['changes']:,}; p99 {fresh['p99_ms']:.2f} ms, p99.9 {fresh['p999_ms']:.2f} ms, longest "
+        f"{fresh['max_ms']:.2f} ms).\n"
+    )
+    return f"### Memory, start, size, freshness\n\n{rows(header, lines)}\n{note}"
+
+
+def table(results: Figures, scenario: Scenario) -> str:
+    servers = results["load"][scenario.name]
+    header = ["server", "requests/s", "×", "CPU µs/request", "×", "p50 µs", "p99 µs", "×", "p99.9 µs"]
+    lines = []
+    for name, server in results["servers"].items():
+        result = servers[name]
+        if "failed" in result:
+            lines.append([server["title"], f"*{result['failed']}*", *[""] * (len(header) - 2)])
+            continue
+        median: Callable[[str], float] = result["median"].__getitem__
+        ratios = result["ratio"]
+
+        def ratio(key: str, ratios: Figures = ratios) -> str:
+            return f"{ratios[key]:.2f}" if key in ratios else "–"
+
+        lines.append([
+            server["title"],
+            f"{median('requests_per_second'):,.0f}", ratio("requests_per_second"),
+            f"{median('cpu_us_per_request'):.2f}", ratio("cpu_us_per_request"),
+            f"{median('p50_us'):,.0f}", f"{median('p99_us'):,.0f}", ratio("p99_us"),
+            f"{median('p999_us'):,.0f}",
+        ])  # fmt: skip
+    return f"### {scenario.title}, {REQUESTS[scenario.request]}\n\n{rows(header, lines)}"
