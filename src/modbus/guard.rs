@@ -131,10 +131,11 @@ impl<S: AsyncWrite + Unpin> FrameGuard<S> {
 
     /// Fails when the connection is to be closed.
     fn poll_closed(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        match Pin::new(&mut self.closed).poll(cx) {
-            Poll::Ready(_) => Err(io::Error::new(io::ErrorKind::ConnectionAborted, "closed")),
-            Poll::Pending => Ok(()),
+        // The channel must not be asked again once it has said so.
+        if self.closed.is_terminated() || Pin::new(&mut self.closed).poll(cx).is_ready() {
+            return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "closed"));
         }
+        Ok(())
     }
 
     /// Checks what was received and is not checked yet.
@@ -422,6 +423,19 @@ mod tests {
         assert!(written.lock().unwrap().is_empty(), "held back for the second");
         drop(guard);
         assert_eq!(*written.lock().unwrap(), [b"answer"]);
+    }
+
+    #[tokio::test]
+    async fn a_connection_closes_with_answers_held_back_too() {
+        let (mut client, server) = duplex(64);
+        let (hold, closed) = oneshot::channel();
+        let mut guard = FrameGuard::new(server, closed);
+        client.write_all(&READ.repeat(2)).await.unwrap();
+        guard.read_exact(&mut [0; READ.len()]).await.unwrap();
+        guard.write_all(b"answer").await.unwrap();
+        drop(hold);
+        assert!(guard.shutdown().await.is_err());
+        drop(guard);
     }
 
     #[tokio::test]
