@@ -306,6 +306,7 @@ in
       enableDefaultPath = false;
       restartTriggers = [
         (builtins.toJSON { inherit (cfg) allowedClients listen; })
+        (builtins.readFile ../systemd/fronius-smartmeter.socket)
       ];
       stopIfChanged = false;
       serviceConfig = {

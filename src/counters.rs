@@ -23,7 +23,10 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub enum CountersError {
     /// Nobody said where they are.
-    #[error("there is no state_dir in the configuration, and no $STATE_DIRECTORY")]
+    #[error(
+        "there is no state_dir in the configuration, and no $STATE_DIRECTORY; for the system service \
+         set STATE_DIRECTORY=/var/lib/fronius-smartmeter, as root"
+    )]
     NoDirectory,
     /// They cannot be read, or written.
     #[error("{0}{hint}", hint = hint(.0))]
@@ -43,7 +46,10 @@ pub enum CountersError {
 
 fn hint(error: &StateError) -> &'static str {
     match error {
-        StateError::InUse { .. } => "; stop the service first, which would write them anew",
+        StateError::InUse { .. } => {
+            "; stop the service first, which would write them anew, and its socket, or the next poll \
+             starts it again"
+        }
         _ => "",
     }
 }

@@ -105,10 +105,12 @@ impl Daemon {
         let first = meter.image(&Reading::default(), now);
         let (image, images) = watch::channel(Arc::new(first));
         let (memory, memories) = watch::channel(meter.memories());
+        // Until it is known what was served before, nothing lower may be.
+        let waits = keeper.is_opening();
         let (recalled, recalls) = mpsc::channel(1);
         let pulse = pulses.of("meter");
         tasks.spawn(async move {
-            measure(meter, readings, recalls, image, memory, pulse).await;
+            measure(meter, readings, (waits, recalls), image, memory, pulse).await;
             "meter"
         });
 
@@ -160,7 +162,7 @@ impl Daemon {
         &self.addresses
     }
 
-    /// Runs until SIGTERM or SIGINT. Connections are closed then.
+    /// Runs until SIGTERM, SIGINT or SIGHUP. Connections are closed then.
     ///
     /// # Errors
     /// Where a task ends, which none should.
@@ -232,14 +234,15 @@ async fn watch(pulses: Pulses, limit: Duration) {
 async fn measure(
     mut meter: Meter,
     mut readings: watch::Receiver<Reading>,
-    mut recalls: mpsc::Receiver<Recalled>,
+    (mut waits, mut recalls): (bool, mpsc::Receiver<Recalled>),
     images: watch::Sender<Arc<Image>>,
     memories: watch::Sender<Memories>,
     pulse: Pulse,
 ) {
     loop {
         let reading = readings.borrow_and_update().clone();
-        for Ruling { point, value, verdict } in meter.count(&reading) {
+        let rulings = if waits { Vec::new() } else { meter.count(&reading) };
+        for Ruling { point, value, verdict } in rulings {
             let Point { measurand, phase } = point;
             let key = measurand.key();
             match verdict {
@@ -278,6 +281,7 @@ async fn measure(
                 () = too_old => Ok(()),
                 Some((memories, age)) = recalls.recv() => {
                     meter.remember(&memories, age, Instant::now().into_std());
+                    waits = false;
                     Ok(())
                 }
                 changed = readings.changed() => changed,

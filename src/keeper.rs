@@ -3,7 +3,7 @@
 use std::{
     env, fmt,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError, mpsc},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
     thread,
     time::{Duration, Instant, SystemTime},
 };
@@ -49,6 +49,9 @@ pub fn directory(configured: Option<&Path>) -> Option<PathBuf> {
 /// What was remembered of the counters of a meter, and how long ago.
 pub type Recalled = (Memories, Duration);
 
+/// The directory, and what is in it. That may be known even where it cannot be kept up to date.
+type Opened = (Result<Store, StateError>, State);
+
 /// The memory of one meter.
 #[derive(Debug)]
 pub struct Keeper {
@@ -57,18 +60,28 @@ pub struct Keeper {
     state: State,
     serial_number: String,
     items: Vec<Item>,
+    /// The memory is being opened, by a disk that takes its time.
+    opening: Option<mpsc::Receiver<Opened>>,
     /// The last attempt to open the memory or to save failed, and was told.
     failing: bool,
 }
 
 impl Keeper {
     /// Opens the memory of the meter with this serial number, whose values come from these items. A
-    /// disk that does not answer holds up nothing; it is tried again with each save.
+    /// disk that does not answer holds up the counters alone (see [`Keeper::is_opening`]); one that
+    /// fails is tried again with each save.
     #[must_use]
     pub fn open(directory: Option<PathBuf>, serial_number: String, items: Vec<Item>) -> Self {
         let state = State::default();
-        let mut keeper =
-            Self { directory, store: None, state, serial_number, items, failing: false };
+        let mut keeper = Self {
+            directory,
+            store: None,
+            state,
+            serial_number,
+            items,
+            opening: None,
+            failing: false,
+        };
         let Some(directory) = keeper.directory.clone() else {
             tracing::info!("no state_dir: a restart will not know the counters of before");
             return keeper;
@@ -78,18 +91,32 @@ impl Keeper {
             // If this fails, nobody waits for it any more.
             let _ = sender.send(open(&directory));
         };
-        let spawned = thread::Builder::new().name("state".to_owned()).spawn(opening);
-        match spawned.ok().and_then(|_| receiver.recv_timeout(OPEN_LIMIT).ok()) {
-            Some((store, state)) => {
-                keeper.state = state;
-                match store {
-                    Ok(store) => keeper.store = Some(store),
-                    Err(error) => keeper.fail(&error),
-                }
+        if let Err(error) = thread::Builder::new().name("state".to_owned()).spawn(opening) {
+            keeper.fail(&error);
+            return keeper;
+        }
+        match receiver.recv_timeout(OPEN_LIMIT) {
+            Ok(opened) => keeper.take(opened),
+            Err(_) => {
+                tracing::warn!("state_dir does not answer; no counter is served before it does");
+                keeper.opening = Some(receiver);
             }
-            None => keeper.fail(&"state_dir does not answer"),
         }
         keeper
+    }
+
+    /// Whether it is not known yet what is remembered. A lower counter than that must not be served.
+    #[must_use]
+    pub fn is_opening(&self) -> bool {
+        self.opening.is_some()
+    }
+
+    fn take(&mut self, (store, state): Opened) {
+        self.state = state;
+        match store {
+            Ok(store) => self.store = Some(store),
+            Err(error) => self.fail(&error),
+        }
     }
 
     /// What the meter is to go on from.
@@ -149,8 +176,7 @@ impl Keeper {
     }
 }
 
-/// The directory, and what is in it. That may be known even where it cannot be kept up to date.
-fn open(directory: &Path) -> (Result<Store, StateError>, State) {
+fn open(directory: &Path) -> Opened {
     match take(directory) {
         Ok((store, state)) => (Ok(store), state),
         Err(error) => {
@@ -202,6 +228,7 @@ impl Keeping {
 
     /// Saves them when they have changed, at most once a minute, for as long as there is a meter.
     pub async fn run(mut self) {
+        self.open_late().await;
         loop {
             let changed = if self.is_failing() {
                 // Also when nothing changes, as at night, the disk may be back.
@@ -218,8 +245,24 @@ impl Keeping {
         }
     }
 
+    /// Waits for a slow disk, for as long as it takes, and tells the meter.
+    async fn open_late(&self) {
+        let Some(opening) = self.keeper().opening.take() else { return };
+        match spawn_blocking(move || opening.recv()).await {
+            Ok(Ok(opened)) => self.keeper().take(opened),
+            Ok(Err(error)) => self.keeper().fail(&error),
+            Err(error) => self.keeper().fail(&error),
+        }
+        // Nothing was sent before, and there is room for one.
+        let _ = self.recalled.try_send(self.keeper().recall(Instant::now()));
+    }
+
+    fn keeper(&self) -> MutexGuard<'_, Keeper> {
+        self.keeper.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn is_failing(&self) -> bool {
-        self.keeper.lock().unwrap_or_else(PoisonError::into_inner).failing
+        self.keeper().failing
     }
 
     /// Saves them a last time. A disk that takes too long for that costs what came since the last

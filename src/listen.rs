@@ -61,12 +61,17 @@ pub fn open(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, ListenError> {
         return addresses.iter().map(|address| bind(*address)).collect();
     }
     let listener = match bind(any_v6()) {
-        Err(ListenError { source, .. }) if hint(&source).is_empty() => {
+        Err(ListenError { source, .. }) if lacks_ipv6(&source) => {
             bind((Ipv4Addr::UNSPECIFIED, MODBUS_PORT).into())?
         }
         other => other?,
     };
     Ok(vec![listener])
+}
+
+/// A port that is refused, or taken, would be so for IPv4 too.
+fn lacks_ipv6(error: &io::Error) -> bool {
+    !matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::AddrInUse)
 }
 
 fn bind(address: SocketAddr) -> Result<TcpListener, ListenError> {

@@ -1,7 +1,8 @@
 //! Whether the tasks of the service move.
 //!
 //! A task beats each time it comes round to a wait, and while it waits there. One that is stuck
-//! between two waits, or is no longer run at all, falls silent; its pulse tells.
+//! between two waits falls silent, and its pulse tells. Where nothing is awaited between two waits, as
+//! in the meter, it tells only that the thread runs: one thread is all there is.
 
 use std::{
     pin::pin,

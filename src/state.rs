@@ -28,6 +28,7 @@ const MAX_OTHERS: usize = 24;
 /// beyond what is read again.
 const MAX_METERS: usize = 8;
 
+/// Raised only by what an older program must not pass over; further fields it may.
 const VERSION: u32 = 1;
 
 /// More energy than any household meter can show, in Wh.
@@ -66,6 +67,14 @@ pub enum StateError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The file is that of a newer program, and stays as it is.
+    #[error("{}: has version {version}, of a newer fronius-smartmeter; expected {VERSION}", path.display())]
+    Newer {
+        /// Which.
+        path: PathBuf,
+        /// Its version.
+        version: u32,
+    },
     /// The file cannot be written.
     #[error("{}: cannot be written: {source}", path.display())]
     Unwritable {
@@ -78,7 +87,6 @@ pub enum StateError {
 
 /// The content of the file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct State {
     version: u32,
     /// By serial number.
@@ -87,7 +95,6 @@ pub struct State {
 
 /// The counters of one meter.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct MeterState {
     /// When they were saved, in seconds since 1970.
     pub saved: u64,
@@ -97,7 +104,6 @@ pub struct MeterState {
 
 /// One counter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct CounterState {
     /// The configuration key.
     pub key: String,
@@ -122,7 +128,6 @@ pub struct CounterState {
 
 /// The counter before an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct FormerState {
     /// What was added to the item's value, in Wh.
     pub offset_wh: f64,
@@ -135,7 +140,6 @@ pub struct FormerState {
 
 /// What may be a new counter.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct LowerState {
     /// What the item showed first of it, in Wh.
     pub first_wh: f64,
@@ -269,7 +273,9 @@ impl MeterState {
                 None => others.push(old),
             }
         }
-        self.counters.extend(others.into_iter().take(MAX_OTHERS));
+        // The latest come last.
+        let surplus = others.len().saturating_sub(MAX_OTHERS);
+        self.counters.extend(others.into_iter().skip(surplus));
     }
 
     /// How long ago they were saved. A clock that was set back meanwhile makes that 0.

@@ -17,6 +17,7 @@ use std::{
 };
 
 use fronius_smartmeter::modbus::Settings;
+use rustix::process::{Pid, Resource, Rlimit};
 use tokio::{
     net::TcpSocket,
     sync::oneshot,
@@ -227,8 +228,9 @@ async fn a_lack_of_descriptors_is_survived_and_told_once() {
     let (mut service, id, address) = start_with_id(&quiet_example(&openhab)).await;
     service.err.find("data is live").await;
     // It has seen to it that there are enough, so they must be taken away later.
-    let few = process::Command::new("prlimit").args(["--pid", &id, "--nofile=30:30"]).status();
-    assert!(few.unwrap().success());
+    let few = Rlimit { current: Some(30), maximum: Some(30) };
+    let id = Pid::from_raw(id.parse().unwrap());
+    rustix::process::prlimit(id, Resource::Nofile, few).unwrap();
     for round in 0..2 {
         let mut crowd = Vec::new();
         for _ in 0..100 {

@@ -14,6 +14,7 @@ use std::{
 };
 
 use chrono::{NaiveDateTime, TimeDelta, Utc};
+use rustix::process::{Pid, Signal};
 use serde_json::json;
 use tokio::net::TcpListener;
 
@@ -91,9 +92,8 @@ async fn a_log_that_nobody_reads_stops_neither_answers_nor_the_end() {
     for _ in 0..5000 {
         client.read(40_000, 4).await.unwrap();
     }
-    let id = child.id().unwrap().to_string();
-    let kill = outcome(tokio::process::Command::new("kill").arg(&id)).await;
-    assert_eq!(kill.code, Some(0), "{kill:?}");
+    let id = Pid::from_raw(child.id().unwrap().try_into().unwrap()).unwrap();
+    rustix::process::kill_process(id, Signal::TERM).unwrap();
     let ended = within(child.wait()).await.unwrap();
     assert_eq!(ended.code(), Some(0));
 }

@@ -87,13 +87,20 @@ async fn readiness_status_and_the_end_are_reported() {
 #[tokio::test]
 async fn the_watchdog_is_fed_while_openhab_is_away_and_not_while_the_process_stands_still() {
     let (_held, nobody) = unused_address();
+    for update in ["events", "poll"] {
+        let config = format!("{}update: {update}\n", example(&nobody.to_string()));
+        assert_watchdog(&config).await;
+    }
+}
+
+async fn assert_watchdog(config: &str) {
     let manager = Manager::new();
-    let limit = Duration::from_secs(2);
-    let service = Service::start_with(&example(&nobody.to_string()), |command| {
+    let limit = Duration::from_secs(1);
+    let service = Service::start_with(config, |command| {
         manager.of(command);
         command.env("WATCHDOG_USEC", limit.as_micros().to_string());
     });
-    for _ in 0..6 {
+    for _ in 0..12 {
         let fed = timeout(limit, manager.find("WATCHDOG=1")).await;
         fed.expect("systemd would have killed it");
     }

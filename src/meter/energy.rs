@@ -62,14 +62,20 @@ struct Served {
 /// Readings that cannot be believed yet.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Suspicion {
+    /// What it counts from.
     first: f64,
+    /// Since when it is shown; of one that grows, since when it does.
     since: Instant,
     /// The last value, and when it was last seen to change.
     last: f64,
     changed: Instant,
+    /// Whether it has grown. A counter does, an error may stay as it is.
+    grown: bool,
     confirmations: u8,
     /// When the last of these came.
     confirmed: Instant,
+    /// How long nobody looked before the next.
+    away: Duration,
 }
 
 /// The counter before the last reset: it may come back.
@@ -152,7 +158,7 @@ impl Counter {
     pub fn remembered(threshold: f64, memory: Memory, age: Duration, now: Instant) -> Self {
         let Memory { served: value, offset, former, lower, certain } = memory;
         let served = Some(Served { value, offset, changed: now, stood: age, certain });
-        let lower = lower.map(|lower| Suspicion::remembered(lower, age));
+        let lower = lower.map(|lower| Suspicion::remembered(lower, age, now));
         Self { served, lower, former, ..Self::new(threshold) }
     }
 
@@ -223,6 +229,10 @@ impl Counter {
     fn rise(&mut self, served: Served, value: f64, at: Instant) -> Verdict {
         let suspicion = Suspicion::with(self.higher, value, at);
         self.higher = Some(suspicion);
+        // What flips to and fro confirms nothing.
+        if let Some(lower) = &mut self.lower {
+            lower.confirmations = 0;
+        }
         if suspicion.confirmations < CONFIRMATIONS {
             return Verdict::Jumped;
         }
@@ -250,11 +260,11 @@ impl Counter {
     fn fall(&mut self, served: Served, value: f64, at: Instant) -> Verdict {
         let suspicion = Suspicion::with(self.lower, value, at);
         self.lower = Some(suspicion);
-        // What flips to and fro confirms nothing.
         self.higher = None;
-        let Suspicion { first, since, confirmations, .. } = suspicion;
+        let Suspicion { first, since, grown, confirmations, .. } = suspicion;
         let unsaved = if served.certain { 0.0 } else { UNSAVED };
         let another = served.value - (first + served.offset) >= SLACK
+            && grown
             && value - first > unsaved
             && confirmations >= CONFIRMATIONS
             && at.saturating_duration_since(since) >= RESET_AFTER;
@@ -277,31 +287,64 @@ impl Served {
 }
 
 impl Suspicion {
+    fn new(value: f64, at: Instant) -> Self {
+        Self {
+            first: value,
+            since: at,
+            last: value,
+            changed: at,
+            grown: false,
+            confirmations: 0,
+            confirmed: at,
+            away: Duration::ZERO,
+        }
+    }
+
     /// A suspicion from before a restart, `age` ago. That time allows the counter to have grown, but
     /// confirms nothing: nobody looked.
-    fn remembered(Lower { first, last, since }: Lower, age: Duration) -> Self {
+    fn remembered(Lower { first, last, since }: Lower, age: Duration, now: Instant) -> Self {
         let changed = since.checked_sub(age).unwrap_or(since);
-        Self { first, since, last, changed, confirmations: 0, confirmed: since }
+        let grown = last - first > ROUNDING;
+        Self { since, last, changed, grown, away: age, ..Self::new(first, now) }
     }
 
     /// Adds an update to a suspicion, or begins a new one if it does not go on from the last.
     fn with(suspicion: Option<Self>, value: f64, at: Instant) -> Self {
-        let Some(known) = suspicion.filter(|suspicion| suspicion.goes_on_with(value, at)) else {
-            let (first, since, confirmations) = (value, at, 0);
-            return Self { first, since, last: value, changed: at, confirmations, confirmed: at };
-        };
-        let changed = if value > known.last { at } else { known.changed };
-        let last = known.last.max(value);
-        if at.saturating_duration_since(known.confirmed) < SAME_UPDATE {
-            return Self { last, changed, ..known };
+        match suspicion.filter(|suspicion| suspicion.goes_on_with(value, at)) {
+            Some(mut known) => {
+                known.add(value, at);
+                known
+            }
+            None => Self::new(value, at),
         }
-        let confirmations = known.confirmations.saturating_add(1);
-        Self { last, changed, confirmations, confirmed: at, ..known }
     }
 
     fn goes_on_with(&self, value: f64, at: Instant) -> bool {
         let time = at.saturating_duration_since(self.changed);
         (-ROUNDING..=credible(time)).contains(&(value - self.last))
+    }
+
+    fn add(&mut self, value: f64, at: Instant) {
+        let since_update = at.saturating_duration_since(self.confirmed);
+        let step = value - self.last;
+        if step > credible(since_update.saturating_add(self.away)) {
+            // Nothing counts so fast while it is looked at: this is where the counter begins.
+            self.first = value;
+            (self.since, self.confirmations, self.grown) = (at, 0, true);
+        } else {
+            if !self.grown && value - self.first > ROUNDING {
+                (self.since, self.confirmations, self.grown) = (self.confirmed, 0, true);
+            }
+            if since_update >= SAME_UPDATE {
+                self.confirmations = self.confirmations.saturating_add(1);
+            }
+        }
+        if step > 0.0 {
+            (self.last, self.changed) = (value, at);
+        }
+        if since_update >= SAME_UPDATE {
+            (self.confirmed, self.away) = (at, Duration::ZERO);
+        }
     }
 }
 

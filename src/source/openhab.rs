@@ -147,7 +147,6 @@ struct Session {
     tracker: Mutex<Tracker>,
     stream: watch::Sender<Stream>,
     polling: Pulse,
-    listening: Pulse,
 }
 
 impl Session {
@@ -223,12 +222,14 @@ impl OpenHab {
             tracker: Mutex::new(Tracker::new(settings.items.clone(), readings)),
             stream: watch::Sender::new(Stream::Down),
             polling: pulses.of("polling"),
-            listening: pulses.of("event stream"),
             settings,
         };
         match session.settings.update {
             Update::Events => {
-                tokio::join!(session.listen(client.another()), session.poll(client));
+                tokio::join!(
+                    session.listen(client.another(), pulses.of("event stream")),
+                    session.poll(client)
+                );
             }
             Update::Poll => session.poll(client).await,
         }

@@ -7,7 +7,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{State, StateError};
+use serde::Deserialize;
+
+use super::{State, StateError, VERSION};
 
 pub(super) const FILE: &str = "counters.json";
 
@@ -26,10 +28,16 @@ const LOCK: &str = "lock";
 /// A larger file is none of ours.
 const MAX_SIZE: u64 = 256 * 1024;
 
+/// What every version of the file has.
+#[derive(Deserialize)]
+struct Versioned {
+    version: u32,
+}
+
 /// Reads the file in `directory`, whoever writes it. Without one there is nothing to remember.
 ///
 /// # Errors
-/// Where it cannot be read, or is damaged.
+/// Where it cannot be read, is damaged, or is that of a newer program.
 pub fn load(directory: &Path) -> Result<State, StateError> {
     let path = directory.join(FILE);
     let file = match File::open(&path) {
@@ -46,6 +54,12 @@ pub fn load(directory: &Path) -> Result<State, StateError> {
         Ok(_) => Err(format!("larger than {MAX_SIZE} bytes")),
         Err(_) => Err("not UTF-8".to_owned()),
     };
+    if let Ok(text) = &text
+        && let Ok(Versioned { version }) = serde_json::from_str(text)
+        && version > VERSION
+    {
+        return Err(StateError::Newer { path, version });
+    }
     text.and_then(|text| State::parse(&text)).map_err(|reason| StateError::Damaged { path, reason })
 }
 

@@ -143,7 +143,7 @@ fn a_damaged_file_is_told_and_set_aside() {
         "",
         "{}",
         &whole[..whole.len() / 2],
-        &whole.replace("\"version\":1", "\"version\":2"),
+        &whole.replace("\"version\":1", "\"version\":0"),
         &whole.replace("5000.0", "-1"),
         &whole.replace("5000.0", "1e300"),
         &whole.replace("5000.0", "null"),
@@ -291,4 +291,20 @@ fn what_root_writes_belongs_to_the_service() {
         let entry = entry.unwrap();
         assert_eq!(entry.metadata().unwrap().uid(), 12_345, "{:?}", entry.file_name());
     }
+}
+
+#[test]
+fn further_fields_are_passed_over_and_a_newer_version_is_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path()).unwrap();
+    store.save(&state(5000.0)).unwrap();
+    let path = directory.path().join(FILE);
+    let text = fs::read_to_string(&path).unwrap();
+    let further = text.replace("\"key\"", "\"further\": {}, \"key\"");
+    assert_ne!(further, text);
+    fs::write(&path, further).unwrap();
+    assert_eq!(store.load().unwrap(), state(5000.0));
+
+    fs::write(&path, text.replace("\"version\": 1", "\"version\": 2")).unwrap();
+    assert!(matches!(store.load(), Err(StateError::Newer { version: 2, .. })));
 }

@@ -70,6 +70,8 @@ with subtest("a mistake in the file is told, and the port stays"):
     meter.succeed(f"echo connected_fase: 1 >>{CONFIG}")
     meter.succeed(f"systemctl start --no-block {SOCKET} {SERVICE}")
     meter.wait_until_succeeds(f"journalctl -u {SERVICE} --grep 'did you mean connected_phase'", timeout=30)
+    # However often it is polled meanwhile.
+    inverter.succeed("for poll in {1..50}; do nc -w 1 -z meter 502; sleep 0.1; done")
     t.assertEqual(show(SOCKET, "ActiveState"), "active")
     meter.succeed(f"sed -i '/fase/d' {CONFIG}")
     meter.succeed(f"counters={STATE}/counters.json; systemctl stop {SOCKET} {SERVICE}; rm $counters")

@@ -12,7 +12,7 @@ use super::{
     http::{Client, HttpError},
     new_backoff,
 };
-use crate::text::excerpt;
+use crate::{pulse::Pulse, text::excerpt};
 
 /// A stream that lived so long was a good one; the waits between attempts start over.
 const STABLE: Duration = Duration::from_secs(60);
@@ -49,13 +49,13 @@ impl StreamLog {
 
 impl Session {
     /// Listens to the event stream, and connects it again whenever it ends.
-    pub(super) async fn listen(&self, mut client: Client) {
+    pub(super) async fn listen(&self, mut client: Client, pulse: Pulse) {
         let openhab = &self.settings.endpoint;
         let mut backoff = new_backoff();
         let mut log = StreamLog::default();
         loop {
             let started = Instant::now();
-            let trouble = self.listen_once(&mut client, &mut log).await;
+            let trouble = self.listen_once(&mut client, &mut log, &pulse).await;
             self.stream.send_replace(Stream::Down);
             // That there is no connection at all, polling tells.
             let told = matches!(trouble, Trouble::Http(HttpError::Connect { .. }));
@@ -65,12 +65,17 @@ impl Session {
             if started.elapsed() > STABLE {
                 backoff = new_backoff();
             }
-            self.listening.during(sleep(backoff.next().unwrap_or(STABLE))).await;
+            pulse.during(sleep(backoff.next().unwrap_or(STABLE))).await;
         }
     }
 
     /// Listens to one event stream until it ends, and says why it did.
-    async fn listen_once(&self, client: &mut Client, log: &mut StreamLog) -> Trouble {
+    async fn listen_once(
+        &self,
+        client: &mut Client,
+        log: &mut StreamLog,
+        pulse: &Pulse,
+    ) -> Trouble {
         let started = Instant::now();
         let answer = match client.get(&self.events_path(), "text/event-stream").await {
             Ok(answer) => answer,
@@ -95,7 +100,7 @@ impl Session {
                 let openhab = &self.settings.endpoint;
                 tracing::info!(%openhab, "event stream of {openhab} connected");
             }
-            let bytes = match self.listening.during(timeout(silence, body.frame())).await {
+            let bytes = match pulse.during(timeout(silence, body.frame())).await {
                 Err(_) => return Trouble::Silent,
                 Ok(None) => return Trouble::Ended,
                 Ok(Some(Err(error))) => return Trouble::Broken(error),
