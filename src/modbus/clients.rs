@@ -3,7 +3,7 @@
 use std::{
     cmp::Reverse,
     collections::HashMap,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv6Addr, SocketAddr},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -176,17 +176,25 @@ impl Clients {
     }
 }
 
+/// What one machine has: an address, or with IPv6 a whole network of them (RFC 8981).
+fn host(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
+    }
+}
+
 impl Registry {
     /// The place of the connection that goes, if one has to.
     fn least_wanted(&self) -> Option<usize> {
-        let mut of_address: HashMap<IpAddr, usize> = HashMap::new();
+        let mut of_host: HashMap<IpAddr, usize> = HashMap::new();
         for open in &self.open {
-            let count = of_address.entry(open.peer.ip()).or_default();
+            let count = of_host.entry(host(open.peer.ip())).or_default();
             *count = count.saturating_add(1);
         }
         let key = |Open { peer, activity, .. }: &Open| {
             let asked = activity.requests.load(Ordering::Relaxed) > 0;
-            (Reverse(of_address.get(&peer.ip())), asked, activity.last.load(Ordering::Relaxed))
+            (Reverse(of_host.get(&host(peer.ip()))), asked, activity.last.load(Ordering::Relaxed))
         };
         self.open.iter().enumerate().min_by_key(|(_, open)| key(open)).map(|(place, _)| place)
     }
@@ -263,6 +271,16 @@ mod tests {
         let mut closed = crowd.iter_mut().map(|(_, closed)| closed.try_recv());
         assert_eq!(closed.next(), Some(Err(oneshot::error::TryRecvError::Closed)));
         assert!(closed.all(|closed| closed == Err(oneshot::error::TryRecvError::Empty)));
+    }
+
+    #[test]
+    fn many_addresses_of_one_ipv6_network_are_one_host() {
+        let clients = Clients::new(3);
+        let (_inverter, mut inverter_closed) = clients.admit(peer(1));
+        let crowd = |last: u16| ([0xFD00, 0, 0, 0, 0, 0, 0, last], 1).into();
+        let mut crowd: Vec<_> = (1..=3).map(|last| clients.admit(crowd(last))).collect();
+        assert_eq!(inverter_closed.try_recv(), Err(oneshot::error::TryRecvError::Empty));
+        assert_eq!(crowd[0].1.try_recv(), Err(oneshot::error::TryRecvError::Closed));
     }
 
     #[test]
