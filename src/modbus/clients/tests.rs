@@ -1,0 +1,84 @@
+use super::*;
+
+fn peer(port: u16) -> SocketAddr {
+    ([127, 0, 0, 1], port).into()
+}
+
+#[test]
+fn a_crowd_from_one_address_pushes_out_nobody_but_itself() {
+    let clients = Clients::new(3);
+    let (inverter, mut inverter_closed) = clients.admit(([127, 0, 0, 2], 1).into());
+    inverter.asked(&Request::ReadHoldingRegisters(0, 1), None);
+    let mut crowd: Vec<_> = (1..=3).map(|port| clients.admit(peer(port))).collect();
+    assert_eq!(inverter_closed.try_recv(), Err(oneshot::error::TryRecvError::Empty));
+    let mut closed = crowd.iter_mut().map(|(_, closed)| closed.try_recv());
+    assert_eq!(closed.next(), Some(Err(oneshot::error::TryRecvError::Closed)));
+    assert!(closed.all(|closed| closed == Err(oneshot::error::TryRecvError::Empty)));
+}
+
+#[test]
+fn many_addresses_of_one_ipv6_network_are_one_host() {
+    let clients = Clients::new(3);
+    let (_inverter, mut inverter_closed) = clients.admit(peer(1));
+    let crowd = |last: u16| ([0xFD00, 0, 0, 0, 0, 0, 0, last], 1).into();
+    let mut crowd: Vec<_> = (1..=3).map(|last| clients.admit(crowd(last))).collect();
+    assert_eq!(inverter_closed.try_recv(), Err(oneshot::error::TryRecvError::Empty));
+    assert_eq!(crowd[0].1.try_recv(), Err(oneshot::error::TryRecvError::Closed));
+}
+
+#[test]
+fn past_the_limit_the_connection_that_was_idle_longest_goes() {
+    let clients = Clients::new(2);
+    let (first, mut first_closed) = clients.admit(peer(1));
+    let (second, mut second_closed) = clients.admit(peer(2));
+    first.asked(&Request::ReadHoldingRegisters(0, 1), None);
+    second.asked(&Request::ReadHoldingRegisters(0, 1), None);
+    first.activity.last.store(20, Ordering::Relaxed);
+    second.activity.last.store(10, Ordering::Relaxed);
+    let (_third, mut third_closed) = clients.admit(peer(3));
+    assert!(first_closed.try_recv().is_err_and(|e| e == oneshot::error::TryRecvError::Empty));
+    assert!(second_closed.try_recv().is_err_and(|e| e == oneshot::error::TryRecvError::Closed));
+    assert!(third_closed.try_recv().is_err_and(|e| e == oneshot::error::TryRecvError::Empty));
+    assert_eq!(clients.usage().connections, 2);
+}
+
+#[test]
+fn a_connection_that_never_asked_goes_before_one_that_did() {
+    let clients = Clients::new(2);
+    let (inverter, mut inverter_closed) = clients.admit(peer(1));
+    inverter.asked(&Request::ReadHoldingRegisters(0, 1), None);
+    let (_silent, mut silent_closed) = clients.admit(peer(2));
+    let (_another, _closed) = clients.admit(peer(3));
+    let open = oneshot::error::TryRecvError::Empty;
+    assert_eq!(inverter_closed.try_recv(), Err(open));
+    assert_eq!(silent_closed.try_recv(), Err(oneshot::error::TryRecvError::Closed));
+}
+
+#[test]
+fn requests_are_counted_beyond_the_end_of_a_connection() {
+    let clients = Clients::new(2);
+    let (connection, _closed) = clients.admit(peer(1));
+    assert_eq!(clients.usage(), Usage { connections: 1, requests: 0, idle: None });
+    connection.asked(&Request::ReadHoldingRegisters(0, 1), None);
+    connection.asked(&Request::ReadHoldingRegisters(0, 1), None);
+    drop(connection);
+    let usage = clients.usage();
+    assert_eq!((usage.connections, usage.requests), (0, 2));
+    assert!(usage.idle.is_some());
+}
+
+#[test]
+fn a_client_polls_until_it_is_silent_for_long() {
+    let clients = Clients::new(2);
+    let (connection, _closed) = clients.admit(peer(1));
+    connection.asked(&Request::ReadHoldingRegisters(0, 1), None);
+    clients.notice_silence();
+    assert_eq!(clients.lock().polling.len(), 1);
+    let long_ago = Clients {
+        registry: Arc::clone(&clients.registry),
+        start: clients.start.checked_sub(SILENCE * 2).unwrap(),
+    };
+    long_ago.notice_silence();
+    assert_eq!(clients.lock().polling.len(), 0);
+    assert!(!connection.activity.polls.load(Ordering::Relaxed));
+}

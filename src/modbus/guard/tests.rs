@@ -1,0 +1,198 @@
+use super::*;
+use proptest::prelude::*;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+const READ: [u8; 12] = [0, 10, 0, 0, 0, 6, 1, 3, 0x9C, 0x40, 0, 2];
+
+/// What the guard lets through of `pieces`, and why it ended.
+async fn passed(pieces: &[&[u8]]) -> (Vec<u8>, io::Result<()>) {
+    let (mut client, server) = duplex(64);
+    let (_hold, closed) = oneshot::channel();
+    let mut guard = FrameGuard::new(server, closed);
+    let send = async {
+        for piece in pieces {
+            if client.write_all(piece).await.is_err() {
+                return;
+            }
+        }
+        client.shutdown().await.unwrap();
+    };
+    let mut passed = Vec::new();
+    let receive = async {
+        let mut bytes = [0; 5];
+        loop {
+            match guard.read(&mut bytes).await {
+                Ok(0) => return Ok(()),
+                Ok(count) => passed.extend_from_slice(&bytes[..count]),
+                Err(error) => return Err(error),
+            }
+        }
+    };
+    let (ended, ()) = tokio::join!(receive, send);
+    (passed, ended)
+}
+
+#[tokio::test]
+async fn split_and_pipelined_frames_pass_as_they_are() {
+    let many = READ.repeat(100);
+    let pieces: Vec<&[u8]> = many.chunks(7).collect();
+    let (passed, ended) = passed(&pieces).await;
+    assert!(ended.is_ok());
+    assert_eq!(passed, many);
+}
+
+#[tokio::test]
+async fn half_a_frame_never_passes() {
+    let (passed, ended) = passed(&[&READ, &READ[..11]]).await;
+    assert!(ended.is_ok());
+    assert_eq!(passed, READ);
+}
+
+#[test]
+fn frames_that_upset_the_decoder_are_refused() {
+    use FrameError::{Counts, Length, Protocol};
+    for (bytes, error) in [
+        (&[0, 1, 0, 0, 0, 7, 1, 0x0F, 0, 0, 0, 100, 0][..], Counts(0x0F)),
+        (&[0, 1, 0, 0, 0, 7, 1, 0x10, 0, 0, 0x80, 0, 0], Counts(0x10)),
+        (&[0, 1, 0, 0, 0, 11, 1, 0x17, 0, 0, 0, 1, 0, 0, 0x80, 0, 0], Counts(0x17)),
+        (&[0, 1, 0, 0, 0, 3, 1, 0x10, 0], Counts(0x10)),
+        (&[0, 1, 0, 0, 0xFF, 0xFF], Length(0xFFFF)),
+        (&[0, 1, 0, 0, 0, 0], Length(0)),
+        (&[0, 1, 0, 0, 0, 1], Length(1)),
+        (&[0, 1, 0, 1], Protocol(1)),
+    ] {
+        assert_eq!(check(bytes), Err(error));
+    }
+    assert_eq!(check(&[0, 1, 0, 0, 0, 8, 1, 0x0F, 0, 0, 0, 3, 1, 5]), Ok(Some(14)));
+    assert_eq!(check(&[0, 1, 0, 0, 0, 9, 1, 0x10, 0, 0, 0, 1, 2, 0, 5]), Ok(Some(15)));
+}
+
+/// Records what is written, in pieces as they were written, and reads what it is given at once.
+#[derive(Default)]
+struct Recorder {
+    input: Vec<u8>,
+    written: std::sync::Arc<std::sync::Mutex<Vec<Vec<u8>>>>,
+}
+
+impl AsyncRead for Recorder {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let count = self.input.len().min(out.remaining());
+        out.put_slice(&self.input.drain(..count).collect::<Vec<_>>());
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Recorder {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.written.lock().unwrap().push(bytes.to_vec());
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Answers every frame of `input` with `answer`, as tokio-modbus would, and gives what was
+/// written, and why it ended.
+async fn answered(input: &[u8], answer: &[u8]) -> (Vec<Vec<u8>>, io::Result<()>) {
+    let recorder = Recorder { input: input.to_vec(), ..Recorder::default() };
+    let written = std::sync::Arc::clone(&recorder.written);
+    let (_hold, closed) = oneshot::channel();
+    let mut guard = FrameGuard::new(recorder, closed);
+    let mut bytes = [0; 512];
+    let ended = loop {
+        match guard.read(&mut bytes).await {
+            Ok(0) => break Ok(()),
+            Err(error) => break Err(error),
+            Ok(count) => assert_eq!(check(&bytes[..count]), Ok(Some(count)), "one frame"),
+        }
+        guard.write_all(answer).await.unwrap();
+        guard.flush().await.unwrap();
+    };
+    drop(guard);
+    let written = written.lock().unwrap().clone();
+    (written, ended)
+}
+
+#[tokio::test]
+async fn answers_to_requests_that_came_together_go_out_together() {
+    let (written, ended) = answered(&READ.repeat(8), b"answer").await;
+    assert!(ended.is_ok());
+    assert_eq!(written, [b"answer".repeat(8)]);
+    let (written, _) = answered(&READ, b"answer").await;
+    assert_eq!(written, [b"answer"]);
+}
+
+#[tokio::test]
+async fn no_more_is_held_back_than_the_limit() {
+    let answer = [7; 256];
+    let (written, _) = answered(&READ.repeat(85), &answer).await;
+    assert!(written.iter().all(|piece| piece.len() <= MAX_HELD), "{}", written[0].len());
+    assert_eq!(written.concat(), answer.repeat(85));
+}
+
+#[tokio::test]
+async fn requests_before_an_unsound_one_are_answered() {
+    let input = [&READ.repeat(3)[..], &[0, 1, 0, 9, 0, 6]].concat();
+    let (written, ended) = answered(&input, b"answer").await;
+    assert_eq!(written.concat(), b"answer".repeat(3));
+    assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::InvalidData);
+}
+
+#[tokio::test]
+async fn an_answer_is_not_lost_when_the_next_request_ends_the_connection() {
+    let recorder = Recorder { input: READ.repeat(2), ..Recorder::default() };
+    let written = std::sync::Arc::clone(&recorder.written);
+    let (_hold, closed) = oneshot::channel();
+    let mut guard = FrameGuard::new(recorder, closed);
+    guard.read_exact(&mut [0; READ.len()]).await.unwrap();
+    guard.write_all(b"answer").await.unwrap();
+    guard.flush().await.unwrap();
+    assert!(written.lock().unwrap().is_empty(), "held back for the second");
+    drop(guard);
+    assert_eq!(*written.lock().unwrap(), [b"answer"]);
+}
+
+#[tokio::test]
+async fn a_connection_closes_with_answers_held_back_too() {
+    let (mut client, server) = duplex(64);
+    let (hold, closed) = oneshot::channel();
+    let mut guard = FrameGuard::new(server, closed);
+    client.write_all(&READ.repeat(2)).await.unwrap();
+    guard.read_exact(&mut [0; READ.len()]).await.unwrap();
+    guard.write_all(b"answer").await.unwrap();
+    drop(hold);
+    assert!(guard.shutdown().await.is_err());
+    drop(guard);
+}
+
+#[tokio::test]
+async fn a_connection_closes_when_it_is_told_to() {
+    let (_client, server) = duplex(64);
+    let (hold, closed) = oneshot::channel();
+    let mut guard = FrameGuard::new(server, closed);
+    drop(hold);
+    assert_eq!(guard.read_u8().await.unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_upset_the_check(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
+        if let Ok(Some(length)) = check(&bytes) {
+            prop_assert!(length <= bytes.len() && (8..=260).contains(&length));
+        }
+    }
+}
