@@ -21,6 +21,7 @@ rustPlatform.buildRustPackage {
       ../Cargo.lock
       ../Cargo.toml
       ../README.md
+      ../build.rs
       ../clippy.toml
       ../docs/config.yaml
       ../examples

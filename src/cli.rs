@@ -10,7 +10,6 @@ use std::{
     time::Duration,
 };
 
-use chrono_tz::Tz;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use tokio::{net, time::sleep};
 use tracing::Level;
@@ -28,6 +27,7 @@ use crate::{
     simulator::{Dialect, Simulator},
     systemd::{Inherited, SocketError},
     termination::Termination,
+    time_zone::TimeZone,
 };
 
 /// Where the add-on of Home Assistant puts its options.
@@ -314,18 +314,18 @@ async fn execute(
             Ok(done?)
         }
         Command::Demo { listen } => {
-            let _logging = start_logging(Level::WARN, Tz::UTC);
+            let _logging = start_logging(Level::WARN, TimeZone::UTC);
             Ok(demo::demo(listen).await?)
         }
         Command::Simulate(args) => {
-            let _logging = start_logging(Level::INFO, Tz::UTC);
+            let _logging = start_logging(Level::INFO, TimeZone::UTC);
             simulate(args).await
         }
     }
 }
 
 /// Logging can only be set up twice by a mistake of ours, and is no reason not to serve.
-fn start_logging(level: Level, time_zone: Tz) -> Option<Logging> {
+fn start_logging(level: Level, time_zone: TimeZone) -> Option<Logging> {
     logging::init(level, time_zone).inspect_err(|error| eprintln!("no logging: {error}")).ok()
 }
 

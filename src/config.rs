@@ -9,11 +9,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use chrono_tz::Tz;
 use tracing::Level;
 
 use crate::{
     meter::Settings as Meter, modbus::Settings as Modbus, source::openhab::Settings as OpenHab,
+    time_zone::TimeZone,
 };
 
 mod document;
@@ -37,7 +37,7 @@ pub struct Config {
     /// The least important level that is logged.
     pub log_level: Level,
     /// Of the timestamps in the log.
-    pub time_zone: Tz,
+    pub time_zone: TimeZone,
     /// Where the values come from.
     pub openhab: OpenHab,
     /// What is made of them.
@@ -116,6 +116,7 @@ fn log_level(entries: &mut Entries<'_>) -> Level {
 }
 
 /// The system's time zone, or UTC where it has none.
-fn system_time_zone() -> Tz {
-    iana_time_zone::get_timezone().ok().and_then(|name| values::parse(&name)).unwrap_or(Tz::UTC)
+fn system_time_zone() -> TimeZone {
+    let name = iana_time_zone::get_timezone().ok();
+    name.and_then(|name| values::parse(&name)).unwrap_or(TimeZone::UTC)
 }

@@ -7,7 +7,6 @@ use std::{
 };
 
 use chrono::DateTime;
-use chrono_tz::Tz;
 
 use crate::{
     config::Config,
@@ -17,6 +16,7 @@ use crate::{
         store::{self, Store},
     },
     text::printable,
+    time_zone::TimeZone,
 };
 
 /// Why the counters cannot be shown or reset.
@@ -84,16 +84,15 @@ fn directory(config: &Config) -> Result<PathBuf, CountersError> {
     keeper::directory(config.state_dir.as_deref()).ok_or(CountersError::NoDirectory)
 }
 
-fn table(state: &State, time_zone: Tz) -> String {
+fn table(state: &State, time_zone: TimeZone) -> String {
     if state.meters.is_empty() {
         return "Nothing is remembered yet.\n".to_owned();
     }
     let mut text = String::new();
     for (serial_number, meter) in &state.meters {
         let saved = i64::try_from(meter.saved).ok().and_then(|at| DateTime::from_timestamp(at, 0));
-        let saved = saved.map_or("at an unknown time".to_owned(), |at| {
-            at.with_timezone(&time_zone).format("%Y-%m-%d %H:%M:%S %Z").to_string()
-        });
+        let saved = saved
+            .map_or("at an unknown time".to_owned(), |at| time_zone.show(at, "%Y-%m-%d %H:%M:%S"));
         let _ = writeln!(text, "meter {}, saved {saved}", printable(serial_number));
         for counter in &meter.counters {
             let (key, phase, item) =

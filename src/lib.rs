@@ -13,6 +13,7 @@
 //! - [`keeper`] remembers the counters beyond a restart, in the file of [`state`].
 //! - [`daemon`] wires these together, and watches their [`pulse`]; [`listen`], [`systemd`], [`logging`] and [`termination`] connect
 //!   it to the system.
+//! - [`time_zone`] and [`text`] are for what people read.
 //! - [`cli`] is the program. Its other commands are made of [`check`], [`counters`], [`client`],
 //!   [`report`] and [`screen`], [`demo`] and [`simulator`].
 //!
@@ -41,4 +42,5 @@ pub mod state;
 pub mod systemd;
 pub mod termination;
 pub mod text;
+pub mod time_zone;
 pub mod units;

@@ -3,7 +3,6 @@
 use std::{env, fmt, io, os::unix::fs::MetadataExt};
 
 use chrono::Utc;
-use chrono_tz::Tz;
 use tracing::Level;
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_journald::{Priority, PriorityMappings};
@@ -17,6 +16,8 @@ use tracing_subscriber::{
     layer::SubscriberExt,
     util::{SubscriberInitExt, TryInitError},
 };
+
+use crate::time_zone::TimeZone;
 
 /// Lines that may wait for a slow reader. Room for all of them is taken at the start.
 const WAITING_LINES: usize = 1000;
@@ -37,7 +38,7 @@ pub struct Logging {
 ///
 /// # Errors
 /// Where it was set up before.
-pub fn init(level: Level, time_zone: Tz) -> Result<Logging, TryInitError> {
+pub fn init(level: Level, time_zone: TimeZone) -> Result<Logging, TryInitError> {
     let wanted = Targets::new()
         .with_default(LevelFilter::WARN)
         .with_target(env!("CARGO_CRATE_NAME"), level)
@@ -55,7 +56,7 @@ pub fn init(level: Level, time_zone: Tz) -> Result<Logging, TryInitError> {
     Ok(Logging { _writer: writer })
 }
 
-fn text(stderr: NonBlocking, time_zone: Tz) -> impl Layer<Registry> {
+fn text(stderr: NonBlocking, time_zone: TimeZone) -> impl Layer<Registry> {
     tracing_subscriber::fmt::layer()
         .with_writer(stderr)
         .with_ansi(false)
@@ -83,12 +84,11 @@ fn journal() -> Option<tracing_journald::Layer> {
     }))
 }
 
-/// Timestamps in the configured time zone. Its rules come with the program (chrono-tz).
-struct Clock(Tz);
+/// Timestamps in the configured time zone.
+struct Clock(TimeZone);
 
 impl FormatTime for Clock {
     fn format_time(&self, writer: &mut Writer<'_>) -> fmt::Result {
-        let now = Utc::now().with_timezone(&self.0);
-        write!(writer, "{}", now.format("%Y-%m-%d %H:%M:%S%.3f %Z"))
+        writer.write_str(&self.0.show(Utc::now(), "%Y-%m-%d %H:%M:%S%.3f"))
     }
 }

@@ -69,7 +69,7 @@ fn invalid_files_say_all_that_is_wrong_with_them() {
 fn the_example_of_the_old_readme_means_what_it_meant() {
     let config = valid("old-readme.yaml");
     assert_eq!(config.log_level, tracing::Level::DEBUG);
-    assert_eq!(config.time_zone, chrono_tz::Europe::Berlin);
+    assert_eq!(config.time_zone, "Europe/Berlin".parse().unwrap());
     assert_eq!(config.openhab.endpoint.to_string(), "http://192.168.1.31:8080");
     assert_eq!(config.openhab.update, Update::Events);
     let items: Vec<_> =
