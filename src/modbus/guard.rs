@@ -6,6 +6,7 @@
 
 use std::{
     io,
+    mem::MaybeUninit,
     pin::Pin,
     task::{Context, Poll, Waker, ready},
 };
@@ -21,8 +22,8 @@ const HEADER: usize = 7;
 /// Unit id, function code and at most 252 bytes of data.
 const MAX_LENGTH: u16 = 254;
 
-/// Some pipelined requests; a frame is 260 bytes at most.
-const BUFFER: usize = 1024;
+/// Room for what is received at once: some pipelined requests. A frame is 260 bytes at most.
+const ROOM: usize = 1024;
 
 /// So many bytes of answers are not held back any longer.
 const MAX_HELD: usize = 4096;
@@ -32,16 +33,11 @@ const MAX_HELD: usize = 4096;
 #[derive(Debug)]
 pub struct FrameGuard<S: AsyncWrite + Unpin> {
     stream: S,
-    /// Received and not passed on: `buffer[start..end]`.
-    buffer: Box<[u8; BUFFER]>,
-    start: usize,
-    /// The end of the frame that is being passed on.
-    frame: usize,
-    /// The end of the frames that were checked.
-    sound: usize,
-    end: usize,
-    /// Behind the sound frames is one that is not.
-    unsound: Option<FrameError>,
+    /// Received, of which the first `passed` bytes are passed on. Less than a frame and [`ROOM`].
+    received: Vec<u8>,
+    passed: usize,
+    /// So much of the frame that is being passed on is still to be.
+    rest: usize,
     /// Answers held back.
     held: Vec<u8>,
     /// Ends when the connection is to be closed.
@@ -107,26 +103,10 @@ fn counts_fit(function: u8, pdu: &[u8]) -> bool {
     bytes == needed && pdu.len() == bytes.saturating_add(count).saturating_add(1)
 }
 
-/// The length of a frame whose header is at the start of `bytes`.
-fn length(bytes: &[u8]) -> Option<usize> {
-    let &[high, low] = bytes.get(4..6)? else { return None };
-    usize::from(u16::from_be_bytes([high, low])).checked_add(HEADER - 1)
-}
-
 impl<S: AsyncWrite + Unpin> FrameGuard<S> {
     /// Guards `stream`. It ends when the other end of `closed` is dropped.
     pub fn new(stream: S, closed: oneshot::Receiver<()>) -> Self {
-        Self {
-            stream,
-            buffer: Box::new([0; BUFFER]),
-            start: 0,
-            frame: 0,
-            sound: 0,
-            end: 0,
-            unsound: None,
-            held: Vec::new(),
-            closed,
-        }
+        Self { stream, received: Vec::new(), passed: 0, rest: 0, held: Vec::new(), closed }
     }
 
     /// Fails when the connection is to be closed.
@@ -138,35 +118,18 @@ impl<S: AsyncWrite + Unpin> FrameGuard<S> {
         Ok(())
     }
 
-    /// Checks what was received and is not checked yet.
-    fn check(&mut self) {
-        while let Some(rest) = self.buffer.get(self.sound..self.end) {
-            match check(rest) {
-                Ok(Some(length)) => self.sound = self.sound.saturating_add(length),
-                Ok(None) => return,
-                Err(error) => {
-                    self.unsound = Some(error);
-                    return;
-                }
-            }
-        }
-    }
-
-    /// Makes room behind what is not passed on yet, which is less than a frame.
-    fn make_room(&mut self) {
-        self.buffer.copy_within(self.start..self.end, 0);
-        self.end = self.end.saturating_sub(self.start);
-        (self.start, self.frame, self.sound) = (0, 0, 0);
+    /// Received and not passed on.
+    fn waiting(&self) -> &[u8] {
+        self.received.get(self.passed..).unwrap_or_default()
     }
 
     /// Whether a further request is waiting.
     fn has_more(&self) -> bool {
-        self.start < self.sound
+        matches!(check(self.waiting()), Ok(Some(_)))
     }
 
     fn poll_write_held(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.held.is_empty() {
-            // A client that does not read its answers may have to go.
             self.poll_closed(cx)?;
             let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.held))?;
             if written == 0 {
@@ -178,6 +141,27 @@ impl<S: AsyncWrite + Unpin> FrameGuard<S> {
     }
 }
 
+impl<S: AsyncRead + AsyncWrite + Unpin> FrameGuard<S> {
+    /// Receives a whole frame, and gives its length; 0 at the end of the stream.
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        loop {
+            if let Some(length) = check(self.waiting())? {
+                return Poll::Ready(Ok(length));
+            }
+            self.poll_closed(cx)?;
+            let mut room = [const { MaybeUninit::uninit() }; ROOM];
+            let mut room = ReadBuf::uninit(&mut room);
+            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut room))?;
+            if room.filled().is_empty() {
+                return Poll::Ready(Ok(0));
+            }
+            self.received.drain(..self.passed);
+            self.passed = 0;
+            self.received.extend_from_slice(room.filled());
+        }
+    }
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for FrameGuard<S> {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -185,30 +169,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for FrameGuard<S> {
         out: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        while !this.has_more() {
-            if let Some(error) = this.unsound {
-                return Poll::Ready(Err(error.into()));
-            }
-            this.poll_closed(cx)?;
-            this.make_room();
-            let free = this.buffer.get_mut(this.end..).unwrap_or_default();
-            let mut room = ReadBuf::new(free);
-            ready!(Pin::new(&mut this.stream).poll_read(cx, &mut room))?;
-            let received = room.filled().len();
-            if received == 0 {
-                return Poll::Ready(Ok(()));
-            }
-            this.end = this.end.saturating_add(received);
-            this.check();
+        if this.rest == 0 {
+            this.rest = ready!(this.poll_frame(cx))?;
         }
-        if this.start == this.frame {
-            let frame = this.buffer.get(this.start..this.sound).and_then(length);
-            this.frame = this.start.saturating_add(frame.unwrap_or_default()).min(this.sound);
-        }
-        let frame = this.buffer.get(this.start..this.frame).unwrap_or_default();
-        let passed = frame.get(..frame.len().min(out.remaining())).unwrap_or_default();
-        out.put_slice(passed);
-        this.start = this.start.saturating_add(passed.len());
+        let length = this.rest.min(out.remaining());
+        out.put_slice(this.waiting().get(..length).unwrap_or_default());
+        this.passed = this.passed.saturating_add(length);
+        this.rest = this.rest.saturating_sub(length);
         Poll::Ready(Ok(()))
     }
 }
@@ -221,8 +188,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for FrameGuard<S> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         if this.held.is_empty() && !this.has_more() {
-            this.poll_closed(cx)?;
-            return Pin::new(&mut this.stream).poll_write(cx, bytes);
+            let written = Pin::new(&mut this.stream).poll_write(cx, bytes);
+            if written.is_pending() {
+                // A client that does not read its answers may have to go.
+                this.poll_closed(cx)?;
+            }
+            return written;
         }
         if this.held.len() >= MAX_HELD {
             ready!(this.poll_write_held(cx))?;
