@@ -31,8 +31,8 @@ const COMMON: u16 = BASE + 4;
 /// Body of model 213, behind its id and length.
 const METER: u16 = COMMON + COMMON_LEN + 2;
 
-/// The registers from [`BASE`] on.
-pub type Registers = [u16; LEN];
+/// The registers from [`BASE`] on, as they go over the wire: the high byte first.
+pub type Registers = [[u8; 2]; LEN];
 
 /// What the common model says of the meter. Texts are printable ASCII, checked for length when the
 /// configuration is read.
@@ -70,7 +70,7 @@ pub fn encode(identity: &Identity, measurements: Option<&Measurements>) -> Regis
         map.measurements(measurements);
     }
     map.words(METER + Model213::LEN, &[0xFFFF, 0]);
-    map.0
+    map.0.map(u16::to_be_bytes)
 }
 
 /// Where the value of a point is served: its address, and its name in SunSpec.
@@ -100,7 +100,7 @@ fn text(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-struct Map(Registers);
+struct Map([u16; LEN]);
 
 impl Map {
     fn words(&mut self, address: u16, words: &[u16]) {
@@ -165,12 +165,12 @@ mod tests {
 
     #[track_caller]
     fn at(registers: &Registers, address: u16) -> u16 {
-        registers[usize::from(address.checked_sub(BASE).unwrap())]
+        u16::from_be_bytes(registers[usize::from(address.checked_sub(BASE).unwrap())])
     }
 
     #[test]
     fn the_identity_has_the_words_of_a_real_meter() {
-        let registers = encode(&identity(), None);
+        let registers = encode(&identity(), None).map(u16::from_be_bytes);
         assert_eq!(registers[..4], [0x5375, 0x6E53, 1, 65]);
         // Official bytes for 40004/4 (Fronius 42,0410,2049), then Md and Vr of a TS 65A-3.
         assert_eq!(registers[4..8], [0x4672, 0x6F6E, 0x6975, 0x7300]);
@@ -180,7 +180,7 @@ mod tests {
         );
         assert_eq!(registers[36..44], [0; 8], "empty text");
         assert_eq!(registers[44..47], [12590, 12544, 0]);
-        assert_eq!(at(&registers, 40068), 1, "device address");
+        assert_eq!(registers[68], 1, "device address");
         assert_eq!(registers[69..71], [213, 124]);
         assert_eq!(registers[195..], [0xFFFF, 0]);
         assert_eq!(MEASURED, 40071..40195);

@@ -150,7 +150,7 @@ fn serve(path: HotPath, count: u32) -> Result<()> {
         client.args(["ask", &listener.local_addr()?.to_string()]);
         client.args([count, pipeline].map(|number| number.to_string()));
         if matches!(path, HotPath::RequestBare) {
-            let block = Block::from(image.registers.to_vec());
+            let block = Block::from(image.registers.map(u16::from_be_bytes).to_vec());
             tokio::spawn(async move { bare::serve(listener, block, false).await });
         } else {
             let (images, receiver) = watch::channel(Arc::new(image));
