@@ -31,7 +31,6 @@ pub struct Clients {
 struct Registry {
     limit: usize,
     open: Vec<Open>,
-    next_id: u64,
     requests: u64,
     last_request: Option<u64>,
     /// Clients that poll, with the time of the last request on connections now closed.
@@ -40,16 +39,15 @@ struct Registry {
 
 #[derive(Debug)]
 struct Open {
-    id: u64,
-    peer: SocketAddr,
     activity: Arc<Activity>,
     /// Dropped to close the connection.
     _hold: oneshot::Sender<()>,
 }
 
 /// What one connection does, noted without a lock.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Activity {
+    peer: SocketAddr,
     /// Its client is among those that poll.
     polls: AtomicBool,
     requests: AtomicU64,
@@ -75,7 +73,6 @@ impl Clients {
         let registry = Registry {
             limit,
             open: Vec::new(),
-            next_id: 0,
             requests: 0,
             last_request: None,
             polling: Vec::new(),
@@ -90,20 +87,22 @@ impl Clients {
     /// The second value tells the connection, by being dropped at the other end, to close.
     pub(super) fn admit(&self, peer: SocketAddr) -> (Connection, oneshot::Receiver<()>) {
         let (hold, closed) = oneshot::channel();
-        let activity = Arc::new(Activity::default());
-        activity.last.store(self.millis(), Ordering::Relaxed);
+        let activity = Arc::new(Activity {
+            peer,
+            polls: AtomicBool::new(false),
+            requests: AtomicU64::new(0),
+            last: AtomicU64::new(self.millis()),
+        });
         let mut registry = self.lock();
         while registry.open.len() >= registry.limit {
             let Some(place) = registry.least_wanted() else { break };
-            let open = registry.open.swap_remove(place);
-            tracing::debug!(peer = %open.peer, "{} closed to make room", open.peer);
+            let peer = registry.open.swap_remove(place).activity.peer;
+            tracing::debug!(%peer, "{peer} closed to make room");
         }
-        let id = registry.next_id;
-        registry.next_id = id.wrapping_add(1);
-        registry.open.push(Open { id, peer, activity: Arc::clone(&activity), _hold: hold });
+        registry.open.push(Open { activity: Arc::clone(&activity), _hold: hold });
         drop(registry);
         tracing::debug!(%peer, "{peer} connected");
-        (Connection { clients: self.clone(), id, peer, activity }, closed)
+        (Connection { clients: self.clone(), activity }, closed)
     }
 
     /// Closes the connections without a whole request for `timeout`, so that neither silence, nor a
@@ -112,9 +111,10 @@ impl Clients {
         let timeout = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
         let mut registry = self.lock();
         let now = self.millis();
-        registry.open.retain(|Open { peer, activity, .. }| {
+        registry.open.retain(|Open { activity, .. }| {
             let idle = now.saturating_sub(activity.last.load(Ordering::Relaxed));
             if idle >= timeout {
+                let peer = activity.peer;
                 tracing::debug!(%peer, "{peer} closed, it was idle for {} s", idle / 1000);
             }
             idle < timeout
@@ -155,7 +155,7 @@ impl Clients {
         let mut registry = self.lock();
         let Registry { open, polling, .. } = &mut *registry;
         polling.retain(|(ip, last)| {
-            let open = || open.iter().filter(|open| open.peer.ip() == *ip).map(|o| &o.activity);
+            let open = || open.iter().map(|open| &open.activity).filter(|a| a.peer.ip() == *ip);
             let last = open().map(|a| a.last.load(Ordering::Relaxed)).max().max(Some(*last));
             let polls = now.saturating_sub(last.unwrap_or_default()) < silence;
             if !polls {
@@ -189,12 +189,13 @@ impl Registry {
     fn least_wanted(&self) -> Option<usize> {
         let mut of_host: HashMap<IpAddr, usize> = HashMap::new();
         for open in &self.open {
-            let count = of_host.entry(host(open.peer.ip())).or_default();
+            let count = of_host.entry(host(open.activity.peer.ip())).or_default();
             *count = count.saturating_add(1);
         }
-        let key = |Open { peer, activity, .. }: &Open| {
+        let key = |Open { activity, .. }: &Open| {
+            let crowd = of_host.get(&host(activity.peer.ip()));
             let asked = activity.requests.load(Ordering::Relaxed) > 0;
-            (Reverse(of_host.get(&host(peer.ip()))), asked, activity.last.load(Ordering::Relaxed))
+            (Reverse(crowd), asked, activity.last.load(Ordering::Relaxed))
         };
         self.open.iter().enumerate().min_by_key(|(_, open)| key(open)).map(|(place, _)| place)
     }
@@ -214,15 +215,13 @@ impl Registry {
 #[derive(Debug)]
 pub(super) struct Connection {
     clients: Clients,
-    id: u64,
-    peer: SocketAddr,
     activity: Arc<Activity>,
 }
 
 impl Connection {
     /// Notes a request and how it was answered.
     pub(super) fn asked(&self, request: &Request<'_>, exception: Option<&ExceptionCode>) {
-        let peer = self.peer;
+        let peer = self.activity.peer;
         match exception {
             None => tracing::debug!(%peer, "{peer}: {request:?}"),
             Some(exception) => tracing::debug!(%peer, "{peer}: {request:?}: {exception}"),
@@ -231,23 +230,24 @@ impl Connection {
         self.activity.last.store(now, Ordering::Relaxed);
         self.activity.requests.fetch_add(1, Ordering::Relaxed);
         if !self.activity.polls.swap(true, Ordering::Relaxed) {
-            self.clients.lock().polls(self.peer.ip(), now);
+            self.clients.lock().polls(peer.ip(), now);
         }
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        let peer = self.activity.peer;
         let requests = self.activity.requests.load(Ordering::Relaxed);
-        tracing::debug!(peer = %self.peer, "{} disconnected after {requests} requests", self.peer);
+        tracing::debug!(%peer, "{peer} disconnected after {requests} requests");
         let mut registry = self.clients.lock();
-        registry.open.retain(|open| open.id != self.id);
+        registry.open.retain(|open| !Arc::ptr_eq(&open.activity, &self.activity));
         if requests > 0 {
             let last = self.activity.last.load(Ordering::Relaxed);
             registry.requests = registry.requests.saturating_add(requests);
             registry.last_request = registry.last_request.max(Some(last));
             if self.activity.polls.load(Ordering::Relaxed) {
-                registry.polls(self.peer.ip(), last);
+                registry.polls(peer.ip(), last);
             }
         }
     }
