@@ -122,13 +122,13 @@ def summary(runs: list[Figures], reference: list[Figures]) -> Figures:
     if failed is not None:
         return {"failed": failed, "runs": runs}
     keys = runs[0].keys()
-    ratios = {}
+    ratios, spread = {}, {}
     if not any("failed" in run for run in reference):
         for key in RATIOS:
-            pairs = zip(runs, reference, strict=True)
-            ratios[key] = statistics.median(run[key] / other[key] for run, other in pairs)
+            found = [run[key] / other[key] for run, other in zip(runs, reference, strict=True)]
+            ratios[key], spread[key] = statistics.median(found), (min(found), max(found))
     medians = {key: statistics.median(run[key] for run in runs) for key in keys}
-    return {"median": medians, "ratio": ratios, "runs": runs}
+    return {"median": medians, "ratio": ratios, "spread": spread, "runs": runs}
 
 
 def brief(result: Figures) -> str:
