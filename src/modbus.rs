@@ -199,7 +199,6 @@ impl MeterService {
         if !(1..=MAX_REGISTERS).contains(&count) {
             return Err(ExceptionCode::IllegalDataValue);
         }
-        let end = start.checked_add(count).ok_or(ExceptionCode::IllegalDataAddress)?;
         let image = self.images.borrow();
         let registers = start
             .checked_sub(BASE)
@@ -208,7 +207,7 @@ impl MeterService {
                 image.registers.get(first..first.checked_add(count.into())?)
             })
             .ok_or(ExceptionCode::IllegalDataAddress)?;
-        let measured = start < MEASURED.end && end > MEASURED.start;
+        let measured = start < MEASURED.end && start.saturating_add(count) > MEASURED.start;
         if measured && image.service != Answers::Registers {
             return Err(ExceptionCode::GatewayTargetDevice);
         }

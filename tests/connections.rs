@@ -243,9 +243,16 @@ async fn a_hostile_frame_closes_its_own_connection_alone() {
         &[0, 1, 0, 0, 0, 7, 1, 3, 0x9C, 0x40, 0, 2, 0],
         &[0, 1, 0, 0, 0, 6, 1, 0x83, 0x9C, 0x40, 0, 2],
     ] {
-        let mut attacker = Client::connect(served.address).await;
-        attacker.send(bytes).await.unwrap();
-        attacker.ended().await;
+        for sound_before in [0, 2] {
+            let mut attacker = Client::connect(served.address).await;
+            let request = frame(7, 1, &read_request(READ_HOLDING, 40_000, 2));
+            attacker.send(&[&request.repeat(sound_before), bytes].concat()).await.unwrap();
+            for _ in 0..sound_before {
+                let answer = attacker.receive().await.expect("asked before, and not answered");
+                assert_eq!(answer, frame(7, 1, &[3, 4, 0x53, 0x75, 0x6E, 0x53]));
+            }
+            attacker.ended().await;
+        }
         assert_eq!(cyclic(&mut bystander).await, expected, "after {bytes:02x?}");
     }
     assert_eq!(served.clients.usage().connections, 1);

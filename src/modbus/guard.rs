@@ -5,15 +5,17 @@
 //! requests that came together go out together.
 
 use std::{
+    future::poll_fn,
     io,
     mem::MaybeUninit,
-    pin::Pin,
+    pin::{Pin, pin},
     task::{Context, Poll, Waker, ready},
 };
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     sync::oneshot,
+    task::unconstrained,
 };
 
 /// Transaction id, protocol id, length, unit id.
@@ -25,7 +27,7 @@ const MAX_LENGTH: u16 = 254;
 /// Room for what is received at once: some pipelined requests. A frame is 260 bytes at most.
 const ROOM: usize = 1024;
 
-/// So many bytes of answers are not held back any longer.
+/// No answer is held back behind so many bytes of others.
 const MAX_HELD: usize = 4096;
 
 /// A transport that reads whole, checked request frames from `stream`, one at a time, and holds the
@@ -204,7 +206,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for FrameGuard<S> {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.has_more() && this.held.len() < MAX_HELD {
+        if this.has_more() {
             return Poll::Ready(Ok(()));
         }
         ready!(this.poll_write_held(cx))?;
@@ -222,7 +224,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for FrameGuard<S> {
 /// before has its answers, as far as they can be sent without a wait.
 impl<S: AsyncWrite + Unpin> Drop for FrameGuard<S> {
     fn drop(&mut self) {
-        let _ = self.poll_write_held(&mut Context::from_waker(Waker::noop()));
+        if !self.held.is_empty() {
+            let Self { stream, held, .. } = self;
+            // This is still part of the task, whose share of the time may be used up.
+            let write = unconstrained(poll_fn(|cx| Pin::new(&mut *stream).poll_write(cx, held)));
+            let _ = pin!(write).poll(&mut Context::from_waker(Waker::noop()));
+        }
     }
 }
 

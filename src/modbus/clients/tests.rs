@@ -55,6 +55,17 @@ fn a_connection_that_never_asked_goes_before_one_that_did() {
 }
 
 #[test]
+fn a_connection_that_ends_takes_itself_off_the_books() {
+    let clients = Clients::new(1);
+    let (first, _first_closed) = clients.admit(peer(1));
+    // From the same port again, before the first has noticed that it had to go.
+    let (_second, mut second_closed) = clients.admit(peer(1));
+    drop(first);
+    assert_eq!(second_closed.try_recv(), Err(oneshot::error::TryRecvError::Empty));
+    assert_eq!(clients.usage().connections, 1);
+}
+
+#[test]
 fn requests_are_counted_beyond_the_end_of_a_connection() {
     let clients = Clients::new(2);
     let (connection, _closed) = clients.admit(peer(1));
