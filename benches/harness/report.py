@@ -95,7 +95,7 @@ def goals(results: Figures) -> str:
 
 
 def number(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:#.3g}"
 
 
 def against_original(results: Figures, server: str) -> float | None:
