@@ -4,31 +4,32 @@
 use std::{
     fs,
     io::{self, Write},
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
-    time::Duration,
 };
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use tokio::{net, time::sleep};
+use tokio::net;
 use tracing::Level;
 
 use crate::{
-    check::{self, CheckError},
-    client::{ClientError, MeterClient},
-    config::{Config, ConfigError},
-    counters::{self, CountersError},
-    daemon::{Daemon, DaemonError},
-    demo::{self, DemoError},
+    check,
+    config::Config,
+    counters,
+    daemon::Daemon,
+    demo,
     logging::{self, Logging},
-    report::Report,
-    screen::Screen,
+    read,
     simulator::{Dialect, Simulator},
     systemd::{Inherited, SocketError},
     termination::Termination,
     time_zone::TimeZone,
 };
+
+mod error;
+
+use error::{CliError, exit};
 
 /// Where the add-on of Home Assistant puts its options.
 const ADDON_OPTIONS: &str = "/data/options.json";
@@ -160,75 +161,6 @@ fn item(text: &str) -> Result<(String, String), &'static str> {
     }
 }
 
-/// Why a command failed.
-#[derive(Debug, thiserror::Error)]
-enum CliError {
-    #[error("{0}{hint}", hint = config_hint(.0))]
-    Config(#[from] ConfigError),
-    #[error(transparent)]
-    Daemon(#[from] DaemonError),
-    #[error(transparent)]
-    Check(#[from] CheckError),
-    #[error(transparent)]
-    Client(#[from] ClientError),
-    #[error(transparent)]
-    Counters(#[from] CountersError),
-    #[error(transparent)]
-    Demo(#[from] DemoError),
-    #[error(transparent)]
-    Sockets(#[from] SocketError),
-    #[error("cannot listen on {address}: {source}")]
-    Simulate { address: SocketAddr, source: io::Error },
-    #[error("{}: cannot be read: {source}", path.display())]
-    Token { path: PathBuf, source: io::Error },
-    #[error("cannot start: {0}")]
-    Runtime(io::Error),
-    #[error("cannot print: {0}")]
-    Print(#[from] io::Error),
-}
-
-fn config_hint(error: &ConfigError) -> &'static str {
-    match error {
-        ConfigError::Unreadable { source, .. } if source.kind() == io::ErrorKind::NotFound => {
-            "\nName your file with --config, or see everything at work with the command demo."
-        }
-        _ => "",
-    }
-}
-
-/// Exit codes of `sysexits.h`.
-mod exit {
-    pub(super) const USAGE: u8 = 64;
-    pub(super) const UNAVAILABLE: u8 = 69;
-    pub(super) const INTERNAL: u8 = 70;
-    pub(super) const CONFIG: u8 = 78;
-}
-
-impl CliError {
-    fn exit_code(&self) -> u8 {
-        match self {
-            Self::Config(_)
-            | Self::Token { .. }
-            | Self::Counters(CountersError::NoDirectory)
-            | Self::Sockets(_)
-            | Self::Daemon(DaemonError::Setup(_))
-            | Self::Check(CheckError::Setup(_) | CheckError::Items(_)) => exit::CONFIG,
-            Self::Client(_)
-            | Self::Counters(CountersError::State(_) | CountersError::Unknown { .. })
-            | Self::Simulate { .. }
-            | Self::Daemon(DaemonError::Listen(_))
-            | Self::Demo(DemoError::Daemon(DaemonError::Listen(_)))
-            | Self::Check(CheckError::Unreachable(_) | CheckError::NoValue(_)) => exit::UNAVAILABLE,
-            Self::Daemon(_)
-            | Self::Check(CheckError::Print(_))
-            | Self::Counters(CountersError::Print(_))
-            | Self::Demo(_)
-            | Self::Runtime(_)
-            | Self::Print(_) => exit::INTERNAL,
-        }
-    }
-}
-
 /// Runs the program. `sockets` are those that systemd passed on.
 #[must_use]
 pub fn main(sockets: Result<Vec<Inherited>, SocketError>) -> ExitCode {
@@ -243,11 +175,7 @@ pub fn main(sockets: Result<Vec<Inherited>, SocketError>) -> ExitCode {
     match run(cli, sockets) {
         Ok(()) => ExitCode::SUCCESS,
         // The reader, such as head, has seen enough.
-        Err(CliError::Print(error) | CliError::Demo(DemoError::Print(error)))
-            if error.kind() == io::ErrorKind::BrokenPipe =>
-        {
-            ExitCode::SUCCESS
-        }
+        Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
         Err(error) => {
             // What ends the service is in the log.
             if !matches!(error, CliError::Daemon(_)) {
@@ -298,12 +226,12 @@ async fn execute(
             Ok(check::check(config, json).await?)
         }
         Command::Read { address, unit, watch, json } => {
-            let address = with_port(&address);
-            if watch {
-                self::watch(&address, unit, json).await
+            let done = if watch {
+                read::watch(&address, unit, json).await
             } else {
-                read(&address, unit, json).await
-            }
+                read::once(&address, unit, json).await
+            };
+            Ok(done?)
         }
         Command::Counters { config, reset } => {
             let config = Config::load(&config.path())?;
@@ -327,55 +255,6 @@ async fn execute(
 /// Logging can only be set up twice by a mistake of ours, and is no reason not to serve.
 fn start_logging(level: Level, time_zone: TimeZone) -> Option<Logging> {
     logging::init(level, time_zone).inspect_err(|error| eprintln!("no logging: {error}")).ok()
-}
-
-/// Host and port, of which the latter may be missing.
-fn with_port(address: &str) -> String {
-    let has_port = match address.rsplit_once(':') {
-        Some((host, _)) => !host.contains(':') || host.ends_with(']'),
-        None => false,
-    };
-    match address.parse() {
-        Ok(IpAddr::V6(_)) => format!("[{address}]:502"),
-        _ if has_port => address.to_owned(),
-        _ => format!("{address}:502"),
-    }
-}
-
-async fn read(address: &str, unit: u8, json: bool) -> Result<(), CliError> {
-    let report = MeterClient::connect(address, unit).await?.read().await?;
-    Ok(io::stdout().write_all(text(&report, json)?.as_bytes())?)
-}
-
-/// Reads every second. What goes wrong is told and tried again, since that is what one watches for.
-async fn watch(address: &str, unit: u8, json: bool) -> Result<(), CliError> {
-    let mut screen = Screen::default();
-    let mut meter = None;
-    loop {
-        let read = async {
-            let connected = match meter.take() {
-                Some(connected) => connected,
-                None => MeterClient::connect(address, unit).await?,
-            };
-            let report = connected.read().await;
-            meter = Some(connected);
-            report
-        };
-        match read.await {
-            Ok(report) => screen.show(&text(&report, json)?)?,
-            Err(error) => {
-                eprintln!("{error}");
-                if !matches!(error, ClientError::Refused) {
-                    meter = None;
-                }
-            }
-        }
-        sleep(Duration::from_secs(1)).await;
-    }
-}
-
-fn text(report: &Report, json: bool) -> io::Result<String> {
-    Ok(if json { serde_json::to_string(report)? + "\n" } else { report.to_string() })
 }
 
 async fn simulate(args: SimulateArgs) -> Result<(), CliError> {

@@ -14,8 +14,8 @@
 //! - [`daemon`] wires these together, and watches their [`pulse`]; [`listen`], [`systemd`], [`logging`] and [`termination`] connect
 //!   it to the system.
 //! - [`time_zone`] and [`text`] are for what people read.
-//! - [`cli`] is the program. Its other commands are made of [`check`], [`counters`], [`client`],
-//!   [`report`] and [`screen`], [`demo`] and [`simulator`].
+//! - [`cli`] is the program. Its other commands are [`check`], [`counters`], [`read`] and [`demo`],
+//!   made of [`client`], [`report`], [`screen`] and [`simulator`].
 //!
 //! [`units`], [`reading`] and [`meter`] do no I/O and get the time passed in.
 
@@ -33,6 +33,7 @@ pub mod meter;
 pub mod modbus;
 mod net;
 pub mod pulse;
+pub mod read;
 pub mod reading;
 pub mod report;
 pub mod screen;

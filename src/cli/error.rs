@@ -1,0 +1,90 @@
+//! Why a command fails, and the exit code that says so.
+
+use std::{io, net::SocketAddr, path::PathBuf};
+
+use crate::{
+    check::CheckError, config::ConfigError, counters::CountersError, daemon::DaemonError,
+    demo::DemoError, read::ReadError, systemd::SocketError,
+};
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CliError {
+    #[error("{0}{hint}", hint = config_hint(.0))]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Daemon(#[from] DaemonError),
+    #[error(transparent)]
+    Check(#[from] CheckError),
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error(transparent)]
+    Counters(#[from] CountersError),
+    #[error(transparent)]
+    Demo(#[from] DemoError),
+    #[error(transparent)]
+    Sockets(#[from] SocketError),
+    #[error("cannot listen on {address}: {source}")]
+    Simulate { address: SocketAddr, source: io::Error },
+    #[error("{}: cannot be read: {source}", path.display())]
+    Token { path: PathBuf, source: io::Error },
+    #[error("cannot start: {0}")]
+    Runtime(io::Error),
+    #[error("cannot print: {0}")]
+    Print(#[from] io::Error),
+}
+
+fn config_hint(error: &ConfigError) -> &'static str {
+    match error {
+        ConfigError::Unreadable { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+            "\nName your file with --config, or see everything at work with the command demo."
+        }
+        _ => "",
+    }
+}
+
+impl CliError {
+    pub(super) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(_)
+            | Self::Token { .. }
+            | Self::Counters(CountersError::NoDirectory)
+            | Self::Sockets(_)
+            | Self::Daemon(DaemonError::Setup(_))
+            | Self::Check(CheckError::Setup(_) | CheckError::Items(_)) => exit::CONFIG,
+            Self::Read(ReadError::Client(_))
+            | Self::Counters(CountersError::State(_) | CountersError::Unknown { .. })
+            | Self::Simulate { .. }
+            | Self::Daemon(DaemonError::Listen(_))
+            | Self::Demo(DemoError::Daemon(DaemonError::Listen(_)))
+            | Self::Check(CheckError::Unreachable(_) | CheckError::NoValue(_)) => exit::UNAVAILABLE,
+            Self::Daemon(_)
+            | Self::Check(CheckError::Print(_))
+            | Self::Counters(CountersError::Print(_))
+            | Self::Read(ReadError::Print(_))
+            | Self::Demo(_)
+            | Self::Runtime(_)
+            | Self::Print(_) => exit::INTERNAL,
+        }
+    }
+
+    /// Whether the reader of the output, such as head, has seen enough. Not so with `check`, whose
+    /// exit code says more than that it has printed.
+    pub(super) fn is_broken_pipe(&self) -> bool {
+        match self {
+            Self::Print(error)
+            | Self::Counters(CountersError::Print(error))
+            | Self::Demo(DemoError::Print(error))
+            | Self::Read(ReadError::Print(error)) => error.kind() == io::ErrorKind::BrokenPipe,
+            _ => false,
+        }
+    }
+}
+
+/// Exit codes of `sysexits.h`.
+pub(super) mod exit {
+    pub(in crate::cli) const USAGE: u8 = 64;
+    pub(in crate::cli) const UNAVAILABLE: u8 = 69;
+    pub(in crate::cli) const INTERNAL: u8 = 70;
+    pub(in crate::cli) const CONFIG: u8 = 78;
+}
