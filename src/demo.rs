@@ -122,6 +122,7 @@ pub async fn demo(listen: SocketAddr) -> Result<(), DemoError> {
         "A simulated openHAB at http://{openhab_address} plays a solar day.\n\
          An hour of it takes 10 s; the energy counter counts in real time.\n\
          The meter is at {listen}, for any Modbus TCP or SunSpec client.\n\
+         What a generator gives is negative power to an inverter.\n\
          Ctrl-C ends both.\n"
     )?;
     let watch = async {
