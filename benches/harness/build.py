@@ -13,7 +13,7 @@ TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
 WORK = TARGET / "benches"
 BUILT = WORK / "build" / "release"
 
-# The original's, and the newest when this was written. The former starts not without what it has for serial lines.
+# The original's, and the newest when this was written. The former does not start without its packages for serial lines.
 PYMODBUS = {
     "original": ("3.0.0", ["pyserial==3.5", "pyserial-asyncio==0.6"]),
     "newest": ("3.16.1", []),

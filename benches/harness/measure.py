@@ -131,6 +131,10 @@ def summary(runs: list[Figures], reference: list[Figures]) -> Figures:
     return {"median": medians, "ratio": ratios, "spread": spread, "runs": runs}
 
 
+def rounded(figures: Figures) -> str:
+    return ", ".join(f"{key} {value:.4g}" for key, value in figures.items())
+
+
 def brief(result: Figures) -> str:
     if "failed" in result:
         return str(result["failed"])
@@ -155,7 +159,7 @@ def starts(servers: list[Server], effort: Effort) -> Figures:
         own = runs[server.name]
         keys = [key for key, value in own[0].items() if value is not None]
         results[server.name] = {key: statistics.median(run[key] for run in own) for key in keys}
-        print(f"{server.title:30} {json.dumps(results[server.name])}", flush=True)
+        print(f"{server.title:30} {rounded(results[server.name])}", flush=True)
     return results
 
 
@@ -207,7 +211,7 @@ def freshness(program: Path, effort: Effort) -> Figures:
         command = [str(build.BUILT / "fresh"), *where, f"--changes={effort.changes}", "--json"]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=600)
     figures: Figures = json.loads(done.stdout)
-    print(json.dumps(figures), flush=True)
+    print(rounded(figures), flush=True)
     return figures
 
 
@@ -224,7 +228,7 @@ def cost(program: Path, effort: Effort) -> Figures:
                 time.sleep(effort.cost_seconds)
                 used, passed = cpu_seconds(at) - before, time.monotonic() - begin
             results[f"{update}_percent"] = 100 * used / passed
-    print(json.dumps(results), flush=True)
+    print(rounded(results), flush=True)
     return results
 
 

@@ -1,5 +1,6 @@
 """The results as Markdown."""
 
+import statistics
 from collections.abc import Callable
 
 from harness.measure import REFERENCE, REQUESTS, SCENARIOS, Figures, Scenario
@@ -8,9 +9,14 @@ BEGIN, END = "<!-- results: written by benches/run -->", "<!-- end of the result
 
 PICTURE = "![Ratios to a tokio-modbus server with nothing around it](benches/plot.svg)\n"
 
+EXPLANATION = """\
+In the tables below × is to tokio-modbus alone: the median of the ratios within each round, which is not
+the ratio of the medians beside it.
+"""
+
 
 def markdown(results: Figures) -> str:
-    parts = [head(results), PICTURE, goals(results), resources(results)]
+    parts = [head(results), PICTURE, goals(results), resources(results), EXPLANATION]
     parts += [table(results, scenario) for scenario in SCENARIOS]
     return "\n".join(parts)
 
@@ -35,7 +41,7 @@ def head(results: Figures) -> str:
     return (
         f"Measured on {machine['date']}: {machine['processor']}, {machine['cores']} cores, Linux "
         f"{machine['kernel']} ({machine['architecture']}), {machine['rustc']}, at commit "
-        f"{machine['commit']}. {effort['rounds']} rounds of twice {effort['seconds']:g} s.\n"
+        f"{machine['commit']}. Rounds: {effort['rounds']}, of twice {effort['seconds']:g} s.\n"
     )
 
 
@@ -51,10 +57,7 @@ def goals(results: Figures) -> str:
         """With the smallest and the largest of all rounds."""
         ours = results["load"][scenario]["ours"]
         value = ours.get("ratio", {}).get(key)
-        if value is None:
-            return None, ""
-        least, most = ours["spread"][key]
-        return float(value), f" ({number(least)} to {number(most)})"
+        return (None, "") if value is None else (float(value), between(*ours["spread"][key]))
 
     def at_most(what: str, value: float | None, limit: float, unit: str = "", note: str = "") -> None:
         reached = value is not None and value <= limit
@@ -71,13 +74,14 @@ def goals(results: Figures) -> str:
                 at_most(title, value, limit, " ×", spread)
     value, spread = ratio("poll-10x8", "requests_per_second")
     at_least("throughput, 10 connections, 8 pipelined, against tokio-modbus alone", value, 4, spread)
-    raw = against_original(results, "epoll")
-    at_least(
-        "throughput, 10 connections, all values, against pymodbus 3.0.0",
-        against_original(results, "ours"),
-        15,
-        "" if raw is None else f" (raw epoll: {number(raw)})",
-    )
+    for scenario, title in (("block-10", "10 connections"), ("block-10x8", "10 connections, 8 pipelined")):
+        found, raw = (against_original(results, scenario, server) for server in ("ours", "epoll"))
+        at_least(
+            f"throughput, {title}, all values, against pymodbus 3.0.0",
+            statistics.median(found) if found else None,
+            15,
+            f"{between(min(found), max(found))}; raw epoll: {number(statistics.median(raw))} ×" if found and raw else "",
+        )
     at_most("a change at openHAB is in the registers, p99", results["freshness"]["p99_ms"], 5, " ms")
 
     server, reference = results["servers"]["ours"], results["servers"][REFERENCE]
@@ -91,19 +95,26 @@ def goals(results: Figures) -> str:
     cost = results["cost"]
     at_most("CPU at rest, event stream", cost["events_percent"], 0.02, " %")
     at_most("CPU at rest, five items polled every 2 s", cost["poll_percent"], 0.1, " %")
-    return "### Goals\n\n" + rows(["what", "goal", "measured", "reached"], lines)
+    note = "\nIn brackets stand the smallest and the largest of the rounds; the median decides.\n"
+    return "### Goals\n\n" + rows(["what", "goal", "measured", "reached"], lines) + note
 
 
 def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:#.3g}"
 
 
-def against_original(results: Figures, server: str) -> float | None:
-    servers = results["load"]["block-10"]
+def between(least: float, most: float) -> str:
+    return f" ({number(least)} to {number(most)})"
+
+
+def against_original(results: Figures, scenario: str, server: str) -> list[float]:
+    """The ratio of the throughputs in each round, if none has failed."""
+    servers = results["load"][scenario]
     if any("failed" in servers[name] for name in (server, "original")):
-        return None
-    ours, original = (servers[name]["median"]["requests_per_second"] for name in (server, "original"))
-    return float(ours / original)
+        return []
+    key = "requests_per_second"
+    pairs = zip(servers[server]["runs"], servers["original"]["runs"], strict=True)
+    return [float(ours[key] / original[key]) for ours, original in pairs]
 
 
 def pss_loaded(results: Figures, server: str) -> float | None:
