@@ -9,8 +9,8 @@ use std::{collections::BTreeMap, env, fmt::Write, fs, io, path::Path};
 use chrono::{DateTime, Offset, TimeZone};
 use chrono_tz::{TZ_VARIANTS, Tz};
 
-/// From 2020 to 2069, since a log is of now. What applies at the beginning also does before that, and what
-/// applies at the end ever after. In seconds since 1970.
+/// From 2020 to 2069, since a log is of now. What applies at the beginning also does before that, and
+/// what applies at the end ever after. In seconds since 1970.
 const BEGIN: i64 = 1_577_836_800;
 const END: i64 = 3_155_760_000;
 

@@ -121,14 +121,17 @@ def summary(runs: list[Figures], reference: list[Figures]) -> Figures:
     failed = next((run["failed"] for run in runs if "failed" in run), None)
     if failed is not None:
         return {"failed": failed, "runs": runs}
-    keys = runs[0].keys()
-    ratios, spread = {}, {}
-    if not any("failed" in run for run in reference):
-        for key in RATIOS:
-            found = [run[key] / other[key] for run, other in zip(runs, reference, strict=True)]
-            ratios[key], spread[key] = statistics.median(found), (min(found), max(found))
-    medians = {key: statistics.median(run[key] for run in runs) for key in keys}
-    return {"median": medians, "ratio": ratios, "spread": spread, "runs": runs}
+    medians = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+    found = {key: ratios(runs, reference, key) for key in RATIOS}
+    median = {key: statistics.median(values) for key, values in found.items() if values}
+    return {"median": medians, "ratio": median, "runs": runs}
+
+
+def ratios(runs: list[Figures], reference: list[Figures], key: str) -> list[float]:
+    """Of each round; none where a run has failed."""
+    if any("failed" in run for run in [*runs, *reference]):
+        return []
+    return [run[key] / other[key] for run, other in zip(runs, reference, strict=True)]
 
 
 def rounded(figures: Figures) -> str:

@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Callable
 
-from harness.measure import REFERENCE, REQUESTS, SCENARIOS, Figures, Scenario
+from harness.measure import REFERENCE, REQUESTS, SCENARIOS, Figures, Scenario, ratios
 
 BEGIN, END = "<!-- results: written by benches/run -->", "<!-- end of the results -->"
 
@@ -53,11 +53,15 @@ def goals(results: Figures) -> str:
         shown = "no figure" if value is None else f"{number(value)}{unit}{note}"
         lines.append([what, wanted, shown, "yes" if value is not None and reached else "**no**"])
 
-    def ratio(scenario: str, key: str) -> tuple[float | None, str]:
+    def ratio(
+        scenario: str, key: str, reference: str = REFERENCE, server: str = "ours"
+    ) -> tuple[float | None, str]:
         """With the smallest and the largest of all rounds."""
-        ours = results["load"][scenario]["ours"]
-        value = ours.get("ratio", {}).get(key)
-        return (None, "") if value is None else (float(value), between(*ours["spread"][key]))
+        servers = results["load"][scenario]
+        found = ratios(servers[server]["runs"], servers[reference]["runs"], key)
+        if not found:
+            return None, ""
+        return statistics.median(found), f" ({number(min(found))} to {number(max(found))})"
 
     def at_most(what: str, value: float | None, limit: float, unit: str = "", note: str = "") -> None:
         reached = value is not None and value <= limit
@@ -75,13 +79,10 @@ def goals(results: Figures) -> str:
     value, spread = ratio("poll-10x8", "requests_per_second")
     at_least("throughput, 10 connections, 8 pipelined, against tokio-modbus alone", value, 4, spread)
     for scenario, title in (("block-10", "10 connections"), ("block-10x8", "10 connections, 8 pipelined")):
-        found, raw = (against_original(results, scenario, server) for server in ("ours", "epoll"))
-        at_least(
-            f"throughput, {title}, all values, against pymodbus 3.0.0",
-            statistics.median(found) if found else None,
-            15,
-            f"{between(min(found), max(found))}; raw epoll: {number(statistics.median(raw))} ×" if found and raw else "",
-        )
+        value, spread = ratio(scenario, "requests_per_second", "original")
+        raw, _ = ratio(scenario, "requests_per_second", "original", "epoll")
+        note = spread if raw is None else f"{spread}; raw epoll: {number(raw)} ×"
+        at_least(f"throughput, {title}, all values, against pymodbus 3.0.0", value, 15, note)
     at_most("a change at openHAB is in the registers, p99", results["freshness"]["p99_ms"], 5, " ms")
 
     server, reference = results["servers"]["ours"], results["servers"][REFERENCE]
@@ -101,20 +102,6 @@ def goals(results: Figures) -> str:
 
 def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:#.3g}"
-
-
-def between(least: float, most: float) -> str:
-    return f" ({number(least)} to {number(most)})"
-
-
-def against_original(results: Figures, scenario: str, server: str) -> list[float]:
-    """The ratio of the throughputs in each round, if none has failed."""
-    servers = results["load"][scenario]
-    if any("failed" in servers[name] for name in (server, "original")):
-        return []
-    key = "requests_per_second"
-    pairs = zip(servers[server]["runs"], servers["original"]["runs"], strict=True)
-    return [float(ours[key] / original[key]) for ours, original in pairs]
 
 
 def pss_loaded(results: Figures, server: str) -> float | None:
