@@ -23,7 +23,7 @@ rustPlatform.buildRustPackage {
       ../README.md
       ../build.rs
       ../clippy.toml
-      ../docs/config.yaml
+      ../docs/example.yaml
       ../examples
       ../rustfmt.toml
       ../src

@@ -14,16 +14,15 @@ use tokio::net;
 use tracing::Level;
 
 use crate::{
-    check,
+    commands::{check, counters, demo, read},
     config::Config,
-    counters,
     daemon::Daemon,
-    demo,
-    logging::{self, Logging},
-    read,
     simulator::{Dialect, Simulator},
-    systemd::{Inherited, SocketError},
-    termination::Termination,
+    system::{
+        logging::{self, Logging},
+        signals::Termination,
+        systemd::{Inherited, SocketError},
+    },
     time_zone::TimeZone,
 };
 

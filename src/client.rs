@@ -1,5 +1,7 @@
 //! A SunSpec client that reads any meter: this one, or a real one.
 
+pub mod report;
+
 use std::{fmt, io, sync::Arc, time::Duration};
 
 use sunspec::{
@@ -13,7 +15,7 @@ use tokio_modbus::{
     slave::{Slave, SlaveContext},
 };
 
-use crate::{net, report::Report};
+use crate::{client::report::Report, system::sockets};
 
 /// For the connection, and for each answer.
 const TIME_LIMIT: Duration = Duration::from_secs(3);
@@ -87,7 +89,7 @@ impl MeterClient {
         };
         let stream = stream
             .map_err(|source| ClientError::Connect { address: address.to_owned(), source })?;
-        net::tune(&stream);
+        sockets::tune(&stream);
         let registers = Registers(Arc::new(Mutex::new(attach(stream))));
         let config = Config { read_timeout: Some(TIME_LIMIT), ..Config::default() };
         let device = AsyncClient::new(registers, config)

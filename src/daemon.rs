@@ -12,19 +12,24 @@ use tokio::{
 
 use crate::{
     config::Config,
-    keeper::{self, Keeper, Keeping, Memories, Recalled},
-    listen::{self, ListenError},
-    meter::{Condition, Image, Meter, Ruling, energy::Verdict},
+    meter::{
+        Condition, Image, Meter, Ruling,
+        counter::Verdict,
+        reading::{Point, Reading},
+    },
     modbus::Server,
-    net,
-    pulse::{Pulse, Pulses},
-    reading::{Point, Reading},
+    persistence::task::{self, Keeper, Keeping, Memories, Recalled},
     source::{
         Source,
         openhab::{OpenHab, SetupError},
     },
-    systemd::{self, Inherited},
-    termination::Termination,
+    system::{
+        listeners::{self, ListenError},
+        liveness::{Pulse, Pulses},
+        signals::Termination,
+        sockets,
+        systemd::{self, Inherited},
+    },
 };
 
 /// Between two lines in the log that say how things are.
@@ -75,16 +80,16 @@ impl Daemon {
         let items = config.openhab.items.clone();
         let source = Source::OpenHab(OpenHab::new(config.openhab)?);
         let listeners = if inherited.is_empty() {
-            listen::open(&config.modbus.listen)?
+            listeners::open(&config.modbus.listen)?
         } else {
             let adopt = |Inherited { name, listener }| {
                 tracing::debug!(name, "systemd passes a socket on as {name:?}");
-                listen::adopt(listener)
+                listeners::adopt(listener)
             };
             inherited.into_iter().map(adopt).collect::<Result<_, _>>()?
         };
 
-        let state_dir = keeper::directory(config.state_dir.as_deref());
+        let state_dir = task::directory(config.state_dir.as_deref());
         let serial_number = config.meter.identity.serial_number.clone();
         let keeper = Keeper::open(state_dir, serial_number, items);
 
@@ -130,7 +135,7 @@ impl Daemon {
         }
 
         let mut modbus = config.modbus;
-        modbus.max_connections = net::room_for(modbus.max_connections);
+        modbus.max_connections = sockets::room_for(modbus.max_connections);
         let server = Server::new(modbus, images.clone());
         let mut addresses = Vec::new();
         for listener in listeners {

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use fronius_smartmeter::{cli, systemd};
+use fronius_smartmeter::{cli, system::systemd};
 
 fn main() -> ExitCode {
     // Before the runtime, and so before there are threads.

@@ -7,15 +7,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::reading::{Measurand, Phase, Point, Reading, Sample};
+use crate::meter::reading::{Measurand, Phase, Point, Reading, Sample};
 
-pub mod energy;
+pub mod counter;
 pub mod measurements;
-pub mod registers;
+pub mod reading;
+pub mod sunspec;
+pub mod units;
 
-use energy::{Counter, Memory, Verdict};
+use counter::{Counter, Memory, Verdict};
 use measurements::{Measurements, Phased};
-use registers::{Identity, Registers};
+use sunspec::{Identity, Registers};
 
 /// What the meter measures, and so the sign of its power.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +96,7 @@ pub enum Service {
 /// What every request is answered from: one instant of the meter.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Image {
-    /// The map, from [`registers::BASE`] on.
+    /// The map, from [`sunspec::BASE`] on.
     pub registers: Registers,
     /// Whether the measured part of it may be read.
     pub service: Service,
@@ -224,7 +226,7 @@ impl Meter {
             Condition::Stale => self.stale(),
         };
         Image {
-            registers: registers::encode(&self.settings.identity, measurements.as_ref()),
+            registers: sunspec::encode(&self.settings.identity, measurements.as_ref()),
             service,
             condition,
             confirmed,

@@ -5,9 +5,13 @@
 
 use tokio::sync::watch;
 
-use crate::{pulse::Pulses, reading::Reading};
+use crate::{meter::reading::Reading, system::liveness::Pulses};
 
+pub mod credentials;
+pub mod endpoint;
+pub mod http;
 pub mod openhab;
+pub mod tls;
 
 use openhab::OpenHab;
 

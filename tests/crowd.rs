@@ -25,6 +25,7 @@ use tokio::{
     time::{MissedTickBehavior, interval, sleep},
 };
 
+#[path = "it/common/mod.rs"]
 mod common;
 
 use common::{

@@ -2,7 +2,7 @@
 //! to the last bit when they are saved and read again. The reason of a refusal is fit for a log.
 #![no_main]
 
-use fronius_smartmeter::state::State;
+use fronius_smartmeter::persistence::format::State;
 use fronius_smartmeter_fuzz::assert_printable;
 use libfuzzer_sys::fuzz_target;
 

@@ -4,7 +4,7 @@
 //! to the first that is unsound.
 #![no_main]
 
-use fronius_smartmeter::modbus::guard::{FrameGuard, check};
+use fronius_smartmeter::modbus::frame_guard::{FrameGuard, check};
 use fronius_smartmeter_fuzz::runtime;
 use libfuzzer_sys::fuzz_target;
 use tokio::{

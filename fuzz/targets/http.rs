@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use fronius_smartmeter::source::openhab::http::{Client, HttpError};
+use fronius_smartmeter::source::http::{Client, HttpError};
 use fronius_smartmeter_fuzz::{assert_printable, expand, runtime};
 use hyper::HeaderMap;
 use libfuzzer_sys::{Corpus, fuzz_target};

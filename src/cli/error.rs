@@ -3,8 +3,10 @@
 use std::{io, net::SocketAddr, path::PathBuf};
 
 use crate::{
-    check::CheckError, config::ConfigError, counters::CountersError, daemon::DaemonError,
-    demo::DemoError, read::ReadError, systemd::SocketError,
+    commands::{check::CheckError, counters::CountersError, demo::DemoError, read::ReadError},
+    config::ConfigError,
+    daemon::DaemonError,
+    system::systemd::SocketError,
 };
 
 /// Why a command failed.

@@ -2,8 +2,7 @@
 
 use super::{entries::Entries, values};
 use crate::{
-    meter::{OnStale, Role, Settings, registers::Identity},
-    reading::Measurand,
+    meter::{OnStale, Role, Settings, reading::Measurand, sunspec::Identity},
     source::openhab::{self, Item},
 };
 

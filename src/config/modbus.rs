@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use super::{entries::Entries, values};
 use crate::{
-    meter::registers::Identity,
+    meter::sunspec::Identity,
     modbus::{Settings, UnitIds},
 };
 

@@ -8,9 +8,15 @@ use super::{
     values,
 };
 use crate::{
-    reading::{Measurand, Phase, Point},
-    source::openhab::{Item, Settings, Update, credentials::Credentials, endpoint::Endpoint},
-    units::Unit,
+    meter::{
+        reading::{Measurand, Phase, Point},
+        units::Unit,
+    },
+    source::{
+        credentials::Credentials,
+        endpoint::Endpoint,
+        openhab::{Item, Settings, Update},
+    },
 };
 
 const POLL_INTERVAL: Duration = Duration::from_secs(2);

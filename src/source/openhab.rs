@@ -16,25 +16,25 @@ use serde::Deserialize;
 use tokio::sync::watch;
 
 use crate::{
-    pulse::{Pulse, Pulses},
-    reading::{Point, Reading},
-    units::Unit,
+    meter::{
+        reading::{Point, Reading},
+        units::Unit,
+    },
+    source::{
+        credentials::{CredentialError, Credentials},
+        endpoint::Endpoint,
+        http::{Client, HttpError},
+        tls::TlsError,
+    },
+    system::liveness::{Pulse, Pulses},
 };
 
-pub mod credentials;
-pub mod endpoint;
 pub mod events;
-pub mod http;
 mod poll;
 mod stream;
-pub mod tls;
 mod tracker;
 
-use credentials::{CredentialError, Credentials};
-use endpoint::Endpoint;
 use events::EventError;
-use http::{Client, HttpError};
-use tls::TlsError;
 pub use tracker::ItemProblem;
 use tracker::Tracker;
 
@@ -198,7 +198,7 @@ impl OpenHab {
             (StatusCode::OK, None) => return Ok(Err((String::new(), ItemProblem::NotText))),
             _ => return Ok(Err((String::new(), ItemProblem::Status(status)))),
         };
-        Ok(match crate::units::parse_state(&state, &item.unit) {
+        Ok(match crate::meter::units::parse_state(&state, &item.unit) {
             Ok(value) => Ok(ItemState { state, value }),
             Err(error) => Err((state, ItemProblem::State(error))),
         })

@@ -16,12 +16,14 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::{Parser, Subcommand, ValueEnum};
 use fronius_smartmeter::{
     config::Config,
-    meter::{Condition, Image, Meter},
+    meter::{
+        Condition, Image, Meter,
+        reading::{Measurand, Phase, Point, Reading},
+        units::{Quantity, parse_state},
+    },
     modbus::Server,
-    pulse::Pulses,
-    reading::{Measurand, Phase, Point, Reading},
     source::openhab::events::EventReader,
-    units::{Quantity, parse_state},
+    system::liveness::Pulses,
 };
 use fronius_smartmeter_benches::{Query, bare, block::Block, request};
 use hyper::body::Bytes;

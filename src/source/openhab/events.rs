@@ -23,7 +23,7 @@ pub enum Event {
     State {
         /// The item's name.
         item: String,
-        /// As [`crate::units::parse_state`] takes it.
+        /// As [`crate::meter::units::parse_state`] takes it.
         state: String,
     },
 }

@@ -6,10 +6,9 @@ use hyper::StatusCode;
 use tokio::time::{Instant, sleep};
 
 use super::{
-    ItemDocument, ItemProblem, Outage, Session, Stream, Trouble,
-    http::{Client, HttpError},
-    item_path, new_backoff, state_path,
+    ItemDocument, ItemProblem, Outage, Session, Stream, Trouble, item_path, new_backoff, state_path,
 };
+use crate::source::http::{Client, HttpError};
 
 /// While the event stream lives, items are read this often, in case an event was lost.
 const RESYNC: Duration = Duration::from_secs(60);

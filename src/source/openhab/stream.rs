@@ -9,10 +9,10 @@ use tokio::time::{Instant, sleep, timeout};
 use super::{
     Outage, Session, Stream, Trouble,
     events::{Event, EventReader},
-    http::{Client, HttpError},
     new_backoff,
 };
-use crate::{pulse::Pulse, text::excerpt};
+use crate::source::http::{Client, HttpError};
+use crate::{system::liveness::Pulse, text::excerpt};
 
 /// A stream that lived so long was a good one; the waits between attempts start over.
 const STABLE: Duration = Duration::from_secs(60);

@@ -7,9 +7,11 @@ use tokio::sync::watch;
 
 use super::Item;
 use crate::{
-    reading::Reading,
+    meter::{
+        reading::Reading,
+        units::{StateError, parse_state},
+    },
     text::excerpt,
-    units::{StateError, parse_state},
 };
 
 /// Why an item gives no value.
@@ -224,7 +226,7 @@ impl ItemProblem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
+    use crate::meter::{
         reading::{Measurand, Phase, Point},
         units::Quantity,
     };

@@ -1,0 +1,83 @@
+//! `read`: shows the values of a meter.
+
+use std::{
+    io::{self, Write},
+    net::IpAddr,
+    time::Duration,
+};
+
+use tokio::time::sleep;
+
+use crate::{
+    client::{ClientError, MeterClient, report::Report},
+    commands::screen::Screen,
+};
+
+/// Why a meter cannot be shown.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// It cannot be read.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// Nobody takes the output.
+    #[error("cannot print: {0}")]
+    Print(#[from] io::Error),
+}
+
+/// Reads once the meter at `address`, which is a host with or without a port.
+///
+/// # Errors
+/// Where there is no meter, or it does not give its values.
+pub async fn once(address: &str, unit: u8, json: bool) -> Result<(), ReadError> {
+    let report = MeterClient::connect(&with_port(address), unit).await?.read().await?;
+    Ok(io::stdout().write_all(text(&report, json)?.as_bytes())?)
+}
+
+/// Reads every second, for ever. What goes wrong is told and tried again, since that is what one
+/// watches for.
+///
+/// # Errors
+/// Where nothing can be printed.
+pub async fn watch(address: &str, unit: u8, json: bool) -> Result<(), ReadError> {
+    let address = with_port(address);
+    let mut screen = Screen::default();
+    let mut meter = None;
+    loop {
+        let read = async {
+            let connected = match meter.take() {
+                Some(connected) => connected,
+                None => MeterClient::connect(&address, unit).await?,
+            };
+            let report = connected.read().await;
+            meter = Some(connected);
+            report
+        };
+        match read.await {
+            Ok(report) => screen.show(&text(&report, json)?)?,
+            Err(error) => {
+                eprintln!("{error}");
+                if !matches!(error, ClientError::Refused) {
+                    meter = None;
+                }
+            }
+        }
+        sleep(Duration::from_secs(1)).await;
+    }
+}
+
+fn text(report: &Report, json: bool) -> io::Result<String> {
+    Ok(if json { serde_json::to_string(report)? + "\n" } else { report.to_string() })
+}
+
+/// Host and port, of which the latter may be missing.
+fn with_port(address: &str) -> String {
+    let has_port = match address.rsplit_once(':') {
+        Some((host, _)) => !host.contains(':') || host.ends_with(']'),
+        None => false,
+    };
+    match address.parse() {
+        Ok(IpAddr::V6(_)) => format!("[{address}]:502"),
+        _ if has_port => address.to_owned(),
+        _ => format!("{address}:502"),
+    }
+}

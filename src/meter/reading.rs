@@ -1,0 +1,224 @@
+//! A reading of one meter: the last good value of each point, and when it was last confirmed.
+//!
+//! Pure: the clock is passed in.
+
+use std::{fmt, time::Instant};
+
+use crate::meter::units::Quantity;
+
+/// What a configured item stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measurand {
+    /// Energy generated (role producer) or exported (role grid).
+    EnergyOut,
+    /// Energy consumed (role producer) or imported (role grid).
+    EnergyIn,
+    /// Active power: of a producer what it generates, of a grid meter what is imported.
+    Power,
+    /// Voltage between line and neutral.
+    Voltage,
+    /// Current.
+    Current,
+    /// Grid frequency.
+    Frequency,
+}
+
+impl Measurand {
+    /// All of them, in the order in which they are shown.
+    pub const ALL: [Self; 6] = [
+        Self::EnergyOut,
+        Self::EnergyIn,
+        Self::Power,
+        Self::Voltage,
+        Self::Current,
+        Self::Frequency,
+    ];
+
+    /// The configuration key that names its item.
+    #[must_use]
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::EnergyOut => "energy_counter_out",
+            Self::EnergyIn => "energy_counter_in",
+            Self::Power => "current_power",
+            Self::Voltage => "current_voltage",
+            Self::Current => "current_current",
+            Self::Frequency => "current_frequency",
+        }
+    }
+
+    /// What it measures.
+    #[must_use]
+    pub fn quantity(self) -> Quantity {
+        match self {
+            Self::EnergyOut | Self::EnergyIn => Quantity::Energy,
+            Self::Power => Quantity::Power,
+            Self::Voltage => Quantity::Voltage,
+            Self::Current => Quantity::Current,
+            Self::Frequency => Quantity::Frequency,
+        }
+    }
+
+    /// Whether it is an energy counter. One that is configured must have a value before the meter
+    /// serves anything.
+    #[must_use]
+    pub fn is_counter(self) -> bool {
+        matches!(self, Self::EnergyOut | Self::EnergyIn)
+    }
+
+    /// Whether it must be fresh for the meter to be live. The others have a fallback.
+    #[must_use]
+    pub fn is_required(self) -> bool {
+        matches!(self, Self::EnergyOut | Self::Power)
+    }
+}
+
+/// A phase of the grid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// L1, phase A in SunSpec.
+    L1,
+    /// L2, phase B.
+    L2,
+    /// L3, phase C.
+    L3,
+}
+
+impl Phase {
+    /// All of them, in order.
+    pub const ALL: [Self; 3] = [Self::L1, Self::L2, Self::L3];
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// One of the values that a reading has room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Point {
+    /// What it is.
+    pub measurand: Measurand,
+    /// On which phase.
+    pub phase: Phase,
+}
+
+impl fmt::Display for Point {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.measurand.key(), self.phase)
+    }
+}
+
+/// A value and when the source last said that it holds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sample {
+    /// In the base unit of its quantity.
+    pub value: f64,
+    /// When the source last gave a sign that it holds. The age runs from here.
+    pub confirmed: Instant,
+    /// When it was last updated, as far as the source lets us know; the same value again is an
+    /// update too.
+    pub updated: Instant,
+}
+
+/// The last good values of one meter.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Reading {
+    slots: [[Slot; 3]; 6],
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Slot {
+    last: Option<Sample>,
+    /// The source's latest word on this point was a number. If it was not, signs of life of the
+    /// source say nothing about `last`, which then ages.
+    holds: bool,
+}
+
+impl Reading {
+    /// The source gave a value that was updated.
+    pub fn confirm(&mut self, point: Point, value: f64, now: Instant) {
+        let sample = Sample { value, confirmed: now, updated: now };
+        *self.slot(point) = Slot { last: Some(sample), holds: true };
+    }
+
+    /// The source gave a value once more, without an update since.
+    pub fn repeat(&mut self, point: Point, value: f64, now: Instant) {
+        let updated = self.slot(point).last.map_or(now, |last| last.updated);
+        let sample = Sample { value, confirmed: now, updated };
+        *self.slot(point) = Slot { last: Some(sample), holds: true };
+    }
+
+    /// The source gave no usable value for this point; the last one stays and ages.
+    pub fn doubt(&mut self, point: Point) {
+        self.slot(point).holds = false;
+    }
+
+    /// The source is alive and would have said so if a value had changed.
+    pub fn confirm_all(&mut self, now: Instant) {
+        for slot in self.slots.iter_mut().flatten().filter(|slot| slot.holds) {
+            if let Some(sample) = &mut slot.last {
+                sample.confirmed = now;
+            }
+        }
+    }
+
+    /// The last good value of a point, however old.
+    #[must_use]
+    pub fn get(&self, point: Point) -> Option<Sample> {
+        self.slots.get(point.measurand as usize)?.get(point.phase as usize)?.last
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "the arrays have a place for every variant")]
+    fn slot(&mut self, point: Point) -> &mut Slot {
+        &mut self.slots[point.measurand as usize][point.phase as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    const POWER: Point = Point { measurand: Measurand::Power, phase: Phase::L2 };
+    const ENERGY: Point = Point { measurand: Measurand::EnergyOut, phase: Phase::L1 };
+
+    #[test]
+    fn every_point_has_its_own_place() {
+        let now = Instant::now();
+        let mut reading = Reading::default();
+        let points = || {
+            Measurand::ALL
+                .into_iter()
+                .flat_map(|measurand| Phase::ALL.map(|phase| Point { measurand, phase }))
+        };
+        for (value, point) in (0_u32..).zip(points()) {
+            reading.confirm(point, value.into(), now);
+        }
+        for (value, point) in (0_u32..).zip(points()) {
+            assert_eq!(reading.get(point).unwrap().value.to_bits(), f64::from(value).to_bits());
+        }
+    }
+
+    #[test]
+    fn signs_of_life_confirm_only_what_still_holds() {
+        let start = Instant::now();
+        let later = start + Duration::from_secs(10);
+        let mut reading = Reading::default();
+        reading.confirm(POWER, 800.0, start);
+        reading.confirm(ENERGY, 5000.0, start);
+        reading.doubt(ENERGY);
+        reading.confirm_all(later);
+        assert_eq!(
+            reading.get(POWER),
+            Some(Sample { value: 800.0, confirmed: later, updated: start })
+        );
+        assert_eq!(
+            reading.get(ENERGY),
+            Some(Sample { value: 5000.0, confirmed: start, updated: start })
+        );
+        let voltage = Point { measurand: Measurand::Voltage, phase: Phase::L1 };
+        assert_eq!(reading.get(voltage), None, "never read, so nothing to confirm");
+    }
+}

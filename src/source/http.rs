@@ -1,0 +1,336 @@
+//! One kept-alive HTTP connection to openHAB, with a limit on every wait and every size.
+
+use std::{error::Error as _, fmt, io, path::PathBuf, time::Duration};
+
+use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
+use hyper::{
+    Request, Response, StatusCode,
+    body::{Bytes, Incoming},
+    client::conn::http1::{self, SendRequest},
+    header::{ACCEPT, HOST, HeaderMap, LOCATION, USER_AGENT},
+};
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpStream, lookup_host},
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+use tokio_rustls::TlsConnector;
+
+use super::{
+    endpoint::{Endpoint, Scheme},
+    tls::{self, TlsError},
+};
+use crate::{system::sockets, text::excerpt};
+
+/// For connecting, and again for an answer. The Python script had the same.
+const TIME_LIMIT: Duration = Duration::from_secs(5);
+
+/// An address that does not answer for so long gets company by the next one.
+const STAGGER: Duration = Duration::from_millis(250);
+
+/// Of an answer that is read as a whole.
+const MAX_BODY: usize = 64 * 1024;
+
+/// Redirects followed for one request.
+const MAX_REDIRECTS: usize = 3;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    /// No connection.
+    #[error("cannot connect to {endpoint}: {source}")]
+    Connect {
+        /// Whereto.
+        endpoint: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The server did not answer in time.
+    #[error("{0} does not answer")]
+    Timeout(String),
+    /// The connection broke, or what came was not HTTP.
+    #[error("no valid answer from {endpoint}: {source}")]
+    Protocol {
+        /// From where.
+        endpoint: String,
+        /// What was wrong.
+        source: hyper::Error,
+    },
+    /// The answer broke off.
+    #[error("the answer of {endpoint} broke off: {source}")]
+    Body {
+        /// From where.
+        endpoint: String,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The path and the address do not make a request.
+    #[error("no request can be made to {endpoint}: {source}")]
+    Request {
+        /// Whereto.
+        endpoint: String,
+        /// Why.
+        source: hyper::http::Error,
+    },
+    /// The server sent us elsewhere, and we do not go there.
+    #[error("redirected from {from} to {to:?}, which is not followed")]
+    Redirect {
+        /// From where.
+        from: String,
+        /// The start of the new address.
+        to: String,
+    },
+    /// The certificates to trust cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// A client of one server.
+pub struct Client {
+    configured: Endpoint,
+    /// Where redirects have led.
+    current: Endpoint,
+    headers: HeaderMap,
+    ca_file: Option<PathBuf>,
+    tls: Option<TlsConnector>,
+    connection: Option<SendRequest<Empty<Bytes>>>,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("current", &self.current).finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// A client that is not yet connected. `headers` are sent along, but never to another host.
+    ///
+    /// # Errors
+    /// Where TLS is needed and its certificates cannot be loaded.
+    pub fn new(
+        endpoint: Endpoint,
+        headers: HeaderMap,
+        ca_file: Option<PathBuf>,
+    ) -> Result<Self, TlsError> {
+        let mut client = Self {
+            configured: endpoint.clone(),
+            current: endpoint,
+            headers,
+            ca_file,
+            tls: None,
+            connection: None,
+        };
+        if client.current.scheme == Scheme::Https || client.ca_file.is_some() {
+            client.connector()?;
+        }
+        Ok(client)
+    }
+
+    /// A second client of the same server, with a connection of its own.
+    #[must_use]
+    pub fn another(&self) -> Self {
+        Self {
+            configured: self.configured.clone(),
+            current: self.current.clone(),
+            headers: self.headers.clone(),
+            ca_file: self.ca_file.clone(),
+            tls: self.tls.clone(),
+            connection: None,
+        }
+    }
+
+    /// Gets `path`, which starts with `/rest`. The caller reads the body of what is returned, and
+    /// limits that.
+    ///
+    /// # Errors
+    /// Where there is no answer. Any status is an answer.
+    pub async fn get(
+        &mut self,
+        path: &str,
+        accept: &'static str,
+    ) -> Result<Response<Incoming>, HttpError> {
+        let mut redirects = 0..MAX_REDIRECTS;
+        loop {
+            let answer = self.ask(path, accept).await.inspect_err(|_| {
+                self.connection = None;
+                self.current = self.configured.clone();
+            })?;
+            if !answer.status().is_redirection() {
+                return Ok(answer);
+            }
+            let to = answer.headers().get(LOCATION).and_then(|to| to.to_str().ok());
+            let to = to.unwrap_or_default();
+            let next = Endpoint::redirected(to, path).filter(|next| {
+                (next.scheme == Scheme::Https || self.current.scheme == Scheme::Http)
+                    && redirects.next().is_some()
+            });
+            let from = self.current.to_string();
+            self.connection = None;
+            self.current = match next {
+                Some(next) => next,
+                None => {
+                    self.current = self.configured.clone();
+                    return Err(HttpError::Redirect { from, to: excerpt(to) });
+                }
+            };
+            tracing::debug!("redirected from {from} to {}", self.current);
+        }
+    }
+
+    /// Gets `path` as text. The text is none where it is larger than 64 KiB or not UTF-8.
+    ///
+    /// # Errors
+    /// As [`Client::get`], and where the body does not come whole in time.
+    pub async fn text(
+        &mut self,
+        path: &str,
+        accept: &'static str,
+    ) -> Result<(StatusCode, Option<String>), HttpError> {
+        let answer = self.get(path, accept).await?;
+        let status = answer.status();
+        let body = Limited::new(answer.into_body(), MAX_BODY).collect();
+        let failure = match timeout(TIME_LIMIT, body).await {
+            Ok(Ok(body)) => return Ok((status, String::from_utf8(body.to_bytes().into()).ok())),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => None,
+            Ok(Err(source)) => Some(HttpError::Body { endpoint: self.current.to_string(), source }),
+            Err(_) => Some(HttpError::Timeout(self.current.to_string())),
+        };
+        // The rest of the body may still come; it must not be taken for the next answer.
+        self.connection = None;
+        failure.map_or(Ok((status, None)), Err)
+    }
+
+    /// One request. A connection that the server closed while it was idle is tried anew, once.
+    async fn ask(
+        &mut self,
+        path: &str,
+        accept: &'static str,
+    ) -> Result<Response<Incoming>, HttpError> {
+        let reused = self.connection.take();
+        if let Some(mut connection) = reused
+            && timeout(TIME_LIMIT, connection.ready()).await.is_ok_and(|ready| ready.is_ok())
+        {
+            match self.send(&mut connection, path, accept).await {
+                Err(HttpError::Protocol { source, .. }) if went_away(&source) => {}
+                answer => {
+                    self.connection = Some(connection);
+                    return answer;
+                }
+            }
+        }
+        let mut connection = self.connect().await?;
+        let answer = self.send(&mut connection, path, accept).await;
+        self.connection = Some(connection);
+        answer
+    }
+
+    async fn send(
+        &self,
+        connection: &mut SendRequest<Empty<Bytes>>,
+        path: &str,
+        accept: &'static str,
+    ) -> Result<Response<Incoming>, HttpError> {
+        let endpoint = || self.current.to_string();
+        let invalid = |source| HttpError::Request { endpoint: endpoint(), source };
+        let mut request = Request::get(format!("{}{path}", self.current.path))
+            .header(HOST, self.current.authority())
+            .header(ACCEPT, accept)
+            .header(USER_AGENT, concat!("fronius-smartmeter/", env!("CARGO_PKG_VERSION")))
+            .body(Empty::new())
+            .map_err(invalid)?;
+        if self.may_be_told_secrets() {
+            request.headers_mut().extend(self.headers.clone());
+        }
+        match timeout(TIME_LIMIT, connection.send_request(request)).await {
+            Err(_) => Err(HttpError::Timeout(endpoint())),
+            Ok(Err(source)) => Err(HttpError::Protocol { endpoint: endpoint(), source }),
+            Ok(Ok(answer)) => Ok(answer),
+        }
+    }
+
+    /// Credentials are for the configured host; elsewhere on it only behind TLS, which is where a
+    /// redirect from http to https leads.
+    fn may_be_told_secrets(&self) -> bool {
+        self.current.host.eq_ignore_ascii_case(&self.configured.host)
+            && (self.current.port == self.configured.port || self.current.scheme == Scheme::Https)
+    }
+
+    async fn connect(&mut self) -> Result<SendRequest<Empty<Bytes>>, HttpError> {
+        let tls = match self.current.scheme {
+            Scheme::Http => None,
+            Scheme::Https => Some(self.connector()?),
+        };
+        let endpoint = &self.current;
+        let stream = async {
+            let stream = dial(&endpoint.host, endpoint.port).await?;
+            sockets::tune(&stream);
+            let Some(tls) = tls else { return handshake(stream).await };
+            let name = ServerName::try_from(endpoint.host.clone()).map_err(io::Error::other)?;
+            handshake(tls.connect(name, stream).await?).await
+        };
+        match timeout(TIME_LIMIT, stream).await {
+            Err(_) => Err(HttpError::Timeout(endpoint.to_string())),
+            Ok(connection) => connection
+                .map_err(|source| HttpError::Connect { endpoint: endpoint.to_string(), source }),
+        }
+    }
+
+    fn connector(&mut self) -> Result<TlsConnector, TlsError> {
+        if let Some(tls) = &self.tls {
+            return Ok(tls.clone());
+        }
+        Ok(self.tls.insert(tls::connector(self.ca_file.as_deref())?).clone())
+    }
+}
+
+/// Connects to the first address that answers. One that stays silent, as behind a packet filter that
+/// knows only local addresses, must not use up the time of the others.
+async fn dial(host: &str, port: u16) -> io::Result<TcpStream> {
+    let mut attempts = JoinSet::new();
+    for (address, turn) in lookup_host((host, port)).await?.zip(0..) {
+        attempts.spawn(async move {
+            sleep(STAGGER.saturating_mul(turn)).await;
+            TcpStream::connect(address).await
+        });
+    }
+    let mut failure = io::Error::new(io::ErrorKind::NotFound, "no address");
+    while let Some(attempt) = attempts.join_next().await {
+        match attempt.unwrap_or_else(|error| Err(io::Error::other(error))) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure)
+}
+
+/// Whether the server closed the connection, as it may while that is idle, before it answered.
+fn went_away(error: &hyper::Error) -> bool {
+    let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    error.is_incomplete_message()
+        || error.is_canceled()
+        || io.is_some_and(|io| {
+            matches!(io.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
+        })
+}
+
+/// Starts HTTP on a connection. Its task ends when the returned half is dropped.
+async fn handshake<S>(stream: S) -> io::Result<SendRequest<Empty<Bytes>>>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let (sender, connection) = http1::Builder::new()
+        .max_buf_size(16 * 1024)
+        .max_headers(64)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(io::Error::other)?;
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!("connection to openHAB ended: {error}");
+        }
+    });
+    Ok(sender)
+}

@@ -1,0 +1,8 @@
+//! What connects the service to the system it runs on.
+
+pub mod listeners;
+pub mod liveness;
+pub mod logging;
+pub mod signals;
+pub(crate) mod sockets;
+pub mod systemd;

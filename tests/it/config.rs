@@ -1,0 +1,146 @@
+//! Every file in `fixtures/config`: the valid ones load, the invalid ones say what is wrong.
+//!
+//! The texts in `*.expected` are written anew with `UPDATE_EXPECTED=1`, to be read before they are
+//! committed.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use fronius_smartmeter::{
+    config::{Config, ConfigError},
+    meter::{
+        OnStale, Role,
+        reading::{Measurand, Phase, Point},
+    },
+    modbus::UnitIds,
+    source::{endpoint::Scheme, openhab::Update},
+};
+
+fn fixtures(kind: &str) -> Vec<PathBuf> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/config").join(kind);
+    let files = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = files.filter(|path| path.extension().unwrap() != "expected").collect();
+    files.sort();
+    assert!(files.len() > 2);
+    files
+}
+
+fn valid(name: &str) -> Config {
+    let path = fixtures("valid").into_iter().find(|path| path.ends_with(name)).unwrap();
+    Config::load(&path).unwrap()
+}
+
+#[test]
+fn valid_files_load() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/example.yaml");
+    for path in fixtures("valid").into_iter().chain([example]) {
+        if let Err(error) = Config::load(&path) {
+            panic!("{error}");
+        }
+    }
+}
+
+#[test]
+fn invalid_files_say_all_that_is_wrong_with_them() {
+    for path in fixtures("invalid") {
+        let Err(ConfigError::Invalid { problems, .. }) = Config::load(&path) else {
+            panic!("{} is taken for valid", path.display());
+        };
+        let name = path.file_name().unwrap();
+        let error = ConfigError::Invalid { path: name.into(), problems };
+        let expected = path.with_extension("expected");
+        let found = format!("{error}\n");
+        assert!(!found.contains("canary-secret"), "a secret is shown: {found}");
+        if env::var_os("UPDATE_EXPECTED").is_some() {
+            fs::write(&expected, &found).unwrap();
+        }
+        assert_eq!(found, fs::read_to_string(&expected).unwrap(), "{}", expected.display());
+    }
+}
+
+#[test]
+fn the_example_of_the_old_readme_means_what_it_meant() {
+    let config = valid("old-readme.yaml");
+    assert_eq!(config.log_level, tracing::Level::DEBUG);
+    assert_eq!(config.time_zone, "Europe/Berlin".parse().unwrap());
+    assert_eq!(config.openhab.endpoint.to_string(), "http://192.168.1.31:8080");
+    assert_eq!(config.openhab.update, Update::Events);
+    let items: Vec<_> =
+        config.openhab.items.iter().map(|item| (item.name.as_str(), item.point)).collect();
+    let on_l2 = |measurand| Point { measurand, phase: Phase::L2 };
+    assert_eq!(
+        items,
+        [
+            ("inverter2_PV_E_total", on_l2(Measurand::EnergyOut)),
+            ("inverter2_Grid_P", on_l2(Measurand::Power)),
+            ("inverter2_Grid_U", on_l2(Measurand::Voltage)),
+            ("inverter2_Grid_I", on_l2(Measurand::Current)),
+        ]
+    );
+    assert_eq!(config.openhab.items[0].unit.to_string(), "kWh");
+    assert_eq!(config.meter.role, Role::Producer);
+    assert_eq!(config.meter.on_stale, OnStale::Zero);
+    assert_eq!(config.meter.stale_after, Duration::from_secs(30));
+    assert_eq!(config.meter.min_energy.to_bits(), 100_f64.to_bits());
+    assert_eq!(config.meter.identity.address, 2);
+    assert_eq!(config.modbus.unit_ids, UnitIds::Any);
+    assert!(config.modbus.listen.is_empty());
+}
+
+#[test]
+fn the_sections_of_the_add_on_are_the_flat_keys() {
+    let (flat, sections) = (valid("addon-0.json"), valid("addon-1.json"));
+    assert_eq!(format!("{:?}", flat.openhab.endpoint), format!("{:?}", sections.openhab.endpoint));
+    assert_eq!(flat.log_level, sections.log_level);
+    assert_eq!(sections.openhab.items[0].name, "smartmeter_energy");
+    assert_eq!(sections.openhab.items.len(), 4, "an empty frequency is none");
+}
+
+#[test]
+fn every_key_arrives() {
+    let config = valid("three-phase-grid.yaml");
+    assert_eq!(config.openhab.endpoint.scheme, Scheme::Https);
+    assert_eq!(config.openhab.endpoint.to_string(), "https://home.example/openhab");
+    assert_eq!(config.openhab.update, Update::Poll);
+    assert_eq!(config.openhab.poll_interval, Duration::from_millis(500));
+    assert_eq!(config.openhab.stale_after, Duration::from_secs(60));
+    assert_eq!(config.meter.item_max_age, Some(Duration::from_secs(3600)));
+    let login = ("proxy".to_owned(), "/etc/openhab-password".into());
+    assert_eq!(config.openhab.credentials.login, Some(login));
+    assert_eq!(config.openhab.credentials.token_file, Some("openhab_token".into()));
+    assert_eq!(config.openhab.ca_file, Some("/etc/ssl/own-ca.pem".into()));
+    assert_eq!(config.openhab.items.len(), 12, "no current");
+    let unit =
+        |name| config.openhab.items.iter().find(|item| item.name == name).unwrap().unit.to_string();
+    assert_eq!((unit("E_out_2").as_str(), unit("E_out_3").as_str()), ("kWh", "Wh"));
+    let frequency = Point { measurand: Measurand::Frequency, phase: Phase::L3 };
+    assert!(config.meter.points.contains(&frequency), "goes to the connected phase");
+    assert_eq!(config.meter.role, Role::Grid);
+    assert_eq!(config.meter.on_stale, OnStale::Disconnect);
+    assert_eq!(config.meter.min_energy.to_bits(), 0_f64.to_bits());
+    let identity = &config.meter.identity;
+    assert_eq!((identity.version.as_str(), identity.serial_number.as_str()), ("2.10", "00123"));
+    assert_eq!(config.modbus.unit_ids, UnitIds::Only(247));
+    assert_eq!(config.modbus.listen.len(), 2);
+    assert_eq!(config.modbus.max_connections, 8);
+    assert_eq!(config.modbus.idle_timeout, Duration::from_secs(90));
+    assert_eq!(config.state_dir, Some("/var/lib/fronius-smartmeter".into()));
+}
+
+#[test]
+fn the_default_serial_number_is_stable_and_differs_between_meters() {
+    let serial = |energy: &str, address: u8| {
+        let text = format!(
+            "{{openhab_host: oh, current_power: P, energy_counter_out: {energy}, \
+             modbus_tcp_address: {address}}}"
+        );
+        Config::parse(&text).unwrap().meter.identity.serial_number
+    };
+    // Written down: were it ever to change, every inverter would take it for a new meter.
+    assert_eq!(serial("inverter_energy", 1), "01699275001");
+    assert_ne!(serial("inverter_energy", 1), serial("inverter_energy", 2));
+    assert_ne!(serial("inverter_energy", 1), serial("heatpump_energy", 1));
+}

@@ -1,0 +1,181 @@
+//! What systemd and the service say to each other: sockets, credentials, readiness, status and
+//! watchdog.
+
+use std::{
+    fs::File,
+    net::{TcpListener, TcpStream, UdpSocket},
+    os::{fd::OwnedFd, unix::net::UnixListener},
+    process::Stdio,
+    time::Duration,
+};
+
+use tempfile::TempDir;
+use tokio::{net::UnixDatagram, process::Command, time::timeout};
+
+use crate::common::{
+    client::Client,
+    program::{
+        ITEMS, OpenHab, PROGRAM, Service, command, directory, example, file, text, unused_address,
+    },
+    within,
+};
+
+/// The end of systemd at which the service reports.
+struct Manager {
+    socket: UnixDatagram,
+    directory: TempDir,
+}
+
+impl Manager {
+    fn new() -> Self {
+        let directory = TempDir::new().unwrap();
+        let socket = UnixDatagram::bind(directory.path().join("notify")).unwrap();
+        Self { socket, directory }
+    }
+
+    fn of(&self, command: &mut Command) {
+        command.env("NOTIFY_SOCKET", self.directory.path().join("notify"));
+    }
+
+    async fn next(&self) -> String {
+        let mut bytes = [0; 1024];
+        let length = self.socket.recv(&mut bytes).await.unwrap();
+        String::from_utf8(bytes[..length].to_vec()).unwrap().trim().to_owned()
+    }
+
+    /// The next report that begins so.
+    #[track_caller]
+    fn find(&self, start: &str) -> impl Future<Output = String> {
+        within(async move {
+            loop {
+                let next = self.next().await;
+                if next.starts_with(start) {
+                    return next;
+                }
+            }
+        })
+    }
+}
+
+#[tokio::test]
+async fn readiness_status_and_the_end_are_reported() {
+    let openhab = OpenHab::start(&ITEMS).await;
+    let manager = Manager::new();
+    // Nobody has an address of this network: to listen there fails, and is not tried.
+    let config = format!("{}modbus_listen: 192.0.2.1:502\n", example(&openhab.address));
+    let mut service = Service::start_with(&config, |command| manager.of(command));
+    assert_eq!(within(manager.next()).await, "READY=1", "the first report");
+    let mut client = Client::connect(service.address).await;
+    assert_eq!(client.read(40_000, 2).await.unwrap(), [0x5375, 0x6E53]);
+    let status = manager.find("STATUS=").await;
+    assert!(status.contains("; clients "), "{status}");
+    service.running.signal("TERM").await;
+    manager.find("STOPPING=1").await;
+    assert_eq!(service.running.exit_code().await, Some(0));
+}
+
+#[tokio::test]
+async fn the_watchdog_is_fed_while_openhab_is_away_and_not_while_the_process_stands_still() {
+    let (_held, nobody) = unused_address();
+    for update in ["events", "poll"] {
+        let config = format!("{}update: {update}\n", example(&nobody.to_string()));
+        assert_watchdog(&config).await;
+    }
+}
+
+async fn assert_watchdog(config: &str) {
+    let manager = Manager::new();
+    let limit = Duration::from_secs(1);
+    let service = Service::start_with(config, |command| {
+        manager.of(command);
+        command.env("WATCHDOG_USEC", limit.as_micros().to_string());
+    });
+    for _ in 0..12 {
+        let fed = timeout(limit, manager.find("WATCHDOG=1")).await;
+        fed.expect("systemd would have killed it");
+    }
+    service.running.signal("STOP").await;
+    // What was on its way.
+    while timeout(Duration::from_millis(100), manager.next()).await.is_ok() {}
+    assert!(timeout(limit, manager.find("WATCHDOG=1")).await.is_err());
+    service.running.signal("CONT").await;
+    manager.find("WATCHDOG=1").await;
+}
+
+#[tokio::test]
+async fn the_watchdog_of_another_process_is_not_fed() {
+    let manager = Manager::new();
+    let mut service = Service::start_with(&example("127.0.0.1"), |command| {
+        manager.of(command);
+        command.env("WATCHDOG_USEC", "100000").env("WATCHDOG_PID", "1");
+    });
+    assert_eq!(within(manager.next()).await, "READY=1");
+    manager.find("STATUS=").await;
+    // Were it fed, it would be four times until then.
+    let fed = timeout(Duration::from_millis(100), manager.find("WATCHDOG=1")).await;
+    assert!(fed.is_err());
+    service.running.signal("TERM").await;
+    assert_eq!(within(manager.next()).await, "STOPPING=1");
+    assert_eq!(service.running.exit_code().await, Some(0));
+}
+
+#[tokio::test]
+async fn all_inherited_sockets_are_served() {
+    let openhab = OpenHab::start(&ITEMS).await;
+    let config = file(&example(&openhab.address));
+    let sockets = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let addresses = sockets.each_ref().map(|socket| socket.local_addr().unwrap());
+    let [first, second] = sockets.map(OwnedFd::from);
+    let mut with_both = command("sh");
+    with_both
+        .args(["-c", r#"exec "$0" "$@" 3<&0 4<&1 </dev/null >/dev/null"#, PROGRAM, "--config"])
+        .arg(config.path())
+        .stdin(first)
+        .stdout(second)
+        .stderr(Stdio::null())
+        .env("LISTEN_FDS", "2")
+        .env("LISTEN_FDNAMES", "modbus:another");
+    let _running = with_both.spawn().unwrap();
+    for address in addresses {
+        let mut client = Client::connect(address).await;
+        assert_eq!(client.read(40_000, 2).await.unwrap(), [0x5375, 0x6E53]);
+    }
+}
+
+#[tokio::test]
+async fn a_descriptor_that_is_no_listening_tcp_socket_is_refused_by_name() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let connected = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let directory = TempDir::new().unwrap();
+    let unix = UnixListener::bind(directory.path().join("socket")).unwrap();
+    let others: [OwnedFd; 4] = [
+        connected.into(),
+        unix.into(),
+        UdpSocket::bind("127.0.0.1:0").unwrap().into(),
+        File::open("/dev/null").unwrap().into(),
+    ];
+    for other in others {
+        let mut service = Service::start_with(&example("127.0.0.1"), |command| {
+            command.stdin(Stdio::from(other)).env("LISTEN_FDNAMES", "modbus");
+        });
+        assert_eq!(service.running.exit_code().await, Some(78));
+        let complaint = service.running.err.rest().await;
+        let expected = "the inherited descriptor 3 (modbus) is no listening TCP socket: ";
+        assert!(complaint.len() == 1 && complaint[0].starts_with(expected), "{complaint:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_token_of_systemd_is_used_and_a_blank_one_is_none() {
+    const TOKEN: &str = "oh.meter.secret";
+    let credentials = directory("openhab_token", TOKEN);
+    let token = credentials.path().join("openhab_token");
+    let openhab = OpenHab::start_with(&ITEMS, &["--token-file", text(&token)]).await;
+    for (token, expected) in [(TOKEN, "data is live"), ("\n", "openHAB answers 401")] {
+        let credentials = directory("openhab_token", token);
+        let mut service = Service::start_with(&example(&openhab.address), |command| {
+            command.env("CREDENTIALS_DIRECTORY", credentials.path());
+        });
+        service.running.err.find(expected).await;
+    }
+}
