@@ -20,7 +20,7 @@ use crate::{
     simulator::{Dialect, Simulator},
     system::{
         logging::{self, Logging},
-        signals::Termination,
+        signals::ShutdownSignals,
         systemd::{Inherited, SocketError},
     },
     time_zone::TimeZone,
@@ -270,7 +270,7 @@ async fn simulate(args: SimulateArgs) -> Result<(), CliError> {
     let listener = net::TcpListener::bind(args.listen).await.map_err(cannot_listen)?;
     let address = listener.local_addr().map_err(cannot_listen)?;
     // Before the address is told: who knows it may end us at once.
-    let mut termination = Termination::expect().map_err(CliError::Runtime)?;
+    let mut signals = ShutdownSignals::install().map_err(CliError::Runtime)?;
     writeln!(io::stdout(), "simulated openHAB at http://{address}")?;
     let solar = args.items.is_empty();
     let items = if solar { demo::items() } else { args.items };
@@ -284,6 +284,6 @@ async fn simulate(args: SimulateArgs) -> Result<(), CliError> {
     tokio::select! {
         ended = simulator.serve(listener) => ended.map_err(cannot_listen),
         () = play => Ok(()),
-        _ = termination.requested() => Ok(()),
+        _ = signals.requested() => Ok(()),
     }
 }

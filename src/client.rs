@@ -71,7 +71,7 @@ fn discovery_hint(error: &DiscoveryError) -> &'static str {
 /// A connection to a meter.
 #[derive(Debug)]
 pub struct MeterClient {
-    device: AsyncDevice<Registers>,
+    device: AsyncDevice<ModbusTransport>,
     model: u16,
     address: u16,
     length: u16,
@@ -89,8 +89,8 @@ impl MeterClient {
         };
         let stream = stream
             .map_err(|source| ClientError::Connect { address: address.to_owned(), source })?;
-        sockets::tune(&stream);
-        let registers = Registers(Arc::new(Mutex::new(attach(stream))));
+        sockets::configure_stream(&stream);
+        let registers = ModbusTransport(Arc::new(Mutex::new(attach(stream))));
         let config = Config { read_timeout: Some(TIME_LIMIT), ..Config::default() };
         let device = AsyncClient::new(registers, config)
             .device(unit)
@@ -144,15 +144,15 @@ fn place<M: Model>(model: ModelAddr<M>) -> (u16, u16) {
 /// Holding registers over Modbus TCP. Unlike the client that `sunspec` brings along, it does not
 /// trust a server to send as many words as were asked for.
 #[derive(Clone)]
-struct Registers(Arc<Mutex<Context>>);
+struct ModbusTransport(Arc<Mutex<Context>>);
 
-impl fmt::Debug for Registers {
+impl fmt::Debug for ModbusTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Registers").finish_non_exhaustive()
+        f.debug_tuple("ModbusTransport").finish_non_exhaustive()
     }
 }
 
-impl AsyncModbusClient for Registers {
+impl AsyncModbusClient for ModbusTransport {
     async fn read_registers(
         &self,
         slave_id: u8,

@@ -12,8 +12,7 @@ use std::{
 use tracing::Level;
 
 use crate::{
-    meter::Settings as Meter, modbus::Settings as Modbus, source::openhab::Settings as OpenHab,
-    time_zone::TimeZone,
+    meter::MeterConfig, modbus::ServerConfig, source::openhab::OpenHabConfig, time_zone::TimeZone,
 };
 
 mod document;
@@ -39,11 +38,11 @@ pub struct Config {
     /// Of the timestamps in the log.
     pub time_zone: TimeZone,
     /// Where the values come from.
-    pub openhab: OpenHab,
+    pub openhab: OpenHabConfig,
     /// What is made of them.
-    pub meter: Meter,
+    pub meter: MeterConfig,
     /// How they are served.
-    pub modbus: Modbus,
+    pub modbus: ServerConfig,
     /// Where the last good counters are kept; `$STATE_DIRECTORY` where it is not given.
     pub state_dir: Option<PathBuf>,
 }

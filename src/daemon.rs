@@ -13,27 +13,27 @@ use tokio::{
 use crate::{
     config::Config,
     meter::{
-        Condition, Image, Meter, Ruling,
-        counter::Verdict,
+        Condition, CounterEvent, Image, Meter,
+        counter::CounterOutcome,
         reading::{Point, Reading},
     },
     modbus::Server,
-    persistence::task::{self, Keeper, Keeping, Memories, Recalled},
+    persistence::task::{self, CounterStore, Restored, Snapshots, StoreTask},
     source::{
         Source,
         openhab::{OpenHab, SetupError},
     },
     system::{
         listeners::{self, ListenError},
-        liveness::{Pulse, Pulses},
-        signals::Termination,
+        liveness::{Liveness, Pulse},
+        signals::ShutdownSignals,
         sockets,
         systemd::{self, Inherited},
     },
 };
 
 /// Between two lines in the log that say how things are.
-const HEARTBEAT: Duration = Duration::from_mins(1);
+const SUMMARY_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Between two such lines for `systemctl status`.
 const STATUS: Duration = Duration::from_secs(10);
@@ -64,8 +64,8 @@ pub struct Daemon {
     tasks: JoinSet<&'static str>,
     images: watch::Receiver<Arc<Image>>,
     server: Server,
-    keeping: Keeping,
-    termination: Termination,
+    store: StoreTask,
+    signals: ShutdownSignals,
     addresses: Vec<SocketAddr>,
 }
 
@@ -76,7 +76,7 @@ impl Daemon {
     /// # Errors
     /// Where the source cannot be set up, or no socket opened.
     pub fn start(config: Config, inherited: Vec<Inherited>) -> Result<Self, DaemonError> {
-        let termination = Termination::expect().map_err(DaemonError::Signals)?;
+        let signals = ShutdownSignals::install().map_err(DaemonError::Signals)?;
         let items = config.openhab.items.clone();
         let source = Source::OpenHab(OpenHab::new(config.openhab)?);
         let listeners = if inherited.is_empty() {
@@ -91,13 +91,13 @@ impl Daemon {
 
         let state_dir = task::directory(config.state_dir.as_deref());
         let serial_number = config.meter.identity.serial_number.clone();
-        let keeper = Keeper::open(state_dir, serial_number, items);
+        let keeper = CounterStore::open(state_dir, serial_number, items);
 
         let mut tasks = JoinSet::new();
         let watchdog = systemd::watchdog();
-        let pulses = watchdog.map(Pulses::new).unwrap_or_default();
+        let liveness = watchdog.map(Liveness::new).unwrap_or_default();
         let (reading, readings) = watch::channel(Reading::default());
-        let watched = pulses.clone();
+        let watched = liveness.clone();
         tasks.spawn(async move {
             source.run(reading, &watched).await;
             "source"
@@ -105,29 +105,29 @@ impl Daemon {
 
         let now = Instant::now().into_std();
         let mut meter = Meter::new(config.meter);
-        let (memories, age) = keeper.recall(now);
-        meter.remember(&memories, age, now);
+        let (snapshots, age) = keeper.recall(now);
+        meter.restore(&snapshots, age, now);
         let first = meter.image(&Reading::default(), now);
         let (image, images) = watch::channel(Arc::new(first));
-        let (memory, memories) = watch::channel(meter.memories());
+        let (snapshot, snapshots) = watch::channel(meter.snapshots());
         // Until it is known what was served before, nothing lower may be.
         let waits = keeper.is_opening();
         let (recalled, recalls) = mpsc::channel(1);
-        let pulse = pulses.of("meter");
+        let pulse = liveness.of("meter");
         tasks.spawn(async move {
-            measure(meter, readings, (waits, recalls), image, memory, pulse).await;
+            measure(meter, readings, (waits, recalls), image, snapshot, pulse).await;
             "meter"
         });
 
-        let keeping = Keeping::new(keeper, memories, recalled);
-        let kept = keeping.clone();
+        let store = StoreTask::new(keeper, snapshots, recalled);
+        let kept = store.clone();
         tasks.spawn(async move {
             kept.run().await;
             "keeper"
         });
 
         if let Some(limit) = watchdog {
-            let watched = pulses.clone();
+            let watched = liveness.clone();
             tasks.spawn(async move {
                 watch(watched, limit).await;
                 "watchdog"
@@ -135,7 +135,7 @@ impl Daemon {
         }
 
         let mut modbus = config.modbus;
-        modbus.max_connections = sockets::room_for(modbus.max_connections);
+        modbus.max_connections = sockets::raise_fd_limit(modbus.max_connections);
         let server = Server::new(modbus, images.clone());
         let mut addresses = Vec::new();
         for listener in listeners {
@@ -144,7 +144,7 @@ impl Daemon {
                 addresses.push(address);
             }
             let server = server.clone();
-            let pulse = pulses.of("accept");
+            let pulse = liveness.of("accept");
             tasks.spawn(async move { match server.serve(listener, pulse).await {} });
         }
         let closer = server.clone();
@@ -152,7 +152,7 @@ impl Daemon {
             closer.close_unwanted().await;
             "closing"
         });
-        Ok(Self { tasks, images, server, keeping, termination, addresses })
+        Ok(Self { tasks, images, server, store, signals, addresses })
     }
 
     /// What is served.
@@ -173,20 +173,20 @@ impl Daemon {
     /// Where a task ends, which none should.
     pub async fn run(mut self) -> Result<(), DaemonError> {
         systemd::ready();
-        let mut heartbeat = interval(HEARTBEAT);
-        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        heartbeat.tick().await;
+        let mut summary = interval(SUMMARY_INTERVAL);
+        summary.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        summary.tick().await;
         let mut status = interval(STATUS);
         status.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let ended = loop {
             tokio::select! {
-                signal = self.termination.requested() => break Ok(signal),
+                signal = self.signals.requested() => break Ok(signal),
                 Some(ended) = self.tasks.join_next() => break match ended {
                     Ok(task) => Err(DaemonError::TaskEnded(task)),
                     Err(error) => Err(DaemonError::TaskFailed(error)),
                 },
-                _ = heartbeat.tick() => {
-                    self.server.clients().notice_silence();
+                _ = summary.tick() => {
+                    self.server.connections().notice_silence();
                     tracing::info!("{}", self.describe());
                 }
                 _ = status.tick() => systemd::status(&self.describe()),
@@ -194,13 +194,13 @@ impl Daemon {
         };
         systemd::stopping();
         self.tasks.shutdown().await;
-        self.keeping.finish().await;
+        self.store.finish().await;
         ended.map(|signal| tracing::info!("stopped by {signal}"))
     }
 
     /// Says how things are: what is served, how old it is, and whether anybody asks for it.
     fn describe(&self) -> String {
-        let usage = self.server.clients().usage();
+        let usage = self.server.connections().usage();
         let image = self.images.borrow().clone();
         let seconds = |age: Duration| format!("{:.1} s", age.as_secs_f64());
         let data = match image.confirmed {
@@ -224,12 +224,12 @@ impl Daemon {
 }
 
 /// Tells systemd that all tasks move, for as long as they do. openHAB being away stops none.
-async fn watch(pulses: Pulses, limit: Duration) {
+async fn watch(liveness: Liveness, limit: Duration) {
     let mut interval = interval(limit.mul_f64(0.25).max(Duration::from_millis(1)));
     loop {
         interval.tick().await;
-        match pulses.stuck() {
-            None => systemd::alive(),
+        match liveness.stuck() {
+            None => systemd::notify_watchdog(),
             Some(task) => tracing::error!(task, "the {task} task is stuck; to be started anew"),
         }
     }
@@ -239,24 +239,26 @@ async fn watch(pulses: Pulses, limit: Duration) {
 async fn measure(
     mut meter: Meter,
     mut readings: watch::Receiver<Reading>,
-    (mut waits, mut recalls): (bool, mpsc::Receiver<Recalled>),
+    (mut waits, mut recalls): (bool, mpsc::Receiver<Restored>),
     images: watch::Sender<Arc<Image>>,
-    memories: watch::Sender<Memories>,
+    snapshots: watch::Sender<Snapshots>,
     pulse: Pulse,
 ) {
     loop {
         let reading = readings.borrow_and_update().clone();
-        let rulings = if waits { Vec::new() } else { meter.count(&reading) };
-        for Ruling { point, value, verdict } in rulings {
+        let events = if waits { Vec::new() } else { meter.count(&reading) };
+        for CounterEvent { point, value, outcome } in events {
             let Point { measurand, phase } = point;
             let key = measurand.key();
-            match verdict {
-                Verdict::Taken => tracing::info!(key, %phase, "{point}: {value} Wh is {verdict}"),
-                _ => tracing::warn!(key, %phase, "{point}: {value} Wh is {verdict}"),
+            match outcome {
+                CounterOutcome::Taken => {
+                    tracing::info!(key, %phase, "{point}: {value} Wh is {outcome}")
+                }
+                _ => tracing::warn!(key, %phase, "{point}: {value} Wh is {outcome}"),
             }
         }
-        memories.send_if_modified(|known| {
-            let now = meter.memories();
+        snapshots.send_if_modified(|known| {
+            let now = meter.snapshots();
             let changed = *known != now;
             *known = now;
             changed
@@ -284,8 +286,8 @@ async fn measure(
         let news = async {
             tokio::select! {
                 () = too_old => Ok(()),
-                Some((memories, age)) = recalls.recv() => {
-                    meter.remember(&memories, age, Instant::now().into_std());
+                Some((snapshots, age)) = recalls.recv() => {
+                    meter.restore(&snapshots, age, Instant::now().into_std());
                     waits = false;
                     Ok(())
                 }

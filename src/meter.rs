@@ -15,8 +15,8 @@ pub mod reading;
 pub mod sunspec;
 pub mod units;
 
-use counter::{Counter, Memory, Verdict};
-use measurements::{Measurements, Phased};
+use counter::{Counter, CounterOutcome, CounterSnapshot};
+use measurements::{Measurements, ThreePhase};
 use sunspec::{Identity, Registers};
 
 /// What the meter measures, and so the sign of its power.
@@ -43,7 +43,7 @@ pub enum OnStale {
 
 /// What there is to know of a meter before its first value.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
+pub struct MeterConfig {
     /// Sign of the power, and which counter is which.
     pub role: Role,
     /// The common model.
@@ -56,7 +56,7 @@ pub struct Settings {
     /// What is served then.
     pub on_stale: OnStale,
     /// In Wh; see [`Counter`].
-    pub min_energy: f64,
+    pub min_energy_wh: f64,
     /// The points that the source has items for.
     pub points: Vec<Point>,
 }
@@ -84,7 +84,7 @@ impl fmt::Display for Condition {
 
 /// What reads of measured values get.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Service {
+pub enum Availability {
     /// The registers.
     Registers,
     /// Exception 0x0B.
@@ -99,7 +99,7 @@ pub struct Image {
     /// The map, from [`sunspec::BASE`] on.
     pub registers: Registers,
     /// Whether the measured part of it may be read.
-    pub service: Service,
+    pub availability: Availability,
     /// Why.
     pub condition: Condition,
     /// When the oldest required value was confirmed.
@@ -110,15 +110,15 @@ pub struct Image {
     pub measurements: Option<Measurements>,
 }
 
-/// A verdict on a counter that differs from the one before.
+/// An outcome on a counter that differs from the one before.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Ruling {
+pub struct CounterEvent {
     /// Which counter.
     pub point: Point,
     /// What it showed, in Wh.
     pub value: f64,
     /// What became of that.
-    pub verdict: Verdict,
+    pub outcome: CounterOutcome,
 }
 
 #[derive(Clone, Debug)]
@@ -126,7 +126,7 @@ struct Guarded {
     point: Point,
     counter: Counter,
     /// On the value offered last.
-    verdict: Verdict,
+    outcome: CounterOutcome,
     /// When that was updated.
     updated: Option<Instant>,
 }
@@ -134,7 +134,7 @@ struct Guarded {
 /// One emulated meter.
 #[derive(Clone, Debug)]
 pub struct Meter {
-    settings: Settings,
+    config: MeterConfig,
     /// One guard per configured counter.
     counters: Vec<Guarded>,
     /// The counters go on from before the start.
@@ -146,31 +146,31 @@ pub struct Meter {
 impl Meter {
     /// A meter that has no values yet.
     #[must_use]
-    pub fn new(settings: Settings) -> Self {
-        let counters = settings
+    pub fn new(config: MeterConfig) -> Self {
+        let counters = config
             .points
             .iter()
             .filter(|point| point.measurand.is_counter())
             .map(|point| Guarded {
                 point: *point,
-                counter: Counter::new(settings.min_energy),
-                verdict: Verdict::Taken,
+                counter: Counter::new(config.min_energy_wh),
+                outcome: CounterOutcome::Taken,
                 updated: None,
             })
             .collect();
-        Self { settings, counters, remembers: false, last: None }
+        Self { config, counters, remembers: false, last: None }
     }
 
     /// Lets the counters go on from what was served before, `age` ago. One that is higher already
     /// goes on from where it is.
-    pub fn remember(&mut self, memories: &[(Point, Memory)], age: Duration, now: Instant) {
-        self.remembers = !memories.is_empty();
+    pub fn restore(&mut self, snapshots: &[(Point, CounterSnapshot)], age: Duration, now: Instant) {
+        self.remembers = !snapshots.is_empty();
         for Guarded { point, counter, updated, .. } in &mut self.counters {
-            let Some((_, memory)) = memories.iter().find(|(known, _)| known == point) else {
+            let Some((_, snapshot)) = snapshots.iter().find(|(known, _)| known == point) else {
                 continue;
             };
-            if counter.memory().is_none_or(|known| known.served < memory.served) {
-                *counter = Counter::remembered(self.settings.min_energy, *memory, age, now);
+            if counter.snapshot().is_none_or(|known| known.served < snapshot.served) {
+                *counter = Counter::restored(self.config.min_energy_wh, *snapshot, age, now);
                 // What the source shows now was not offered to this one.
                 *updated = None;
             }
@@ -179,25 +179,25 @@ impl Meter {
 
     /// What there is to remember of the counters.
     #[must_use]
-    pub fn memories(&self) -> Vec<(Point, Memory)> {
-        let memory = |guarded: &Guarded| Some((guarded.point, guarded.counter.memory()?));
-        self.counters.iter().filter_map(memory).collect()
+    pub fn snapshots(&self) -> Vec<(Point, CounterSnapshot)> {
+        let snapshot = |guarded: &Guarded| Some((guarded.point, guarded.counter.snapshot()?));
+        self.counters.iter().filter_map(snapshot).collect()
     }
 
-    /// Offers the counters of a reading to their guards, each update only once. Gives the verdicts
+    /// Offers the counters of a reading to their guards, each update only once. Gives the outcomes
     /// that are news.
-    pub fn count(&mut self, reading: &Reading) -> Vec<Ruling> {
+    pub fn count(&mut self, reading: &Reading) -> Vec<CounterEvent> {
         let offer = |guarded: &mut Guarded| {
             let sample = reading.get(guarded.point)?;
             if guarded.updated.replace(sample.updated) == Some(sample.updated) {
                 return None;
             }
-            let verdict = guarded.counter.offer(sample.value, sample.updated);
-            let before = std::mem::replace(&mut guarded.verdict, verdict);
-            (verdict != before).then_some(Ruling {
+            let outcome = guarded.counter.offer(sample.value, sample.updated);
+            let before = std::mem::replace(&mut guarded.outcome, outcome);
+            (outcome != before).then_some(CounterEvent {
                 point: guarded.point,
                 value: sample.value,
-                verdict,
+                outcome,
             })
         };
         self.counters.iter_mut().filter_map(offer).collect()
@@ -217,17 +217,17 @@ impl Meter {
         } else {
             Condition::Waiting
         };
-        let (service, measurements) = match condition {
-            Condition::Waiting => (Service::Exception, None),
+        let (availability, measurements) = match condition {
+            Condition::Waiting => (Availability::Exception, None),
             Condition::Live => {
                 self.last = Some(self.measure(reading, now));
-                (Service::Registers, self.last)
+                (Availability::Registers, self.last)
             }
             Condition::Stale => self.stale(),
         };
         Image {
-            registers: sunspec::encode(&self.settings.identity, measurements.as_ref()),
-            service,
+            registers: sunspec::encode(&self.config.identity, measurements.as_ref()),
+            availability,
             condition,
             confirmed,
             overdue: self.overdue(reading, now),
@@ -243,8 +243,8 @@ impl Meter {
 
     /// Until when a value is fresh: it must be confirmed, and where that is asked for, updated.
     fn deadline(&self, sample: Sample) -> Option<Instant> {
-        let confirmed = sample.confirmed.checked_add(self.settings.stale_after)?;
-        match self.settings.item_max_age {
+        let confirmed = sample.confirmed.checked_add(self.config.stale_after)?;
+        match self.config.item_max_age {
             Some(max_age) => Some(confirmed.min(sample.updated.checked_add(max_age)?)),
             None => Some(confirmed),
         }
@@ -262,7 +262,7 @@ impl Meter {
         time: impl Fn(Sample) -> Option<Instant>,
     ) -> Option<Instant> {
         let mut oldest = None;
-        for point in &self.settings.points {
+        for point in &self.config.points {
             if point.measurand.is_required() {
                 let at = time(reading.get(*point)?)?;
                 oldest = Some(oldest.map_or(at, |oldest: Instant| oldest.min(at)));
@@ -279,7 +279,7 @@ impl Meter {
             let old = self.fresh(reading, **point, now).is_none();
             point.measurand.is_required() && old || unserved(**point)
         };
-        self.settings.points.iter().filter(overdue).copied().collect()
+        self.config.points.iter().filter(overdue).copied().collect()
     }
 
     fn counter(&self, point: Point) -> Option<&Counter> {
@@ -287,13 +287,13 @@ impl Meter {
         counters.find(|guarded| guarded.point == point).map(|guarded| &guarded.counter)
     }
 
-    fn stale(&self) -> (Service, Option<Measurements>) {
-        match self.settings.on_stale {
-            OnStale::Zero => (Service::Registers, Some(self.idle())),
-            OnStale::Hold if self.last.is_some() => (Service::Registers, self.last),
+    fn stale(&self) -> (Availability, Option<Measurements>) {
+        match self.config.on_stale {
+            OnStale::Zero => (Availability::Registers, Some(self.idle())),
+            OnStale::Hold if self.last.is_some() => (Availability::Registers, self.last),
             // Without last values there is nothing to hold.
-            OnStale::Exception | OnStale::Hold => (Service::Exception, None),
-            OnStale::Disconnect => (Service::Disconnect, None),
+            OnStale::Exception | OnStale::Hold => (Availability::Exception, None),
+            OnStale::Disconnect => (Availability::Disconnect, None),
         }
     }
 
@@ -313,7 +313,7 @@ impl Meter {
         let fresh = |measurand| {
             Phase::ALL.map(|phase| self.fresh(reading, Point { measurand, phase }, now))
         };
-        let sign = match self.settings.role {
+        let sign = match self.config.role {
             Role::Producer => -1.0,
             Role::Grid => 1.0,
         };
@@ -331,9 +331,9 @@ impl Meter {
     }
 
     /// Exported and imported energy, as the guards let them through.
-    fn energies(&self) -> [Phased; 2] {
+    fn energies(&self) -> [ThreePhase; 2] {
         [Measurand::EnergyOut, Measurand::EnergyIn].map(|measurand| {
-            Phased::sum(Phase::ALL.map(|phase| {
+            ThreePhase::sum(Phase::ALL.map(|phase| {
                 let counter = self.counter(Point { measurand, phase });
                 counter.and_then(Counter::served).unwrap_or_default()
             }))

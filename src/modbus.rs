@@ -4,4 +4,4 @@ pub mod connections;
 pub mod frame_guard;
 mod server;
 
-pub use server::{Server, Settings, UnitIds};
+pub use server::{Server, ServerConfig, UnitIds};

@@ -5,7 +5,7 @@
 
 use tokio::sync::watch;
 
-use crate::{meter::reading::Reading, system::liveness::Pulses};
+use crate::{meter::reading::Reading, system::liveness::Liveness};
 
 pub mod credentials;
 pub mod endpoint;
@@ -24,9 +24,9 @@ pub enum Source {
 
 impl Source {
     /// Keeps `readings` up to date. Never gives up: what fails is tried again.
-    pub async fn run(self, readings: watch::Sender<Reading>, pulses: &Pulses) {
+    pub async fn run(self, readings: watch::Sender<Reading>, liveness: &Liveness) {
         match self {
-            Self::OpenHab(openhab) => openhab.run(readings, pulses).await,
+            Self::OpenHab(openhab) => openhab.run(readings, liveness).await,
         }
     }
 }

@@ -9,9 +9,9 @@ pub fn printable(text: &str) -> String {
 /// The start of `text`, short enough for a log line, and [`printable`].
 #[must_use]
 pub fn excerpt(text: &str) -> String {
-    const LONGEST: usize = 40;
+    const MAX_CHARS: usize = 40;
     let mut start = text.chars();
-    let mut short: String = start.by_ref().take(LONGEST).collect();
+    let mut short: String = start.by_ref().take(MAX_CHARS).collect();
     if start.next().is_some() {
         short.push('…');
     }

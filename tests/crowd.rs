@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use fronius_smartmeter::modbus::Settings;
+use fronius_smartmeter::modbus::ServerConfig;
 use rustix::process::{Pid, Resource, Rlimit};
 use tokio::{
     net::TcpSocket,
@@ -31,7 +31,7 @@ mod common;
 use common::{
     client::{Client, READ_HOLDING, floats, frame, read_request},
     program::{ITEMS, OpenHab, Running, Service, example, file, text},
-    server::{live, serve, settings},
+    server::{live, serve, server_config},
     within,
 };
 
@@ -118,7 +118,7 @@ async fn crowd(size: usize, address: SocketAddr) -> Vec<Client> {
 #[tokio::test]
 async fn a_thousand_clients_at_once_all_get_right_answers() {
     let Some(size) = crowd_of("a_thousand_clients_at_once_all_get_right_answers") else { return };
-    let served = serve(Settings { max_connections: size, ..settings() }, live()).await;
+    let served = serve(ServerConfig { max_connections: size, ..server_config() }, live()).await;
     let address = served.address;
     let mut first = Client::connect(address).await;
     let expected = Arc::new(poll(&mut first).await);
@@ -137,9 +137,13 @@ async fn a_thousand_clients_at_once_all_get_right_answers() {
             });
         }
         crowd = join_all(polling).await;
-        assert_eq!(served.clients.usage().connections, size, "none may be lost in round {round}");
+        assert_eq!(
+            served.connections.usage().connections,
+            size,
+            "none may be lost in round {round}"
+        );
     }
-    assert_eq!(served.clients.usage().requests, (4 * (3 * size + 1)) as u64);
+    assert_eq!(served.connections.usage().requests, (4 * (3 * size + 1)) as u64);
 }
 
 /// Polls every 100 ms until it is told to end. The connection must stay, and every answer come.
@@ -174,7 +178,7 @@ async fn a_crowd_past_the_limit_never_starves_a_client_that_polls() {
         return;
     };
     let max_connections = 64;
-    let served = serve(Settings { max_connections, ..settings() }, live()).await;
+    let served = serve(ServerConfig { max_connections, ..server_config() }, live()).await;
     let address = served.address;
     let mut inverter = Client::connect(address).await;
     let expected = poll(&mut inverter).await;
@@ -195,7 +199,7 @@ async fn a_crowd_past_the_limit_never_starves_a_client_that_polls() {
         assert_eq!(client.read(40_000, 2).await.unwrap(), [0x5375, 0x6E53]);
         asking.push(client);
     }
-    assert_eq!(served.clients.usage().connections, max_connections);
+    assert_eq!(served.connections.usage().connections, max_connections);
     end.send(()).expect("the inverter was starved");
     let answered = within(polling).await.unwrap();
     assert!(answered >= 5, "only {answered} rounds, so nothing was tried");
@@ -264,7 +268,7 @@ async fn a_lack_of_descriptors_is_survived_and_told_once() {
 /// is that of keepalive, with the time left in hundredths of a second.
 #[tokio::test]
 async fn a_silent_connection_is_probed_after_half_a_minute() {
-    let served = serve(settings(), live()).await;
+    let served = serve(server_config(), live()).await;
     let mut client = Client::connect(served.address).await;
     poll(&mut client).await;
     let local = format!(":{:04X}", served.address.port());

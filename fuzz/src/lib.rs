@@ -11,7 +11,7 @@ const REPEAT: u8 = 0x1D;
 const REPEATED: usize = 72 * 1024;
 
 /// No input grows beyond this.
-const LARGEST: usize = 384 * 1024;
+const MAX_INPUT: usize = 384 * 1024;
 
 /// A runtime to be used for all runs; to make one takes longer than most runs.
 ///
@@ -28,7 +28,7 @@ pub fn expand(input: &[u8]) -> Vec<u8> {
     let mut output = Vec::new();
     for (place, part) in input.split(|byte| *byte == REPEAT).enumerate() {
         let times = if place % 2 == 0 { 1 } else { REPEATED.div_ceil(part.len().max(1)) };
-        let room = LARGEST.saturating_sub(output.len());
+        let room = MAX_INPUT.saturating_sub(output.len());
         output.extend(part.iter().cycle().take((part.len() * times).min(room)));
     }
     output

@@ -2,12 +2,12 @@
 //! to the last bit when they are saved and read again. The reason of a refusal is fit for a log.
 #![no_main]
 
-use fronius_smartmeter::persistence::format::State;
+use fronius_smartmeter::persistence::format::CounterFile;
 use fronius_smartmeter_fuzz::assert_printable;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
-    let state = match State::parse(text) {
+    let state = match CounterFile::parse(text) {
         Ok(state) => state,
         Err(reason) => return assert_printable(&reason),
     };
@@ -20,7 +20,7 @@ fuzz_target!(|text: &str| {
         }
     }
     let saved = serde_json::to_string_pretty(&state).unwrap();
-    let again = State::parse(&saved).unwrap();
+    let again = CounterFile::parse(&saved).unwrap();
     assert_eq!(again, state);
     assert_eq!(serde_json::to_string_pretty(&again).unwrap(), saved);
 });

@@ -55,7 +55,7 @@ impl CliError {
             | Self::Daemon(DaemonError::Setup(_))
             | Self::Check(CheckError::Setup(_) | CheckError::Items(_)) => exit::CONFIG,
             Self::Read(ReadError::Client(_))
-            | Self::Counters(CountersError::State(_) | CountersError::Unknown { .. })
+            | Self::Counters(CountersError::File(_) | CountersError::Unknown { .. })
             | Self::Simulate { .. }
             | Self::Daemon(DaemonError::Listen(_))
             | Self::Demo(DemoError::Daemon(DaemonError::Listen(_)))

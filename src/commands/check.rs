@@ -62,11 +62,11 @@ struct Line {
     point: String,
     problem: Option<String>,
     #[serde(skip)]
-    verdict: Verdict,
+    status: ItemStatus,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Verdict {
+enum ItemStatus {
     Good,
     NoValue,
     Wrong,
@@ -82,7 +82,7 @@ pub async fn check(config: Config, json: bool) -> Result<(), CheckError> {
     let mut openhab = OpenHab::new(config.openhab)?;
     let mut lines = Vec::new();
     for item in &items {
-        lines.push(line(&mut openhab, item, config.meter.min_energy).await?);
+        lines.push(line(&mut openhab, item, config.meter.min_energy_wh).await?);
     }
     let text = if json {
         let text = serde_json::to_string_pretty(&lines).map_err(io::Error::from)?;
@@ -91,15 +91,15 @@ pub async fn check(config: Config, json: bool) -> Result<(), CheckError> {
         format!("openHAB at {endpoint} answers.\n\n{}", table(&lines))
     };
     io::stdout().write_all(text.as_bytes())?;
-    let count = |verdict| lines.iter().filter(|line| line.verdict == verdict).count();
-    match (count(Verdict::Wrong), count(Verdict::NoValue)) {
+    let count = |status| lines.iter().filter(|line| line.status == status).count();
+    match (count(ItemStatus::Wrong), count(ItemStatus::NoValue)) {
         (0, 0) => Ok(()),
         (0, waiting) => Err(CheckError::NoValue(Count(waiting))),
         (wrong, _) => Err(CheckError::Items(Count(wrong))),
     }
 }
 
-async fn line(openhab: &mut OpenHab, item: &Item, min_energy: f64) -> Result<Line, CheckError> {
+async fn line(openhab: &mut OpenHab, item: &Item, min_energy_wh: f64) -> Result<Line, CheckError> {
     let answer = openhab.read(item).await?;
     let (state, value, problem) = match answer {
         Ok(read) => (read.state, Some(read.value), None),
@@ -114,16 +114,16 @@ async fn line(openhab: &mut OpenHab, item: &Item, min_energy: f64) -> Result<Lin
             .map(|update| SystemTime::now().duration_since(update).unwrap_or_default()),
     };
     let measurand = item.point.measurand;
-    let verdict = match (&problem, value) {
-        (Some(problem), _) if !problem.may_pass() => Verdict::Wrong,
-        (Some(_), _) if measurand.is_required() || measurand.is_counter() => Verdict::NoValue,
-        (None, Some(wh)) if measurand.is_counter() && wh < min_energy => Verdict::NoValue,
+    let status = match (&problem, value) {
+        (Some(problem), _) if !problem.may_pass() => ItemStatus::Wrong,
+        (Some(_), _) if measurand.is_required() || measurand.is_counter() => ItemStatus::NoValue,
+        (None, Some(wh)) if measurand.is_counter() && wh < min_energy_wh => ItemStatus::NoValue,
         // The others have a fallback.
-        _ => Verdict::Good,
+        _ => ItemStatus::Good,
     };
-    let problem = match (verdict, problem) {
+    let problem = match (status, problem) {
         (_, Some(problem)) => Some(problem.to_string()),
-        (Verdict::NoValue, None) => Some(counter::Verdict::BelowThreshold.to_string()),
+        (ItemStatus::NoValue, None) => Some(counter::CounterOutcome::BelowThreshold.to_string()),
         _ => None,
     };
     let (register, point) = sunspec::place(item.point);
@@ -137,7 +137,7 @@ async fn line(openhab: &mut OpenHab, item: &Item, min_energy: f64) -> Result<Lin
         register,
         point,
         problem,
-        verdict,
+        status,
     })
 }
 

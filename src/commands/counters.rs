@@ -11,8 +11,8 @@ use chrono::DateTime;
 use crate::{
     config::Config,
     persistence::{
-        format::{State, StateError},
-        store::{self, Store},
+        format::{CounterFile, CounterFileError},
+        store::{self, StateDirectory},
         task,
     },
     text::printable,
@@ -30,7 +30,7 @@ pub enum CountersError {
     NoDirectory,
     /// They cannot be read, or written.
     #[error("{0}{hint}", hint = hint(.0))]
-    State(#[from] StateError),
+    File(#[from] CounterFileError),
     /// Nothing is remembered of this meter.
     #[error("no counters of a meter {meter:?}; there are: {known}")]
     Unknown {
@@ -44,9 +44,9 @@ pub enum CountersError {
     Print(#[from] io::Error),
 }
 
-fn hint(error: &StateError) -> &'static str {
+fn hint(error: &CounterFileError) -> &'static str {
     match error {
-        StateError::InUse { .. } => {
+        CounterFileError::InUse { .. } => {
             "; stop the service first, which would write them anew, and its socket, or the next poll \
              starts it again"
         }
@@ -69,7 +69,7 @@ pub fn show(config: &Config) -> Result<(), CountersError> {
 /// # Errors
 /// Where nothing is known of the meter, the service runs, or the file cannot be written.
 pub fn reset(config: &Config, meter: &str) -> Result<(), CountersError> {
-    let store = Store::open(&directory(config)?)?;
+    let store = StateDirectory::open(&directory(config)?)?;
     let mut state = store.load()?;
     if state.meters.remove(meter).is_none() {
         let known: Vec<_> = state.meters.keys().map(|known| printable(known)).collect();
@@ -84,7 +84,7 @@ fn directory(config: &Config) -> Result<PathBuf, CountersError> {
     task::directory(config.state_dir.as_deref()).ok_or(CountersError::NoDirectory)
 }
 
-fn table(state: &State, time_zone: TimeZone) -> String {
+fn table(state: &CounterFile, time_zone: TimeZone) -> String {
     if state.meters.is_empty() {
         return "Nothing is remembered yet.\n".to_owned();
     }

@@ -2,12 +2,12 @@
 
 use super::{entries::Entries, values};
 use crate::{
-    meter::{OnStale, Role, Settings, reading::Measurand, sunspec::Identity},
+    meter::{MeterConfig, OnStale, Role, reading::Measurand, sunspec::Identity},
     source::openhab::{self, Item},
 };
 
 /// Takes the keys of the meter whose values come from there.
-pub(super) fn read(entries: &mut Entries<'_>, openhab: &openhab::Settings) -> Settings {
+pub(super) fn read(entries: &mut Entries<'_>, openhab: &openhab::OpenHabConfig) -> MeterConfig {
     let items = openhab.items.as_slice();
     let role = entries.value("role", "producer or grid", |text| match text {
         "producer" => Some(Role::Producer),
@@ -31,13 +31,13 @@ pub(super) fn read(entries: &mut Entries<'_>, openhab: &openhab::Settings) -> Se
     let min_energy_kwh = entries.value("min_energy_threshold", "kWh, 0 or more", |text| {
         values::parse(text).filter(|kwh: &f64| (0.0..=1e6).contains(kwh))
     });
-    Settings {
+    MeterConfig {
         role,
         identity: identity(entries, role, items),
         stale_after: openhab.stale_after,
         item_max_age: openhab.item_max_age,
         on_stale: on_stale.unwrap_or(default_on_stale),
-        min_energy: min_energy_kwh.unwrap_or(0.1) * 1000.0,
+        min_energy_wh: min_energy_kwh.unwrap_or(0.1) * 1000.0,
         points: items.iter().map(|item| item.point).collect(),
     }
 }

@@ -5,12 +5,12 @@ use std::{net::SocketAddr, time::Duration};
 use super::{entries::Entries, values};
 use crate::{
     meter::sunspec::Identity,
-    modbus::{Settings, UnitIds},
+    modbus::{ServerConfig, UnitIds},
 };
 
 const IDLE_TIMEOUT: Duration = Duration::from_mins(10);
 
-pub(super) fn read(entries: &mut Entries<'_>, identity: &Identity) -> Settings {
+pub(super) fn read(entries: &mut Entries<'_>, identity: &Identity) -> ServerConfig {
     let unit_ids = entries.value("unit_ids", "any or strict", |text| match text {
         "any" => Some(UnitIds::Any),
         "strict" => Some(UnitIds::Only(identity.address)),
@@ -19,7 +19,7 @@ pub(super) fn read(entries: &mut Entries<'_>, identity: &Identity) -> Settings {
     let max_connections = entries.value("max_connections", "a number from 1 to 1000", |text| {
         values::parse::<usize>(text).filter(|count| (1..=1000).contains(count))
     });
-    Settings {
+    ServerConfig {
         listen: listen(entries),
         unit_ids: unit_ids.unwrap_or(UnitIds::Any),
         max_connections: max_connections.unwrap_or(64),

@@ -15,7 +15,7 @@ use crate::{
     source::{
         credentials::Credentials,
         endpoint::Endpoint,
-        openhab::{Item, Settings, Update},
+        openhab::{Item, OpenHabConfig, Update},
     },
 };
 
@@ -23,7 +23,7 @@ const POLL_INTERVAL: Duration = Duration::from_secs(2);
 const STALE_AFTER: Duration = Duration::from_secs(30);
 
 /// Takes the keys of openHAB and its items.
-pub(super) fn read(entries: &mut Entries<'_>) -> Settings {
+pub(super) fn read(entries: &mut Entries<'_>) -> OpenHabConfig {
     openhab_alone(entries);
     let endpoint = endpoint(entries).unwrap_or_else(Endpoint::localhost);
     let update = entries.value("update", "events or poll", |text| match text {
@@ -38,7 +38,7 @@ pub(super) fn read(entries: &mut Entries<'_>) -> Settings {
     let credentials = credentials(entries);
     let ca_file = values::path(entries, "openhab_ca_file");
     let items = items(entries);
-    Settings {
+    OpenHabConfig {
         endpoint,
         update: update.unwrap_or(Update::Events),
         poll_interval,

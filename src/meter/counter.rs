@@ -10,7 +10,7 @@ use std::{
 };
 
 /// No household generates or draws more, in W. A counter that rises faster is not believed at once.
-const MOST_POWER: f64 = 100_000.0;
+const MAX_POWER_W: f64 = 100_000.0;
 
 /// What a counter may rise at once, in Wh: many count in whole kWh, and readings come late. A fall by
 /// less is no reset either; it is waited out.
@@ -29,7 +29,7 @@ const CONFIRMATIONS: u8 = 2;
 const SAME_UPDATE: Duration = Duration::from_secs(1);
 
 /// However long nothing was heard, no more is believed at once than this time allows.
-const LONGEST_GAP: Duration = Duration::from_secs(24 * 3600);
+const MAX_GAP: Duration = Duration::from_secs(24 * 3600);
 
 /// For so long after a reset, what fits the counter of before better is taken for that one.
 const FORMER_FOR: Duration = Duration::from_secs(24 * 3600);
@@ -43,8 +43,8 @@ const UNSAVED: f64 = 200.0;
 pub struct Counter {
     threshold: f64,
     served: Option<Served>,
-    lower: Option<Suspicion>,
-    higher: Option<Suspicion>,
+    lower: Option<Candidate>,
+    higher: Option<Candidate>,
     former: Option<FormerCounter>,
 }
 
@@ -61,7 +61,7 @@ struct Served {
 
 /// Readings that cannot be believed yet.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Suspicion {
+struct Candidate {
     /// What it counts from.
     first: f64,
     /// Since when it is shown; of one that grows, since when it does.
@@ -102,7 +102,7 @@ pub struct Lower {
 
 /// What there is to remember of a counter beyond a restart.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Memory {
+pub struct CounterSnapshot {
     /// The value served last, in Wh.
     pub served: f64,
     /// What is added to the source's counter, in Wh; not 0 after the source's was exchanged.
@@ -118,7 +118,7 @@ pub struct Memory {
 
 /// What became of a value offered to a [`Counter`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum CounterOutcome {
     /// It is the served value now.
     Taken,
     /// It is below the threshold: the source does not have the counter yet.
@@ -133,7 +133,7 @@ pub enum Verdict {
     Restored,
 }
 
-impl fmt::Display for Verdict {
+impl fmt::Display for CounterOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Taken => "believed again",
@@ -155,31 +155,36 @@ impl Counter {
 
     /// A counter that was served before, `age` ago.
     #[must_use]
-    pub fn remembered(threshold: f64, memory: Memory, age: Duration, now: Instant) -> Self {
-        let Memory { served: value, offset, former, lower, certain } = memory;
+    pub fn restored(
+        threshold: f64,
+        snapshot: CounterSnapshot,
+        age: Duration,
+        now: Instant,
+    ) -> Self {
+        let CounterSnapshot { served: value, offset, former, lower, certain } = snapshot;
         let served = Some(Served { value, offset, changed: now, stood: age, certain });
-        let lower = lower.map(|lower| Suspicion::remembered(lower, age, now));
+        let lower = lower.map(|lower| Candidate::restored(lower, age, now));
         Self { served, lower, former, ..Self::new(threshold) }
     }
 
     /// The source shows `value`, in Wh, updated at `at`. An update must be offered only once, since
     /// updates confirm each other.
-    pub fn offer(&mut self, value: f64, at: Instant) -> Verdict {
+    pub fn offer(&mut self, value: f64, at: Instant) -> CounterOutcome {
         let Some(served) = self.served else {
             if value < self.threshold {
-                return Verdict::BelowThreshold;
+                return CounterOutcome::BelowThreshold;
             }
             self.serve(value, 0.0, at);
-            return Verdict::Taken;
+            return CounterOutcome::Taken;
         };
         let candidate = value + served.offset;
         if candidate > served.value + served.credible_rise(at) {
             self.rise(served, value, at)
         } else if candidate >= served.value {
-            self.go_on(served, value, at)
+            self.advance(served, value, at)
         } else if served.value - candidate < ROUNDING {
             self.serve(served.value, served.offset, served.changed);
-            Verdict::Taken
+            CounterOutcome::Taken
         } else {
             self.fall(served, value, at)
         }
@@ -193,11 +198,11 @@ impl Counter {
 
     /// What is to be remembered.
     #[must_use]
-    pub fn memory(&self) -> Option<Memory> {
+    pub fn snapshot(&self) -> Option<CounterSnapshot> {
         let Served { value, offset, certain, .. } = self.served?;
         let lower =
-            self.lower.map(|Suspicion { first, last, since, .. }| Lower { first, last, since });
-        Some(Memory { served: value, offset, former: self.former, lower, certain })
+            self.lower.map(|Candidate { first, last, since, .. }| Lower { first, last, since });
+        Some(CounterSnapshot { served: value, offset, former: self.former, lower, certain })
     }
 
     fn serve(&mut self, value: f64, offset: f64, changed: Instant) {
@@ -211,7 +216,7 @@ impl Counter {
     }
 
     /// The value is as expected, unless the counter before the last reset fits better.
-    fn go_on(&mut self, served: Served, value: f64, at: Instant) -> Verdict {
+    fn advance(&mut self, served: Served, value: f64, at: Instant) -> CounterOutcome {
         let rise = value + served.offset - served.value;
         let recently =
             |former: FormerCounter| at.saturating_duration_since(former.since) < FORMER_FOR;
@@ -219,29 +224,29 @@ impl Counter {
             && self.former.is_some_and(recently)
             && self.restore(served, value, rise, at)
         {
-            return Verdict::Restored;
+            return CounterOutcome::Restored;
         }
         let changed = if rise > 0.0 { at } else { served.changed };
         self.serve(value + served.offset, served.offset, changed);
-        Verdict::Taken
+        CounterOutcome::Taken
     }
 
-    fn rise(&mut self, served: Served, value: f64, at: Instant) -> Verdict {
-        let suspicion = Suspicion::with(self.higher, value, at);
-        self.higher = Some(suspicion);
+    fn rise(&mut self, served: Served, value: f64, at: Instant) -> CounterOutcome {
+        let candidate = Candidate::with(self.higher, value, at);
+        self.higher = Some(candidate);
         // What flips to and fro confirms nothing.
         if let Some(lower) = &mut self.lower {
             lower.confirmations = 0;
         }
-        if suspicion.confirmations < CONFIRMATIONS {
-            return Verdict::Jumped;
+        if candidate.confirmations < CONFIRMATIONS {
+            return CounterOutcome::Jumped;
         }
         // However long ago the reset was: to add the old counter to itself cannot be right.
         if self.restore(served, value, f64::INFINITY, at) {
-            return Verdict::Restored;
+            return CounterOutcome::Restored;
         }
         self.serve(value + served.offset, served.offset, at);
-        Verdict::Taken
+        CounterOutcome::Taken
     }
 
     /// Goes back to the counter before the last reset, if `value` goes on from what that showed last
@@ -257,11 +262,11 @@ impl Counter {
         fits
     }
 
-    fn fall(&mut self, served: Served, value: f64, at: Instant) -> Verdict {
-        let suspicion = Suspicion::with(self.lower, value, at);
-        self.lower = Some(suspicion);
+    fn fall(&mut self, served: Served, value: f64, at: Instant) -> CounterOutcome {
+        let candidate = Candidate::with(self.lower, value, at);
+        self.lower = Some(candidate);
         self.higher = None;
-        let Suspicion { first, since, grown, confirmations, .. } = suspicion;
+        let Candidate { first, since, grown, confirmations, .. } = candidate;
         let unsaved = if served.certain { 0.0 } else { UNSAVED };
         let another = served.value - (first + served.offset) >= SLACK
             && grown
@@ -269,13 +274,13 @@ impl Counter {
             && confirmations >= CONFIRMATIONS
             && at.saturating_duration_since(since) >= RESET_AFTER;
         if !another {
-            return Verdict::Fallen;
+            return CounterOutcome::Fallen;
         }
         let shown = served.value - served.offset;
         self.former = Some(FormerCounter { offset: served.offset, shown, since: at });
         let offset = served.value - first;
         self.serve(value + offset, offset, at);
-        Verdict::Reset
+        CounterOutcome::Reset
     }
 }
 
@@ -286,7 +291,7 @@ impl Served {
     }
 }
 
-impl Suspicion {
+impl Candidate {
     fn new(value: f64, at: Instant) -> Self {
         Self {
             first: value,
@@ -300,17 +305,17 @@ impl Suspicion {
         }
     }
 
-    /// A suspicion from before a restart, `age` ago. That time allows the counter to have grown, but
+    /// A candidate from before a restart, `age` ago. That time allows the counter to have grown, but
     /// confirms nothing: nobody looked.
-    fn remembered(Lower { first, last, since }: Lower, age: Duration, now: Instant) -> Self {
+    fn restored(Lower { first, last, since }: Lower, age: Duration, now: Instant) -> Self {
         let changed = since.checked_sub(age).unwrap_or(since);
         let grown = last - first > ROUNDING;
         Self { since, last, changed, grown, away: age, ..Self::new(first, now) }
     }
 
-    /// Adds an update to a suspicion, or begins a new one if it does not go on from the last.
-    fn with(suspicion: Option<Self>, value: f64, at: Instant) -> Self {
-        match suspicion.filter(|suspicion| suspicion.goes_on_with(value, at)) {
+    /// Adds an update to a candidate, or begins a new one if it does not go on from the last.
+    fn with(candidate: Option<Self>, value: f64, at: Instant) -> Self {
+        match candidate.filter(|candidate| candidate.goes_on_with(value, at)) {
             Some(mut known) => {
                 known.add(value, at);
                 known
@@ -350,7 +355,7 @@ impl Suspicion {
 
 /// What a counter may rise by in `time`, in Wh.
 fn credible(time: Duration) -> f64 {
-    MOST_POWER * time.min(LONGEST_GAP).as_secs_f64() / 3600.0 + SLACK
+    MAX_POWER_W * time.min(MAX_GAP).as_secs_f64() / 3600.0 + SLACK
 }
 
 #[cfg(test)]

@@ -1,21 +1,21 @@
 //! The values of model 213, and how those that nobody measured follow from the others.
 
 /// Voltage where the source has none, in V.
-const NOMINAL_VOLTAGE: f64 = 230.0;
+const NOMINAL_VOLTAGE_V: f64 = 230.0;
 
 /// Frequency where the source has none, in Hz.
-const NOMINAL_FREQUENCY: f64 = 50.0;
+const NOMINAL_FREQUENCY_HZ: f64 = 50.0;
 
 /// A total and its phases A, B, C.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Phased {
+pub struct ThreePhase {
     /// Sum or mean of the phases.
     pub total: f64,
     /// L1, L2, L3.
     pub phases: [f64; 3],
 }
 
-impl Phased {
+impl ThreePhase {
     /// With the sum of the phases as total.
     #[must_use]
     pub fn sum(phases: [f64; 3]) -> Self {
@@ -33,25 +33,25 @@ impl Phased {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Measurements {
     /// `A`, in A.
-    pub current: Phased,
+    pub current: ThreePhase,
     /// `PhV`, line to neutral, in V; the total is the mean.
-    pub voltage: Phased,
+    pub voltage: ThreePhase,
     /// `PPV`, AB, BC and CA, in V; the total is the mean.
-    pub line_voltage: Phased,
+    pub line_voltage: ThreePhase,
     /// `Hz`.
     pub frequency: f64,
     /// `W`.
-    pub power: Phased,
+    pub power: ThreePhase,
     /// `VA`.
-    pub apparent_power: Phased,
+    pub apparent_power: ThreePhase,
     /// `VAR`.
-    pub reactive_power: Phased,
+    pub reactive_power: ThreePhase,
     /// `PF`, −1 to 1.
-    pub power_factor: Phased,
+    pub power_factor: ThreePhase,
     /// `TotWhExp`, in Wh.
-    pub exported: Phased,
+    pub exported: ThreePhase,
     /// `TotWhImp`, in Wh.
-    pub imported: Phased,
+    pub imported: ThreePhase,
 }
 
 impl Measurements {
@@ -65,7 +65,7 @@ impl Measurements {
         current: [Option<f64>; 3],
         frequency: [Option<f64>; 3],
     ) -> Self {
-        let grid_voltage = mean(voltage).unwrap_or(NOMINAL_VOLTAGE);
+        let grid_voltage = mean(voltage).unwrap_or(NOMINAL_VOLTAGE_V);
         let voltage = voltage.map(|volts| volts.unwrap_or(grid_voltage));
         let mut lines = [Line::default(); 3];
         for (((line, power), voltage), current) in
@@ -73,17 +73,17 @@ impl Measurements {
         {
             *line = Line::new(voltage, power, current);
         }
-        let power = Phased::sum(power);
-        let apparent_power = Phased::sum(lines.map(|line| line.apparent_power));
+        let power = ThreePhase::sum(power);
+        let apparent_power = ThreePhase::sum(lines.map(|line| line.apparent_power));
         Self {
-            current: Phased::sum(lines.map(|line| line.current)),
-            voltage: Phased::mean(voltage),
+            current: ThreePhase::sum(lines.map(|line| line.current)),
+            voltage: ThreePhase::mean(voltage),
             line_voltage: line_voltage(voltage),
-            frequency: mean(frequency).unwrap_or(NOMINAL_FREQUENCY),
+            frequency: mean(frequency).unwrap_or(NOMINAL_FREQUENCY_HZ),
             power,
             apparent_power,
-            reactive_power: Phased::sum(lines.map(|line| line.reactive_power)),
-            power_factor: Phased {
+            reactive_power: ThreePhase::sum(lines.map(|line| line.reactive_power)),
+            power_factor: ThreePhase {
                 total: power_factor(power.total, apparent_power.total),
                 phases: lines.map(|line| power_factor(line.power, line.apparent_power)),
             },
@@ -123,9 +123,9 @@ fn mean(values: [Option<f64>; 3]) -> Option<f64> {
 }
 
 /// Voltages AB, BC, CA between phases that are 120° apart.
-fn line_voltage([a, b, c]: [f64; 3]) -> Phased {
+fn line_voltage([a, b, c]: [f64; 3]) -> ThreePhase {
     let between = |x: f64, y: f64| (x * x + y * y + x * y).sqrt();
-    Phased::mean([between(a, b), between(b, c), between(c, a)])
+    ThreePhase::mean([between(a, b), between(b, c), between(c, a)])
 }
 
 /// With the sign of the power, as Fronius' own meters have it; 0 where nothing flows.

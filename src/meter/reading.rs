@@ -138,20 +138,20 @@ struct Slot {
 
 impl Reading {
     /// The source gave a value that was updated.
-    pub fn confirm(&mut self, point: Point, value: f64, now: Instant) {
+    pub fn update(&mut self, point: Point, value: f64, now: Instant) {
         let sample = Sample { value, confirmed: now, updated: now };
         *self.slot(point) = Slot { last: Some(sample), holds: true };
     }
 
     /// The source gave a value once more, without an update since.
-    pub fn repeat(&mut self, point: Point, value: f64, now: Instant) {
+    pub fn refresh(&mut self, point: Point, value: f64, now: Instant) {
         let updated = self.slot(point).last.map_or(now, |last| last.updated);
         let sample = Sample { value, confirmed: now, updated };
         *self.slot(point) = Slot { last: Some(sample), holds: true };
     }
 
     /// The source gave no usable value for this point; the last one stays and ages.
-    pub fn doubt(&mut self, point: Point) {
+    pub fn invalidate(&mut self, point: Point) {
         self.slot(point).holds = false;
     }
 
@@ -194,7 +194,7 @@ mod tests {
                 .flat_map(|measurand| Phase::ALL.map(|phase| Point { measurand, phase }))
         };
         for (value, point) in (0_u32..).zip(points()) {
-            reading.confirm(point, value.into(), now);
+            reading.update(point, value.into(), now);
         }
         for (value, point) in (0_u32..).zip(points()) {
             assert_eq!(reading.get(point).unwrap().value.to_bits(), f64::from(value).to_bits());
@@ -206,9 +206,9 @@ mod tests {
         let start = Instant::now();
         let later = start + Duration::from_secs(10);
         let mut reading = Reading::default();
-        reading.confirm(POWER, 800.0, start);
-        reading.confirm(ENERGY, 5000.0, start);
-        reading.doubt(ENERGY);
+        reading.update(POWER, 800.0, start);
+        reading.update(ENERGY, 5000.0, start);
+        reading.invalidate(ENERGY);
         reading.confirm_all(later);
         assert_eq!(
             reading.get(POWER),

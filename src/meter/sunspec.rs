@@ -8,7 +8,7 @@ use sunspec::{
     models::{model1::Model1, model213::Model213},
 };
 
-use super::measurements::{Measurements, Phased};
+use super::measurements::{Measurements, ThreePhase};
 use crate::meter::reading::{Measurand, Phase, Point};
 
 /// First address of the map, where `SunS` stands.
@@ -123,7 +123,7 @@ impl Map {
     }
 
     /// Writes a block of model 213: the total and behind it the three phases, as every block has it.
-    fn block(&mut self, offset: u16, values: &Phased) {
+    fn block(&mut self, offset: u16, values: &ThreePhase) {
         let [a, b, c] = values.phases;
         for (place, value) in (0_u16..).zip([values.total, a, b, c]) {
             self.float(offset.saturating_add(place.saturating_mul(f32::SIZE)), value);
@@ -189,12 +189,12 @@ mod tests {
     #[test]
     fn values_stand_where_the_inverter_reads_them() {
         let measurements = Measurements {
-            current: Phased::sum([3.6, 0.0, 0.0]),
-            voltage: Phased::mean([230.0; 3]),
-            line_voltage: Phased::mean([398.0; 3]),
+            current: ThreePhase::sum([3.6, 0.0, 0.0]),
+            voltage: ThreePhase::mean([230.0; 3]),
+            line_voltage: ThreePhase::mean([398.0; 3]),
             frequency: 49.98,
-            power: Phased::sum([-800.0, -0.0, 0.0]),
-            exported: Phased::sum([3_461_821.0, 0.0, 0.0]),
+            power: ThreePhase::sum([-800.0, -0.0, 0.0]),
+            exported: ThreePhase::sum([3_461_821.0, 0.0, 0.0]),
             ..Measurements::default()
         };
         let registers = encode(&identity(), Some(&measurements));

@@ -8,8 +8,8 @@ fn point(measurand: Measurand, phase: Phase) -> Point {
     Point { measurand, phase }
 }
 
-fn settings(points: Vec<Point>) -> Settings {
-    Settings {
+fn config(points: Vec<Point>) -> MeterConfig {
+    MeterConfig {
         role: Role::Producer,
         identity: Identity {
             manufacturer: "Fronius".to_owned(),
@@ -22,13 +22,13 @@ fn settings(points: Vec<Point>) -> Settings {
         stale_after: STALE,
         item_max_age: None,
         on_stale: OnStale::Zero,
-        min_energy: 100.0,
+        min_energy_wh: 100.0,
         points,
     }
 }
 
-fn single_phase() -> Settings {
-    settings(
+fn single_phase() -> MeterConfig {
+    config(
         [Measurand::EnergyOut, Measurand::Power, Measurand::Voltage, Measurand::Current]
             .map(|measurand| point(measurand, Phase::L1))
             .to_vec(),
@@ -37,10 +37,10 @@ fn single_phase() -> Settings {
 
 fn example(now: Instant) -> Reading {
     let mut reading = Reading::default();
-    reading.confirm(point(Measurand::EnergyOut, Phase::L1), 12_345_678.0, now);
-    reading.confirm(point(Measurand::Power, Phase::L1), 800.0, now);
-    reading.confirm(point(Measurand::Voltage, Phase::L1), 231.4, now);
-    reading.confirm(point(Measurand::Current, Phase::L1), 3.46, now);
+    reading.update(point(Measurand::EnergyOut, Phase::L1), 12_345_678.0, now);
+    reading.update(point(Measurand::Power, Phase::L1), 800.0, now);
+    reading.update(point(Measurand::Voltage, Phase::L1), 231.4, now);
+    reading.update(point(Measurand::Current, Phase::L1), 3.46, now);
     reading
 }
 
@@ -58,14 +58,14 @@ fn assert_near(value: f64, expected: f64) {
 fn a_single_phase_producer_is_filled_in_to_three_phases() {
     let now = Instant::now();
     let image = served(&mut Meter::new(single_phase()), &example(now), now);
-    assert_eq!((image.service, image.condition), (Service::Registers, Condition::Live));
+    assert_eq!((image.availability, image.condition), (Availability::Registers, Condition::Live));
     let m = image.measurements.unwrap();
-    assert_eq!(m.current, Phased { total: 3.46, phases: [3.46, 0.0, 0.0] });
+    assert_eq!(m.current, ThreePhase { total: 3.46, phases: [3.46, 0.0, 0.0] });
     assert_eq!(m.voltage.phases, [231.4; 3]);
     assert_near(m.voltage.total, 231.4);
     assert_near(m.line_voltage.total, 231.4 * 3_f64.sqrt());
     assert_near(m.frequency, 50.0);
-    assert_eq!(m.power, Phased { total: -800.0, phases: [-800.0, 0.0, 0.0] });
+    assert_eq!(m.power, ThreePhase { total: -800.0, phases: [-800.0, 0.0, 0.0] });
     assert_near(m.apparent_power.total, 231.4 * 3.46);
     assert_near(m.reactive_power.total.powi(2) + 800.0_f64.powi(2), (231.4_f64 * 3.46).powi(2));
     assert_near(m.power_factor.total, -800.0 / (231.4 * 3.46));
@@ -80,9 +80,9 @@ fn without_voltage_and_current_the_nominal_ones_follow_from_the_power() {
     let now = Instant::now();
     let points = vec![point(Measurand::EnergyOut, Phase::L2), point(Measurand::Power, Phase::L2)];
     let mut reading = Reading::default();
-    reading.confirm(points[0], 5000.0, now);
-    reading.confirm(points[1], 690.0, now);
-    let m = served(&mut Meter::new(settings(points)), &reading, now).measurements.unwrap();
+    reading.update(points[0], 5000.0, now);
+    reading.update(points[1], 690.0, now);
+    let m = served(&mut Meter::new(config(points)), &reading, now).measurements.unwrap();
     assert_eq!(m.voltage.phases, [230.0; 3]);
     assert_eq!(m.current.phases, [0.0, 3.0, 0.0]);
     assert_eq!(m.exported.phases, [0.0, 5000.0, 0.0]);
@@ -91,22 +91,22 @@ fn without_voltage_and_current_the_nominal_ones_follow_from_the_power() {
 #[test]
 fn a_three_phase_grid_meter_imports_with_plus_and_sums_its_phases() {
     let now = Instant::now();
-    let mut settings = settings(
+    let mut config = config(
         [Measurand::EnergyOut, Measurand::EnergyIn, Measurand::Power, Measurand::Voltage]
             .into_iter()
             .flat_map(|m| Phase::ALL.map(|phase| point(m, phase)))
             .collect(),
     );
-    settings.role = Role::Grid;
+    config.role = Role::Grid;
     let mut reading = Reading::default();
     for (phase, factor) in Phase::ALL.into_iter().zip([1.0, 2.0, -4.0]) {
-        reading.confirm(point(Measurand::EnergyOut, phase), 1000.0, now);
-        reading.confirm(point(Measurand::EnergyIn, phase), 3000.0, now);
-        reading.confirm(point(Measurand::Power, phase), 100.0 * factor, now);
-        reading.confirm(point(Measurand::Voltage, phase), 230.0 + factor, now);
+        reading.update(point(Measurand::EnergyOut, phase), 1000.0, now);
+        reading.update(point(Measurand::EnergyIn, phase), 3000.0, now);
+        reading.update(point(Measurand::Power, phase), 100.0 * factor, now);
+        reading.update(point(Measurand::Voltage, phase), 230.0 + factor, now);
     }
-    let m = served(&mut Meter::new(settings), &reading, now).measurements.unwrap();
-    assert_eq!(m.power, Phased { total: -100.0, phases: [100.0, 200.0, -400.0] });
+    let m = served(&mut Meter::new(config), &reading, now).measurements.unwrap();
+    assert_eq!(m.power, ThreePhase { total: -100.0, phases: [100.0, 200.0, -400.0] });
     assert_near(m.voltage.total, 230.0 - 1.0 / 3.0);
     assert_near(m.exported.total, 3000.0);
     assert_near(m.imported.total, 9000.0);
@@ -119,33 +119,36 @@ fn nothing_is_served_before_the_first_valid_counter() {
     let now = Instant::now();
     let energy = point(Measurand::EnergyOut, Phase::L1);
     for policy in [OnStale::Zero, OnStale::Exception, OnStale::Hold, OnStale::Disconnect] {
-        let mut meter = Meter::new(Settings { on_stale: policy, ..single_phase() });
+        let mut meter = Meter::new(MeterConfig { on_stale: policy, ..single_phase() });
         let mut reading = Reading::default();
-        assert_eq!(served(&mut meter, &reading, now).service, Service::Exception);
+        assert_eq!(served(&mut meter, &reading, now).availability, Availability::Exception);
         reading = example(now);
-        reading.confirm(energy, 0.0, now);
+        reading.update(energy, 0.0, now);
         let image = served(&mut meter, &reading, now);
-        assert_eq!((image.service, image.condition), (Service::Exception, Condition::Waiting));
+        assert_eq!(
+            (image.availability, image.condition),
+            (Availability::Exception, Condition::Waiting)
+        );
         let later = now + Duration::from_secs(2);
-        reading.confirm(energy, 5000.0, later);
+        reading.update(energy, 5000.0, later);
         assert_eq!(served(&mut meter, &reading, later).condition, Condition::Live);
     }
 }
 
-fn remembered(certain: bool) -> Memory {
-    Memory { served: 12_345_678.0, offset: 0.0, former: None, lower: None, certain }
+fn restored(certain: bool) -> CounterSnapshot {
+    CounterSnapshot { served: 12_345_678.0, offset: 0.0, former: None, lower: None, certain }
 }
 
 #[test]
 fn remembered_counters_are_served_before_anything_is_read() {
     let now = Instant::now();
     let energy = point(Measurand::EnergyOut, Phase::L1);
-    let memory = remembered(true);
+    let snapshot = restored(true);
     let mut meter = Meter::new(single_phase());
-    meter.remember(&[(energy, memory)], Duration::from_secs(60), now);
-    assert_eq!(meter.memories(), [(energy, memory)]);
+    meter.restore(&[(energy, snapshot)], Duration::from_secs(60), now);
+    assert_eq!(meter.snapshots(), [(energy, snapshot)]);
     let image = served(&mut meter, &Reading::default(), now);
-    assert_eq!((image.service, image.condition), (Service::Registers, Condition::Stale));
+    assert_eq!((image.availability, image.condition), (Availability::Registers, Condition::Stale));
     let m = image.measurements.unwrap();
     assert_eq!((m.power.total, m.exported.total), (0.0, 12_345_678.0));
 }
@@ -154,17 +157,19 @@ fn remembered_counters_are_served_before_anything_is_read() {
 fn after_a_crash_a_remembered_counter_waits_for_the_source() {
     let now = Instant::now();
     let energy = point(Measurand::EnergyOut, Phase::L1);
-    let memory = remembered(false);
+    let snapshot = restored(false);
     let mut meter = Meter::new(single_phase());
-    meter.remember(&[(energy, memory)], Duration::from_secs(60), now);
+    meter.restore(&[(energy, snapshot)], Duration::from_secs(60), now);
     assert_eq!(served(&mut meter, &Reading::default(), now).condition, Condition::Waiting);
     let mut reading = example(now);
-    reading.confirm(energy, 12_000_000.0, now);
+    reading.update(energy, 12_000_000.0, now);
     assert_eq!(served(&mut meter, &reading, now).condition, Condition::Waiting, "a glitch");
-    let [(_, Memory { served: remembered, certain, .. })] = meter.memories()[..] else { panic!() };
-    assert_eq!((remembered, certain), (memory.served, false), "not forgotten meanwhile");
+    let [(_, CounterSnapshot { served: remembered, certain, .. })] = meter.snapshots()[..] else {
+        panic!()
+    };
+    assert_eq!((remembered, certain), (snapshot.served, false), "not forgotten meanwhile");
     let later = now + Duration::from_secs(2);
-    reading.confirm(energy, 12_345_679.0, later);
+    reading.update(energy, 12_345_679.0, later);
     let image = served(&mut meter, &reading, later);
     assert_eq!(image.measurements.unwrap().exported.total, 12_345_679.0);
 }
@@ -176,20 +181,20 @@ fn what_is_remembered_late_raises_a_counter_and_lowers_none() {
     for (shown, served_then) in [(1000.0, 12_345_678.0), (99_999_999.0, 99_999_999.0)] {
         let mut meter = Meter::new(single_phase());
         let mut reading = example(now);
-        reading.confirm(energy, shown, now);
+        reading.update(energy, shown, now);
         let image = served(&mut meter, &reading, now);
         assert_eq!(image.measurements.unwrap().exported.total, shown);
-        meter.remember(&[(energy, remembered(true))], Duration::from_secs(60), now);
+        meter.restore(&[(energy, restored(true))], Duration::from_secs(60), now);
         let image = served(&mut meter, &reading, now);
         assert_eq!(image.measurements.unwrap().exported.total, served_then);
     }
     // What the source shows already is weighed at once.
     let mut meter = Meter::new(single_phase());
     let mut reading = example(now);
-    reading.confirm(energy, 1000.0, now);
+    reading.update(energy, 1000.0, now);
     served(&mut meter, &reading, now);
-    let memory = Memory { offset: 12_345_000.0, ..remembered(false) };
-    meter.remember(&[(energy, memory)], Duration::from_secs(60), now);
+    let snapshot = CounterSnapshot { offset: 12_345_000.0, ..restored(false) };
+    meter.restore(&[(energy, snapshot)], Duration::from_secs(60), now);
     let image = served(&mut meter, &reading, now);
     assert_eq!(image.measurements.unwrap().exported.total, 12_346_000.0);
 }
@@ -203,23 +208,23 @@ fn a_reset_of_one_counter_touches_no_other() {
         point(Measurand::EnergyOut, Phase::L2),
         point(Measurand::EnergyIn, Phase::L2),
     ];
-    let mut settings = settings(vec![out, other, drawn, point(Measurand::Power, Phase::L1)]);
-    settings.role = Role::Grid;
-    let mut meter = Meter::new(settings);
+    let mut config = config(vec![out, other, drawn, point(Measurand::Power, Phase::L1)]);
+    config.role = Role::Grid;
+    let mut meter = Meter::new(config);
     let mut reading = Reading::default();
     let mut totals = (0.0, 0.0);
-    let mut rulings = Vec::new();
+    let mut events = Vec::new();
     for minute in 0..30_u32 {
         let now = start + Duration::from_secs(60) * minute;
         let grown = 10.0 * f64::from(minute);
         // From the tenth minute on the second phase counts from 1 kWh.
         let second = if minute < 10 { 3e6 + grown } else { 1000.0 + grown - 90.0 };
-        reading.confirm(point(Measurand::Power, Phase::L1), 800.0, now);
-        reading.confirm(out, 5e6 + grown, now);
-        reading.confirm(other, second, now);
-        reading.confirm(drawn, 4e6 + grown, now);
-        rulings
-            .extend(meter.count(&reading).into_iter().map(|ruling| (ruling.point, ruling.verdict)));
+        reading.update(point(Measurand::Power, Phase::L1), 800.0, now);
+        reading.update(out, 5e6 + grown, now);
+        reading.update(other, second, now);
+        reading.update(drawn, 4e6 + grown, now);
+        events
+            .extend(meter.count(&reading).into_iter().map(|ruling| (ruling.point, ruling.outcome)));
         let m = meter.image(&reading, now).measurements.unwrap();
         assert!(m.exported.total >= totals.0 && m.imported.total >= totals.1, "minute {minute}");
         totals = (m.exported.total, m.imported.total);
@@ -227,11 +232,11 @@ fn a_reset_of_one_counter_touches_no_other() {
         assert_eq!(m.imported.phases, [0.0, 4e6 + grown, 0.0]);
         assert_eq!(m.exported.total, m.exported.phases.iter().sum::<f64>());
     }
-    let verdicts = [Verdict::Fallen, Verdict::Reset, Verdict::Taken];
-    assert_eq!(rulings, verdicts.map(|verdict| (other, verdict)));
+    let outcomes = [CounterOutcome::Fallen, CounterOutcome::Reset, CounterOutcome::Taken];
+    assert_eq!(events, outcomes.map(|outcome| (other, outcome)));
     // The step between the last of the old counter and the first of the new one is unknown.
     assert_near(totals.0, 5e6 + 290.0 + 3e6 + 290.0 - 10.0);
-    let offsets: Vec<_> = meter.memories().iter().map(|(_, memory)| memory.offset).collect();
+    let offsets: Vec<_> = meter.snapshots().iter().map(|(_, snapshot)| snapshot.offset).collect();
     assert_eq!(offsets, [0.0, 3e6 + 90.0 - 1010.0, 0.0]);
 }
 
@@ -243,7 +248,7 @@ fn signs_of_life_do_not_confirm_a_jump() {
     let mut reading = example(start);
     served(&mut meter, &reading, start);
     let mut now = start + Duration::from_secs(10);
-    reading.confirm(energy, 99_999_999.0, now);
+    reading.update(energy, 99_999_999.0, now);
     for _ in 0..10 {
         let image = served(&mut meter, &reading, now);
         assert_eq!(image.measurements.unwrap().exported.total, 12_345_678.0);
@@ -258,17 +263,17 @@ fn old_data_meets_the_policy() {
     let reading = example(start);
     let almost = start + Duration::from_millis(29_999);
     let after = start + STALE;
-    for (policy, service, watts) in [
-        (OnStale::Zero, Service::Registers, Some(0.0)),
-        (OnStale::Hold, Service::Registers, Some(-800.0)),
-        (OnStale::Exception, Service::Exception, None),
-        (OnStale::Disconnect, Service::Disconnect, None),
+    for (policy, availability, watts) in [
+        (OnStale::Zero, Availability::Registers, Some(0.0)),
+        (OnStale::Hold, Availability::Registers, Some(-800.0)),
+        (OnStale::Exception, Availability::Exception, None),
+        (OnStale::Disconnect, Availability::Disconnect, None),
     ] {
-        let mut meter = Meter::new(Settings { on_stale: policy, ..single_phase() });
+        let mut meter = Meter::new(MeterConfig { on_stale: policy, ..single_phase() });
         assert_eq!(served(&mut meter, &reading, almost).condition, Condition::Live);
         assert_eq!(meter.expiry(&reading), Some(after));
         let image = served(&mut meter, &reading, after);
-        assert_eq!((image.service, image.condition), (service, Condition::Stale));
+        assert_eq!((image.availability, image.condition), (availability, Condition::Stale));
         assert_eq!(image.measurements.map(|m| m.power.total), watts);
         if let Some(m) = image.measurements {
             assert_near(m.exported.total, 12_345_678.0);
@@ -280,8 +285,8 @@ fn old_data_meets_the_policy() {
 fn a_value_that_is_confirmed_but_never_updated_ages_too_where_that_is_asked_for() {
     let start = Instant::now();
     let max_age = Duration::from_secs(600);
-    let settings = Settings { item_max_age: Some(max_age), ..single_phase() };
-    let mut meter = Meter::new(settings);
+    let config = MeterConfig { item_max_age: Some(max_age), ..single_phase() };
+    let mut meter = Meter::new(config);
     let mut reading = example(start);
     reading.confirm_all(start + max_age);
     let almost = start + Duration::from_secs(599);
@@ -294,8 +299,8 @@ fn a_value_that_is_confirmed_but_never_updated_ages_too_where_that_is_asked_for(
         [Measurand::EnergyOut, Measurand::Power].map(|m| point(m, Phase::L1))
     );
     // Read again it is not newer; told again it is.
-    reading.repeat(point(Measurand::EnergyOut, Phase::L1), 12_345_678.0, start + max_age);
-    reading.confirm(point(Measurand::Power, Phase::L1), 800.0, start + max_age);
+    reading.refresh(point(Measurand::EnergyOut, Phase::L1), 12_345_678.0, start + max_age);
+    reading.update(point(Measurand::Power, Phase::L1), 800.0, start + max_age);
     let image = served(&mut meter, &reading, start + max_age);
     assert_eq!(image.overdue, [point(Measurand::EnergyOut, Phase::L1)]);
 }
@@ -303,14 +308,14 @@ fn a_value_that_is_confirmed_but_never_updated_ages_too_where_that_is_asked_for(
 #[test]
 fn hold_serves_nothing_where_nothing_was_live() {
     let start = Instant::now();
-    let mut meter = Meter::new(Settings { on_stale: OnStale::Hold, ..single_phase() });
+    let mut meter = Meter::new(MeterConfig { on_stale: OnStale::Hold, ..single_phase() });
     let mut reading = example(start);
-    reading.confirm(point(Measurand::EnergyOut, Phase::L1), 0.0, start);
+    reading.update(point(Measurand::EnergyOut, Phase::L1), 0.0, start);
     served(&mut meter, &reading, start);
     // The counter comes only when the power is old already.
-    reading.confirm(point(Measurand::EnergyOut, Phase::L1), 5000.0, start + STALE);
+    reading.update(point(Measurand::EnergyOut, Phase::L1), 5000.0, start + STALE);
     let image = served(&mut meter, &reading, start + STALE);
-    assert_eq!((image.service, image.condition), (Service::Exception, Condition::Stale));
+    assert_eq!((image.availability, image.condition), (Availability::Exception, Condition::Stale));
 }
 
 #[test]
@@ -321,17 +326,17 @@ fn a_counter_that_is_not_believed_is_told_once_until_it_is_again() {
     let mut told = |wh| {
         now += Duration::from_secs(60);
         let mut reading = Reading::default();
-        reading.confirm(energy, wh, now);
-        meter.count(&reading).iter().map(|ruling| ruling.verdict).collect::<Vec<_>>()
+        reading.update(energy, wh, now);
+        meter.count(&reading).iter().map(|ruling| ruling.outcome).collect::<Vec<_>>()
     };
-    assert_eq!(told(0.0), [Verdict::BelowThreshold]);
+    assert_eq!(told(0.0), [CounterOutcome::BelowThreshold]);
     assert_eq!(told(50.0), []);
-    assert_eq!(told(5000.0), [Verdict::Taken]);
-    assert_eq!(told(4000.0), [Verdict::Fallen]);
+    assert_eq!(told(5000.0), [CounterOutcome::Taken]);
+    assert_eq!(told(4000.0), [CounterOutcome::Fallen]);
     assert_eq!(told(4500.0), []);
-    assert_eq!(told(5001.0), [Verdict::Taken]);
+    assert_eq!(told(5001.0), [CounterOutcome::Taken]);
     assert_eq!(told(5002.0), []);
-    assert_eq!(told(4000.0), [Verdict::Fallen]);
+    assert_eq!(told(4000.0), [CounterOutcome::Fallen]);
 }
 
 #[test]
@@ -340,10 +345,10 @@ fn one_old_required_value_makes_the_meter_stale_an_optional_one_its_fallback() {
     let later = start + STALE;
     let mut meter = Meter::new(single_phase());
     let mut reading = example(later);
-    reading.confirm(point(Measurand::Voltage, Phase::L1), 240.0, start);
+    reading.update(point(Measurand::Voltage, Phase::L1), 240.0, start);
     let image = served(&mut meter, &reading, later);
     assert_eq!(image.condition, Condition::Live);
     assert_eq!(image.measurements.unwrap().voltage.phases, [230.0; 3]);
-    reading.confirm(point(Measurand::Power, Phase::L1), 800.0, start);
+    reading.update(point(Measurand::Power, Phase::L1), 800.0, start);
     assert_eq!(served(&mut meter, &reading, later).condition, Condition::Stale);
 }

@@ -99,17 +99,17 @@ impl Unit {
     /// Reads a unit symbol. The case of a prefix matters: mW is not MW.
     ///
     /// # Errors
-    /// [`StateError::UnknownUnit`] for a symbol of no quantity, [`StateError::WrongUnit`] for one
+    /// [`ItemStateError::UnknownUnit`] for a symbol of no quantity, [`ItemStateError::WrongUnit`] for one
     /// of another quantity.
-    pub fn parse(quantity: Quantity, symbol: &str) -> Result<Self, StateError> {
+    pub fn parse(quantity: Quantity, symbol: &str) -> Result<Self, ItemStateError> {
         if let Some(factor) = factor(quantity, symbol) {
             return Ok(Self { quantity, factor, symbol: symbol.to_owned() });
         }
         let symbol = excerpt(symbol);
         if Quantity::ALL.iter().any(|&other| factor(other, &symbol).is_some()) {
-            Err(StateError::WrongUnit { symbol, quantity })
+            Err(ItemStateError::WrongUnit { symbol, quantity })
         } else {
-            Err(StateError::UnknownUnit { symbol, quantity })
+            Err(ItemStateError::UnknownUnit { symbol, quantity })
         }
     }
 
@@ -145,7 +145,7 @@ fn factor(quantity: Quantity, symbol: &str) -> Option<f64> {
 
 /// Why a state gives no value.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum StateError {
+pub enum ItemStateError {
     /// openHAB has no value for the item (yet, or any more).
     #[error("the item has no value ({0})")]
     NoValue(&'static str),
@@ -190,12 +190,12 @@ pub enum StateError {
 ///
 /// # Errors
 /// Where the state is `NULL` or `UNDEF`, no number, in a unit that does not fit, or absurd.
-pub fn parse_state(state: &str, default: &Unit) -> Result<f64, StateError> {
+pub fn parse_state(state: &str, default: &Unit) -> Result<f64, ItemStateError> {
     let state = state.trim();
     match state {
-        "NULL" => return Err(StateError::NoValue("NULL")),
-        "UNDEF" => return Err(StateError::NoValue("UNDEF")),
-        "" => return Err(StateError::NoValue("empty")),
+        "NULL" => return Err(ItemStateError::NoValue("NULL")),
+        "UNDEF" => return Err(ItemStateError::NoValue("UNDEF")),
+        "" => return Err(ItemStateError::NoValue("empty")),
         _ => {}
     }
     let (number, symbol) = match state.split_once(' ') {
@@ -205,9 +205,9 @@ pub fn parse_state(state: &str, default: &Unit) -> Result<f64, StateError> {
     if !is_number(number) {
         let found = excerpt(state);
         return Err(if number.contains(',') {
-            StateError::Comma(found)
+            ItemStateError::Comma(found)
         } else {
-            StateError::NotANumber(found)
+            ItemStateError::NotANumber(found)
         });
     }
     let quantity = default.quantity;
@@ -215,13 +215,14 @@ pub fn parse_state(state: &str, default: &Unit) -> Result<f64, StateError> {
         Some(symbol) => Unit::parse(quantity, symbol)?.factor,
         None => default.factor,
     };
-    let value = number.parse::<f64>().map_err(|_| StateError::NotANumber(excerpt(state)))? * factor;
+    let value =
+        number.parse::<f64>().map_err(|_| ItemStateError::NotANumber(excerpt(state)))? * factor;
     let (low, high) = quantity.plausible();
     if (low..=high).contains(&value) {
         // Adding zero turns −0 into 0.
         Ok(value + 0.0)
     } else {
-        Err(StateError::Implausible { value, quantity })
+        Err(ItemStateError::Implausible { value, quantity })
     }
 }
 
@@ -247,7 +248,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn parse(quantity: Quantity, state: &str) -> Result<f64, StateError> {
+    fn parse(quantity: Quantity, state: &str) -> Result<f64, ItemStateError> {
         parse_state(state, &quantity.default_unit())
     }
 
@@ -290,25 +291,25 @@ mod tests {
     #[test]
     fn what_is_no_value_says_so() {
         use Quantity::{Energy, Frequency, Power, Voltage};
-        assert_eq!(parse(Power, "NULL"), Err(StateError::NoValue("NULL")));
-        assert_eq!(parse(Power, "UNDEF"), Err(StateError::NoValue("UNDEF")));
-        assert_eq!(parse(Power, ""), Err(StateError::NoValue("empty")));
-        assert_eq!(parse(Voltage, "231,4 V"), Err(StateError::Comma("231,4 V".to_owned())));
+        assert_eq!(parse(Power, "NULL"), Err(ItemStateError::NoValue("NULL")));
+        assert_eq!(parse(Power, "UNDEF"), Err(ItemStateError::NoValue("UNDEF")));
+        assert_eq!(parse(Power, ""), Err(ItemStateError::NoValue("empty")));
+        assert_eq!(parse(Voltage, "231,4 V"), Err(ItemStateError::Comma("231,4 V".to_owned())));
         for text in ["ON", "NaN", "inf", ".5", "5.", "+5", "0x10", "1e", "--1", "5 W W", "1 000 W"]
         {
             let error = parse(Power, text).unwrap_err();
             assert!(
-                matches!(error, StateError::NotANumber(_) | StateError::UnknownUnit { .. }),
+                matches!(error, ItemStateError::NotANumber(_) | ItemStateError::UnknownUnit { .. }),
                 "{text}: {error:?}"
             );
         }
-        assert!(matches!(parse(Power, "5 kwh"), Err(StateError::UnknownUnit { .. })));
-        assert!(matches!(parse(Power, "5 KW"), Err(StateError::UnknownUnit { .. })));
-        assert!(matches!(parse(Power, "5 kWh"), Err(StateError::WrongUnit { .. })));
-        assert!(matches!(parse(Voltage, "2314 V"), Err(StateError::Implausible { .. })));
-        assert!(matches!(parse(Frequency, "0 Hz"), Err(StateError::Implausible { .. })));
-        assert!(matches!(parse(Energy, "-1 kWh"), Err(StateError::Implausible { .. })));
-        assert!(matches!(parse(Energy, "1e400"), Err(StateError::Implausible { .. })));
+        assert!(matches!(parse(Power, "5 kwh"), Err(ItemStateError::UnknownUnit { .. })));
+        assert!(matches!(parse(Power, "5 KW"), Err(ItemStateError::UnknownUnit { .. })));
+        assert!(matches!(parse(Power, "5 kWh"), Err(ItemStateError::WrongUnit { .. })));
+        assert!(matches!(parse(Voltage, "2314 V"), Err(ItemStateError::Implausible { .. })));
+        assert!(matches!(parse(Frequency, "0 Hz"), Err(ItemStateError::Implausible { .. })));
+        assert!(matches!(parse(Energy, "-1 kWh"), Err(ItemStateError::Implausible { .. })));
+        assert!(matches!(parse(Energy, "1e400"), Err(ItemStateError::Implausible { .. })));
     }
 
     #[test]
@@ -358,7 +359,7 @@ mod tests {
             }
             let fits = matches!(state, 2 | 4 | 7) && unit == "W";
             let parsed = parse(Quantity::Power, &text);
-            let refused_by_range = matches!(parsed, Err(StateError::Implausible { .. }));
+            let refused_by_range = matches!(parsed, Err(ItemStateError::Implausible { .. }));
             prop_assert_eq!(parsed.is_ok() || refused_by_range, fits);
         }
     }

@@ -22,7 +22,7 @@ const MAX_POLLING: usize = 64;
 
 /// All connections of the server. Clones share them.
 #[derive(Clone, Debug)]
-pub struct Clients {
+pub struct Connections {
     registry: Arc<Mutex<Registry>>,
     start: Instant,
 }
@@ -30,7 +30,7 @@ pub struct Clients {
 #[derive(Debug)]
 struct Registry {
     limit: usize,
-    open: Vec<Open>,
+    open: Vec<Entry>,
     requests: u64,
     last_request: Option<u64>,
     /// Clients that poll, with the time of the last request on connections now closed.
@@ -38,7 +38,7 @@ struct Registry {
 }
 
 #[derive(Debug)]
-struct Open {
+struct Entry {
     activity: Arc<Activity>,
     /// Dropped to close the connection.
     _hold: oneshot::Sender<()>,
@@ -58,7 +58,7 @@ struct Activity {
 /// How much the server is used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Open connections.
+    /// Entry connections.
     pub connections: usize,
     /// Requests answered since the start.
     pub requests: u64,
@@ -66,7 +66,7 @@ pub struct Usage {
     pub idle: Option<Duration>,
 }
 
-impl Clients {
+impl Connections {
     /// Nobody yet, and room for `limit` connections.
     #[must_use]
     pub fn new(limit: usize) -> Self {
@@ -99,10 +99,10 @@ impl Clients {
             let peer = registry.open.swap_remove(place).activity.peer;
             tracing::debug!(%peer, "{peer} closed to make room");
         }
-        registry.open.push(Open { activity: Arc::clone(&activity), _hold: hold });
+        registry.open.push(Entry { activity: Arc::clone(&activity), _hold: hold });
         drop(registry);
         tracing::debug!(%peer, "{peer} connected");
-        (Connection { clients: self.clone(), activity }, closed)
+        (Connection { connections: self.clone(), activity }, closed)
     }
 
     /// Closes the connections without a whole request for `timeout`, so that neither silence, nor a
@@ -111,7 +111,7 @@ impl Clients {
         let timeout = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
         let mut registry = self.lock();
         let now = self.millis();
-        registry.open.retain(|Open { activity, .. }| {
+        registry.open.retain(|Entry { activity, .. }| {
             let idle = now.saturating_sub(activity.last.load(Ordering::Relaxed));
             if idle >= timeout {
                 let peer = activity.peer;
@@ -177,7 +177,7 @@ impl Clients {
 }
 
 /// What one machine has: an address, or with IPv6 a whole network of them (RFC 8981).
-fn host(address: IpAddr) -> IpAddr {
+fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
         IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
@@ -187,13 +187,13 @@ fn host(address: IpAddr) -> IpAddr {
 impl Registry {
     /// The place of the connection that goes, if one has to.
     fn least_wanted(&self) -> Option<usize> {
-        let mut of_host: HashMap<IpAddr, usize> = HashMap::new();
+        let mut of_network: HashMap<IpAddr, usize> = HashMap::new();
         for open in &self.open {
-            let count = of_host.entry(host(open.activity.peer.ip())).or_default();
+            let count = of_network.entry(network(open.activity.peer.ip())).or_default();
             *count = count.saturating_add(1);
         }
-        let key = |Open { activity, .. }: &Open| {
-            let crowd = of_host.get(&host(activity.peer.ip()));
+        let key = |Entry { activity, .. }: &Entry| {
+            let crowd = of_network.get(&network(activity.peer.ip()));
             let asked = activity.requests.load(Ordering::Relaxed) > 0;
             (Reverse(crowd), asked, activity.last.load(Ordering::Relaxed))
         };
@@ -214,7 +214,7 @@ impl Registry {
 /// One open connection. Dropping it takes it off the books.
 #[derive(Debug)]
 pub(super) struct Connection {
-    clients: Clients,
+    connections: Connections,
     activity: Arc<Activity>,
 }
 
@@ -226,11 +226,11 @@ impl Connection {
             None => tracing::debug!(%peer, "{peer}: {request:?}"),
             Some(exception) => tracing::debug!(%peer, "{peer}: {request:?}: {exception}"),
         }
-        let now = self.clients.millis();
+        let now = self.connections.millis();
         self.activity.last.store(now, Ordering::Relaxed);
         self.activity.requests.fetch_add(1, Ordering::Relaxed);
         if !self.activity.polls.swap(true, Ordering::Relaxed) {
-            self.clients.lock().polls(peer.ip(), now);
+            self.connections.lock().polls(peer.ip(), now);
         }
     }
 }
@@ -240,7 +240,7 @@ impl Drop for Connection {
         let peer = self.activity.peer;
         let requests = self.activity.requests.load(Ordering::Relaxed);
         tracing::debug!(%peer, "{peer} disconnected after {requests} requests");
-        let mut registry = self.clients.lock();
+        let mut registry = self.connections.lock();
         registry.open.retain(|open| !Arc::ptr_eq(&open.activity, &self.activity));
         if requests > 0 {
             let last = self.activity.last.load(Ordering::Relaxed);

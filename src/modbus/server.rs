@@ -21,12 +21,12 @@ use tokio_modbus::prelude::{
 };
 
 use super::{
-    connections::{Clients, Connection},
+    connections::{Connection, Connections},
     frame_guard::FrameGuard,
 };
 use crate::{
     meter::{
-        Image, Service as Answers,
+        Availability, Image,
         sunspec::{BASE, MEASURED},
     },
     system::{liveness::Pulse, sockets},
@@ -55,12 +55,12 @@ pub enum UnitIds {
 
 /// How the meter is served.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct ServerConfig {
     /// Where to listen, if no socket is inherited; where empty, on port 502 of all addresses.
     pub listen: Vec<SocketAddr>,
     /// Which unit ids are answered.
     pub unit_ids: UnitIds,
-    /// Past so many connections one has to go (see [`Clients`]).
+    /// Past so many connections one has to go (see [`Connections`]).
     pub max_connections: usize,
     /// A connection without a request for so long is closed.
     pub idle_timeout: Duration,
@@ -73,23 +73,23 @@ pub struct Settings {
 /// Serves images to Modbus clients.
 #[derive(Clone, Debug)]
 pub struct Server {
-    settings: Arc<Settings>,
+    config: Arc<ServerConfig>,
     images: watch::Receiver<Arc<Image>>,
-    clients: Clients,
+    connections: Connections,
 }
 
 impl Server {
     /// A server of the latest of `images`.
     #[must_use]
-    pub fn new(settings: Settings, images: watch::Receiver<Arc<Image>>) -> Self {
-        let clients = Clients::new(settings.max_connections);
-        Self { settings: Arc::new(settings), images, clients }
+    pub fn new(config: ServerConfig, images: watch::Receiver<Arc<Image>>) -> Self {
+        let connections = Connections::new(config.max_connections);
+        Self { config: Arc::new(config), images, connections }
     }
 
     /// Who is connected.
     #[must_use]
-    pub fn clients(&self) -> &Clients {
-        &self.clients
+    pub fn connections(&self) -> &Connections {
+        &self.connections
     }
 
     /// Accepts clients for ever. An accept error costs the open connections, since tokio-modbus
@@ -124,17 +124,18 @@ impl Server {
     }
 
     async fn close_idle(&self) {
-        let timeout = self.settings.idle_timeout;
+        let timeout = self.config.idle_timeout;
         loop {
             sleep(timeout.div_f64(IDLE_CHECKS)).await;
-            self.clients.close_idle(timeout);
+            self.connections.close_idle(timeout);
         }
     }
 
     async fn close_stale(&self) {
         let mut images = self.images.clone();
-        while images.wait_for(|image| image.service == Answers::Disconnect).await.is_ok() {
-            self.clients.close_all();
+        while images.wait_for(|image| image.availability == Availability::Disconnect).await.is_ok()
+        {
+            self.connections.close_all();
             if images.changed().await.is_err() {
                 break;
             }
@@ -148,14 +149,14 @@ impl Server {
     ) -> Option<(MeterService, FrameGuard<TcpStream>)> {
         // On a socket for both families an IPv4 client would be shown as ::ffff:192.0.2.1.
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-        if self.images.borrow().service == Answers::Disconnect {
+        if self.images.borrow().availability == Availability::Disconnect {
             tracing::debug!(%peer, "{peer} refused, the data is stale");
             return None;
         }
-        sockets::tune(&stream);
-        let (connection, closed) = self.clients.admit(peer);
+        sockets::configure_stream(&stream);
+        let (connection, closed) = self.connections.admit(peer);
         let service = MeterService {
-            settings: Arc::clone(&self.settings),
+            config: Arc::clone(&self.config),
             images: self.images.clone(),
             connection,
         };
@@ -165,14 +166,14 @@ impl Server {
 
 /// Answers the requests of one connection.
 struct MeterService {
-    settings: Arc<Settings>,
+    config: Arc<ServerConfig>,
     images: watch::Receiver<Arc<Image>>,
     connection: Connection,
 }
 
 impl MeterService {
     fn answer(&self, request: &SlaveRequest<'_>) -> Result<Response, ExceptionCode> {
-        if let UnitIds::Only(unit) = self.settings.unit_ids
+        if let UnitIds::Only(unit) = self.config.unit_ids
             && request.slave != unit
         {
             return Err(ExceptionCode::GatewayTargetDevice);
@@ -205,7 +206,7 @@ impl MeterService {
             })
             .ok_or(ExceptionCode::IllegalDataAddress)?;
         let measured = start < MEASURED.end && start.saturating_add(count) > MEASURED.start;
-        if measured && image.service != Answers::Registers {
+        if measured && image.availability != Availability::Registers {
             return Err(ExceptionCode::GatewayTargetDevice);
         }
         let bytes = registers.as_flattened();
@@ -219,7 +220,7 @@ impl MeterService {
         code: ReadCode,
         first: u8,
     ) -> Result<ReadDeviceIdentificationResponse, ExceptionCode> {
-        let texts = [&self.settings.vendor, &self.settings.product, env!("CARGO_PKG_VERSION")];
+        let texts = [&self.config.vendor, &self.config.product, env!("CARGO_PKG_VERSION")];
         let objects = (0_u8..)
             .zip(texts)
             .map(|(id, text)| DeviceIdObject { id, value: text.as_bytes().to_vec().into() });

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     meter::{
-        counter::{FormerCounter, Lower, Memory},
+        counter::{CounterSnapshot, FormerCounter, Lower},
         reading::{Measurand, Phase, Point},
     },
     source::openhab::Item,
@@ -32,11 +32,11 @@ const MAX_METERS: usize = 8;
 pub(super) const VERSION: u32 = 1;
 
 /// More energy than any household meter can show, in Wh.
-const MAX_ENERGY: f64 = 1e13;
+const MAX_ENERGY_WH: f64 = 1e13;
 
 /// Why counters cannot be remembered.
 #[derive(Debug, thiserror::Error)]
-pub enum StateError {
+pub enum CounterFileError {
     /// The directory cannot be used.
     #[error("{}: cannot be used: {source}", path.display())]
     Directory {
@@ -87,24 +87,24 @@ pub enum StateError {
 
 /// The content of the file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct State {
+pub struct CounterFile {
     version: u32,
     /// By serial number.
-    pub meters: BTreeMap<String, MeterState>,
+    pub meters: BTreeMap<String, MeterRecord>,
 }
 
 /// The counters of one meter.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct MeterState {
+pub struct MeterRecord {
     /// When they were saved, in seconds since 1970.
     pub saved: u64,
     /// Its counters.
-    pub counters: Vec<CounterState>,
+    pub counters: Vec<CounterRecord>,
 }
 
 /// One counter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CounterState {
+pub struct CounterRecord {
     /// The configuration key.
     pub key: String,
     /// `L1`, `L2` or `L3`.
@@ -120,15 +120,15 @@ pub struct CounterState {
     pub certain: bool,
     /// The counter before the last exchange.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub former: Option<FormerState>,
+    pub former: Option<FormerRecord>,
     /// What may be the next exchange.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lower: Option<LowerState>,
+    pub lower: Option<LowerRecord>,
 }
 
 /// The counter before an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct FormerState {
+pub struct FormerRecord {
     /// What was added to the item's value, in Wh.
     pub offset_wh: f64,
     /// What the item showed last, in Wh.
@@ -140,22 +140,22 @@ pub struct FormerState {
 
 /// What may be a new counter.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LowerState {
+pub struct LowerRecord {
     /// What the item showed first of it, in Wh.
     pub first_wh: f64,
     /// What it showed last, in Wh.
     pub last_wh: f64,
-    /// For how long it was shown when it was saved, in seconds, as for [`FormerState`].
+    /// For how long it was shown when it was saved, in seconds, as for [`FormerRecord`].
     pub ago: u64,
 }
 
-impl Default for State {
+impl Default for CounterFile {
     fn default() -> Self {
         Self { version: VERSION, meters: BTreeMap::new() }
     }
 }
 
-impl State {
+impl CounterFile {
     /// Reads the text of a file.
     ///
     /// # Errors
@@ -167,7 +167,7 @@ impl State {
             return Err(format!("version {}, expected {VERSION}", state.version));
         }
         for counter in state.meters.values().flat_map(|meter| &meter.counters) {
-            let CounterState { key, served_wh, offset_wh, .. } = counter;
+            let CounterRecord { key, served_wh, offset_wh, .. } = counter;
             let mut others = vec![*offset_wh];
             if let Some(former) = counter.former {
                 others.extend([former.offset_wh, former.shown_wh]);
@@ -175,8 +175,8 @@ impl State {
             if let Some(lower) = counter.lower {
                 others.extend([lower.first_wh, lower.last_wh]);
             }
-            let sound = (0.0..=MAX_ENERGY).contains(served_wh)
-                && others.iter().all(|wh| (-MAX_ENERGY..=MAX_ENERGY).contains(wh));
+            let sound = (0.0..=MAX_ENERGY_WH).contains(served_wh)
+                && others.iter().all(|wh| (-MAX_ENERGY_WH..=MAX_ENERGY_WH).contains(wh));
             if !sound {
                 let key = excerpt(key);
                 return Err(format!("{key}: {served_wh} Wh with offset {offset_wh} Wh"));
@@ -193,7 +193,7 @@ impl State {
     }
 
     /// Remembers a meter. Where that makes too many, the one saved longest ago is forgotten.
-    pub fn insert(&mut self, serial_number: &str, meter: MeterState) {
+    pub fn insert(&mut self, serial_number: &str, meter: MeterRecord) {
         self.meters.insert(serial_number.to_owned(), meter);
         while self.meters.len() > MAX_METERS {
             let others = self.meters.iter().filter(|(known, _)| *known != serial_number);
@@ -205,58 +205,57 @@ impl State {
     }
 }
 
-impl MeterState {
+impl MeterRecord {
     /// What to remember of these counters, read from these items, at this time.
     #[must_use]
     pub fn new(
-        memories: &[(Point, Memory)],
+        snapshots: &[(Point, CounterSnapshot)],
         items: &[Item],
         clock: SystemTime,
         now: Instant,
     ) -> Self {
         let ago = |since| now.saturating_duration_since(since).as_secs();
-        let counter =
-            |(point, memory): &(Point, Memory)| {
-                let item = items.iter().find(|item| item.point == *point)?;
-                Some(CounterState {
-                    key: point.measurand.key().to_owned(),
-                    phase: point.phase.to_string(),
-                    item: item.name.clone(),
-                    served_wh: memory.served,
-                    offset_wh: memory.offset,
-                    certain: memory.certain,
-                    former: memory.former.map(|FormerCounter { offset, shown, since }| {
-                        FormerState { offset_wh: offset, shown_wh: shown, ago: ago(since) }
-                    }),
-                    lower: memory.lower.map(|Lower { first, last, since }| LowerState {
-                        first_wh: first,
-                        last_wh: last,
-                        ago: ago(since),
-                    }),
-                })
-            };
-        let counters = memories.iter().filter_map(counter).collect();
+        let counter = |(point, snapshot): &(Point, CounterSnapshot)| {
+            let item = items.iter().find(|item| item.point == *point)?;
+            Some(CounterRecord {
+                key: point.measurand.key().to_owned(),
+                phase: point.phase.to_string(),
+                item: item.name.clone(),
+                served_wh: snapshot.served,
+                offset_wh: snapshot.offset,
+                certain: snapshot.certain,
+                former: snapshot.former.map(|FormerCounter { offset, shown, since }| {
+                    FormerRecord { offset_wh: offset, shown_wh: shown, ago: ago(since) }
+                }),
+                lower: snapshot.lower.map(|Lower { first, last, since }| LowerRecord {
+                    first_wh: first,
+                    last_wh: last,
+                    ago: ago(since),
+                }),
+            })
+        };
+        let counters = snapshots.iter().filter_map(counter).collect();
         Self { saved: seconds(clock), counters }
     }
 
     /// The counters that belong to these items, at this time.
     #[must_use]
-    pub fn memories(&self, items: &[Item], now: Instant) -> Vec<(Point, Memory)> {
+    pub fn snapshots(&self, items: &[Item], now: Instant) -> Vec<(Point, CounterSnapshot)> {
         let since = |ago| now.checked_sub(Duration::from_secs(ago)).unwrap_or(now);
-        let memory = |counter: &CounterState| {
-            let former = counter.former.map(|FormerState { offset_wh, shown_wh, ago }| {
+        let snapshot = |counter: &CounterRecord| {
+            let former = counter.former.map(|FormerRecord { offset_wh, shown_wh, ago }| {
                 FormerCounter { offset: offset_wh, shown: shown_wh, since: since(ago) }
             });
-            let lower = counter.lower.map(|LowerState { first_wh, last_wh, ago }| Lower {
+            let lower = counter.lower.map(|LowerRecord { first_wh, last_wh, ago }| Lower {
                 first: first_wh,
                 last: last_wh,
                 since: since(ago),
             });
             let (served, offset, certain) = (counter.served_wh, counter.offset_wh, counter.certain);
-            let memory = Memory { served, offset, former, lower, certain };
-            Some((counter.point_among(items)?, memory))
+            let snapshot = CounterSnapshot { served, offset, former, lower, certain };
+            Some((counter.point_among(items)?, snapshot))
         };
-        self.counters.iter().filter_map(memory).collect()
+        self.counters.iter().filter_map(snapshot).collect()
     }
 
     /// Keeps of `before` what would be lost: counters that are not there now, since a configuration
@@ -264,7 +263,7 @@ impl MeterState {
     pub fn keep(&mut self, before: Self) {
         let mut others = Vec::new();
         for old in before.counters {
-            let same = |new: &&mut CounterState| {
+            let same = |new: &&mut CounterRecord| {
                 (&new.key, &new.phase, &new.item) == (&old.key, &old.phase, &old.item)
             };
             match self.counters.iter_mut().find(same) {
@@ -285,7 +284,7 @@ impl MeterState {
     }
 }
 
-impl CounterState {
+impl CounterRecord {
     /// Its point, if one of these items is the one it was read from.
     #[must_use]
     pub fn point_among(&self, items: &[Item]) -> Option<Point> {

@@ -9,7 +9,7 @@ use std::{
 
 use serde::Deserialize;
 
-use super::format::{State, StateError, VERSION};
+use super::format::{CounterFile, CounterFileError, VERSION};
 
 pub(super) const FILE: &str = "counters.json";
 
@@ -38,16 +38,16 @@ struct Versioned {
 ///
 /// # Errors
 /// Where it cannot be read, is damaged, or is that of a newer program.
-pub fn load(directory: &Path) -> Result<State, StateError> {
+pub fn load(directory: &Path) -> Result<CounterFile, CounterFileError> {
     let path = directory.join(FILE);
     let file = match File::open(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(State::default()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(CounterFile::default()),
         file => file,
     };
     let mut bytes = Vec::new();
     let read = file.and_then(|file| file.take(MAX_SIZE.saturating_add(1)).read_to_end(&mut bytes));
     if let Err(source) = read {
-        return Err(StateError::Unreadable { path, source });
+        return Err(CounterFileError::Unreadable { path, source });
     }
     let text = match String::from_utf8(bytes) {
         Ok(text) if text.len() as u64 <= MAX_SIZE => Ok(text),
@@ -58,31 +58,34 @@ pub fn load(directory: &Path) -> Result<State, StateError> {
         && let Ok(Versioned { version }) = serde_json::from_str(text)
         && version > VERSION
     {
-        return Err(StateError::Newer { path, version });
+        return Err(CounterFileError::Newer { path, version });
     }
-    text.and_then(|text| State::parse(&text)).map_err(|reason| StateError::Damaged { path, reason })
+    text.and_then(|text| CounterFile::parse(&text))
+        .map_err(|reason| CounterFileError::Damaged { path, reason })
 }
 
 /// The directory of the file, held by this process alone.
 #[derive(Debug)]
-pub struct Store {
+pub struct StateDirectory {
     directory: PathBuf,
     /// Unlocked when it is closed.
     _lock: File,
 }
 
-impl Store {
+impl StateDirectory {
     /// Takes the directory, and makes it where it is missing.
     ///
     /// # Errors
     /// Where it cannot be used, or another process has it.
-    pub fn open(directory: &Path) -> Result<Self, StateError> {
-        let unusable = |source| StateError::Directory { path: directory.to_owned(), source };
+    pub fn open(directory: &Path) -> Result<Self, CounterFileError> {
+        let unusable = |source| CounterFileError::Directory { path: directory.to_owned(), source };
         fs::create_dir_all(directory).map_err(unusable)?;
         let lock = create(directory, LOCK, File::options().truncate(false)).map_err(unusable)?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { directory: directory.to_owned(), _lock: lock }),
-            Err(TryLockError::WouldBlock) => Err(StateError::InUse { path: directory.to_owned() }),
+            Err(TryLockError::WouldBlock) => {
+                Err(CounterFileError::InUse { path: directory.to_owned() })
+            }
             Err(TryLockError::Error(source)) => Err(unusable(source)),
         }
     }
@@ -90,8 +93,8 @@ impl Store {
     /// Reads the file; see [`load`].
     ///
     /// # Errors
-    /// As [`load`]. [`Store::set_aside`] makes room for a new file then.
-    pub fn load(&self) -> Result<State, StateError> {
+    /// As [`load`]. [`StateDirectory::set_aside`] makes room for a new file then.
+    pub fn load(&self) -> Result<CounterFile, CounterFileError> {
         load(&self.directory)
     }
 
@@ -106,20 +109,23 @@ impl Store {
     ///
     /// # Errors
     /// Where that cannot be noted.
-    pub fn set_ended(&self) -> Result<(), StateError> {
+    pub fn set_ended(&self) -> Result<(), CounterFileError> {
         create(&self.directory, ENDED, File::options().truncate(true))
             .and_then(|file| file.sync_all())
-            .map_err(|source| StateError::Unwritable { path: self.directory.join(ENDED), source })
+            .map_err(|source| CounterFileError::Unwritable {
+                path: self.directory.join(ENDED),
+                source,
+            })
     }
 
     /// Keeps a damaged file for whoever wants to look at it, and gives its new name.
     ///
     /// # Errors
     /// Where it cannot be renamed.
-    pub fn set_aside(&self) -> Result<PathBuf, StateError> {
+    pub fn set_aside(&self) -> Result<PathBuf, CounterFileError> {
         let path = self.directory.join(DAMAGED);
         fs::rename(self.directory.join(FILE), &path)
-            .map_err(|source| StateError::Unwritable { path: path.clone(), source })?;
+            .map_err(|source| CounterFileError::Unwritable { path: path.clone(), source })?;
         Ok(path)
     }
 
@@ -128,7 +134,7 @@ impl Store {
     ///
     /// # Errors
     /// Where it cannot be written; the old file is untouched then.
-    pub fn save(&self, state: &State) -> Result<(), StateError> {
+    pub fn save(&self, state: &CounterFile) -> Result<(), CounterFileError> {
         let path = self.directory.join(FILE);
         let write = || {
             let mut text = serde_json::to_vec_pretty(state)?;
@@ -140,7 +146,7 @@ impl Store {
             // The new name must be on the disk too.
             File::open(&self.directory)?.sync_all()
         };
-        write().map_err(|source| StateError::Unwritable { path: path.clone(), source })
+        write().map_err(|source| CounterFileError::Unwritable { path: path.clone(), source })
     }
 }
 

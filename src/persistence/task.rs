@@ -15,10 +15,10 @@ use tokio::{
 };
 
 use crate::{
-    meter::{counter::Memory, reading::Point},
+    meter::{counter::CounterSnapshot, reading::Point},
     persistence::{
-        format::{CounterState, MeterState, State, StateError},
-        store::{self, Store},
+        format::{CounterFile, CounterFileError, CounterRecord, MeterRecord},
+        store::{self, StateDirectory},
     },
     source::openhab::Item,
 };
@@ -33,7 +33,7 @@ const OPEN_LIMIT: Duration = Duration::from_secs(2);
 const LAST_SAVE: Duration = Duration::from_millis(700);
 
 /// What of the counters of a meter is to be remembered.
-pub type Memories = Vec<(Point, Memory)>;
+pub type Snapshots = Vec<(Point, CounterSnapshot)>;
 
 /// The directory for the state: the configured one, or the one that systemd made.
 #[must_use]
@@ -46,17 +46,17 @@ pub fn directory(configured: Option<&Path>) -> Option<PathBuf> {
 }
 
 /// What was remembered of the counters of a meter, and how long ago.
-pub type Recalled = (Memories, Duration);
+pub type Restored = (Snapshots, Duration);
 
 /// The directory, and what is in it. That may be known even where it cannot be kept up to date.
-type Opened = (Result<Store, StateError>, State);
+type Opened = (Result<StateDirectory, CounterFileError>, CounterFile);
 
 /// The memory of one meter.
 #[derive(Debug)]
-pub struct Keeper {
+pub struct CounterStore {
     directory: Option<PathBuf>,
-    store: Option<Store>,
-    state: State,
+    store: Option<StateDirectory>,
+    state: CounterFile,
     serial_number: String,
     items: Vec<Item>,
     /// The memory is being opened, by a disk that takes its time.
@@ -65,13 +65,13 @@ pub struct Keeper {
     failing: bool,
 }
 
-impl Keeper {
+impl CounterStore {
     /// Opens the memory of the meter with this serial number, whose values come from these items. A
-    /// disk that does not answer holds up the counters alone (see [`Keeper::is_opening`]); one that
+    /// disk that does not answer holds up the counters alone (see [`CounterStore::is_opening`]); one that
     /// fails is tried again with each save.
     #[must_use]
     pub fn open(directory: Option<PathBuf>, serial_number: String, items: Vec<Item>) -> Self {
-        let state = State::default();
+        let state = CounterFile::default();
         let mut keeper = Self {
             directory,
             store: None,
@@ -120,24 +120,24 @@ impl Keeper {
 
     /// What the meter is to go on from.
     #[must_use]
-    pub fn recall(&self, now: Instant) -> Recalled {
+    pub fn recall(&self, now: Instant) -> Restored {
         let Some(kept) = self.state.meters.get(&self.serial_number) else {
-            return Recalled::default();
+            return Restored::default();
         };
         for counter in &kept.counters {
-            let CounterState { key, phase, item, served_wh, .. } = counter;
+            let CounterRecord { key, phase, item, served_wh, .. } = counter;
             if counter.point_among(&self.items).is_some() {
                 tracing::info!("{key} {phase}: {served_wh:.0} Wh are remembered");
             } else {
                 tracing::warn!("{key} {phase}: remembered of item {item}, which is not configured");
             }
         }
-        (kept.memories(&self.items, now), kept.age(SystemTime::now()))
+        (kept.snapshots(&self.items, now), kept.age(SystemTime::now()))
     }
 
     /// Tries again what failed at the start. Gives what the meter has to know before anything is
     /// saved.
-    fn open_again(&mut self) -> Option<Recalled> {
+    fn open_again(&mut self) -> Option<Restored> {
         let (store, state) = open(self.directory.as_deref()?);
         self.store = Some(store.ok()?);
         self.state = state;
@@ -145,9 +145,9 @@ impl Keeper {
     }
 
     /// Saves what is to be remembered; `ended` if nothing will be served after it.
-    fn save(&mut self, memories: &[(Point, Memory)], ended: bool) {
+    fn save(&mut self, snapshots: &[(Point, CounterSnapshot)], ended: bool) {
         let Some(store) = &self.store else { return };
-        let mut kept = MeterState::new(memories, &self.items, SystemTime::now(), Instant::now());
+        let mut kept = MeterRecord::new(snapshots, &self.items, SystemTime::now(), Instant::now());
         if let Some(before) = self.state.meters.remove(&self.serial_number) {
             kept.keep(before);
         }
@@ -186,16 +186,16 @@ fn open(directory: &Path) -> Opened {
     }
 }
 
-fn take(directory: &Path) -> Result<(Store, State), StateError> {
-    let store = Store::open(directory)?;
+fn take(directory: &Path) -> Result<(StateDirectory, CounterFile), CounterFileError> {
+    let store = StateDirectory::open(directory)?;
     let ended = store.take_ended();
     let mut state = match store.load() {
         // What can be neither read nor set aside is not overwritten. What cannot be read now may be
         // good.
-        Err(error @ StateError::Damaged { .. }) => {
+        Err(error @ CounterFileError::Damaged { .. }) => {
             let aside = store.set_aside()?;
             tracing::warn!("{error}; set aside as {}", aside.display());
-            State::default()
+            CounterFile::default()
         }
         loaded => loaded?,
     };
@@ -205,24 +205,24 @@ fn take(directory: &Path) -> Result<(Store, State), StateError> {
     Ok((store, state))
 }
 
-/// Saves the memories of a running meter. Clones share the keeper.
+/// Saves the snapshots of a running meter. Clones share the keeper.
 #[derive(Clone, Debug)]
-pub struct Keeping {
-    keeper: Arc<Mutex<Keeper>>,
-    memories: watch::Receiver<Memories>,
+pub struct StoreTask {
+    keeper: Arc<Mutex<CounterStore>>,
+    snapshots: watch::Receiver<Snapshots>,
     /// To the meter, if the memory could not be opened before it started.
-    recalled: Sender<Recalled>,
+    recalled: Sender<Restored>,
 }
 
-impl Keeping {
+impl StoreTask {
     /// Nothing is saved yet.
     #[must_use]
     pub fn new(
-        keeper: Keeper,
-        memories: watch::Receiver<Memories>,
-        recalled: Sender<Recalled>,
+        keeper: CounterStore,
+        snapshots: watch::Receiver<Snapshots>,
+        recalled: Sender<Restored>,
     ) -> Self {
-        Self { keeper: Arc::new(Mutex::new(keeper)), memories, recalled }
+        Self { keeper: Arc::new(Mutex::new(keeper)), snapshots, recalled }
     }
 
     /// Saves them when they have changed, at most once a minute, for as long as there is a meter.
@@ -231,14 +231,14 @@ impl Keeping {
         loop {
             let changed = if self.is_failing() {
                 // Also when nothing changes, as at night, the disk may be back.
-                timeout(SAVE_INTERVAL, self.memories.changed()).await.unwrap_or(Ok(()))
+                timeout(SAVE_INTERVAL, self.snapshots.changed()).await.unwrap_or(Ok(()))
             } else {
-                self.memories.changed().await
+                self.snapshots.changed().await
             };
             if changed.is_err() {
                 return;
             }
-            self.memories.mark_unchanged();
+            self.snapshots.mark_unchanged();
             self.save(false).await;
             sleep(SAVE_INTERVAL).await;
         }
@@ -256,7 +256,7 @@ impl Keeping {
         let _ = self.recalled.try_send(self.keeper().recall(Instant::now()));
     }
 
-    fn keeper(&self) -> MutexGuard<'_, Keeper> {
+    fn keeper(&self) -> MutexGuard<'_, CounterStore> {
         self.keeper.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -275,12 +275,12 @@ impl Keeping {
     /// On a thread of its own, since a disk may take seconds, and no client should wait for that.
     async fn save(&self, ended: bool) {
         let keeper = Arc::clone(&self.keeper);
-        let memories = self.memories.borrow().clone();
+        let snapshots = self.snapshots.borrow().clone();
         let recalled = self.recalled.clone();
         let saved = spawn_blocking(move || {
             let mut keeper = keeper.lock().unwrap_or_else(PoisonError::into_inner);
             if keeper.store.is_some() {
-                keeper.save(&memories, ended);
+                keeper.save(&snapshots, ended);
             } else if !ended && let Some(known) = keeper.open_again() {
                 // It succeeds once, and there is room for one.
                 let _ = recalled.try_send(known);

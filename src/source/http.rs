@@ -266,7 +266,7 @@ impl Client {
         let endpoint = &self.current;
         let stream = async {
             let stream = dial(&endpoint.host, endpoint.port).await?;
-            sockets::tune(&stream);
+            sockets::configure_stream(&stream);
             let Some(tls) = tls else { return handshake(stream).await };
             let name = ServerName::try_from(endpoint.host.clone()).map_err(io::Error::other)?;
             handshake(tls.connect(name, stream).await?).await

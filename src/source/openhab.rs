@@ -26,7 +26,7 @@ use crate::{
         http::{Client, HttpError},
         tls::TlsError,
     },
-    system::liveness::{Pulse, Pulses},
+    system::liveness::{Liveness, Pulse},
 };
 
 pub mod events;
@@ -60,7 +60,7 @@ pub enum Update {
 
 /// What there is to know of a server and its items.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct OpenHabConfig {
     /// The server.
     pub endpoint: Endpoint,
     /// How updates are got.
@@ -93,7 +93,7 @@ pub enum SetupError {
 
 /// Why a round of reads, or the event stream, ended.
 #[derive(Debug, thiserror::Error)]
-enum Trouble {
+enum SessionError {
     #[error(transparent)]
     Http(#[from] HttpError),
     /// The same answer to everything, so it is not about one item.
@@ -113,7 +113,7 @@ enum Trouble {
 
 /// How the event stream does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stream {
+enum StreamHealth {
     Down,
     /// Connected, without a regular sign of life (yet).
     Quiet,
@@ -129,11 +129,11 @@ struct Outage {
 
 impl Outage {
     /// More than these would be noise: a server that fails in a new way each time is broken.
-    const MOST: usize = 8;
+    const MAX: usize = 8;
 
     /// Whether this trouble is worth a line.
     fn is_news(&mut self, trouble: &str) -> bool {
-        let news = self.told.len() < Self::MOST && self.told.iter().all(|told| told != trouble);
+        let news = self.told.len() < Self::MAX && self.told.iter().all(|told| told != trouble);
         if news {
             self.told.push(trouble.to_owned());
         }
@@ -143,9 +143,9 @@ impl Outage {
 
 /// What the two loops share.
 struct Session {
-    settings: Settings,
+    config: OpenHabConfig,
     tracker: Mutex<Tracker>,
-    stream: watch::Sender<Stream>,
+    stream: watch::Sender<StreamHealth>,
     polling: Pulse,
 }
 
@@ -169,7 +169,7 @@ pub struct ItemState {
 /// An openHAB server and the items wanted of it.
 #[derive(Debug)]
 pub struct OpenHab {
-    settings: Settings,
+    config: OpenHabConfig,
     client: Client,
 }
 
@@ -178,10 +178,10 @@ impl OpenHab {
     ///
     /// # Errors
     /// Where secrets or certificates cannot be loaded.
-    pub fn new(settings: Settings) -> Result<Self, SetupError> {
-        let headers = settings.credentials.headers()?;
-        let client = Client::new(settings.endpoint.clone(), headers, settings.ca_file.clone())?;
-        Ok(Self { settings, client })
+    pub fn new(config: OpenHabConfig) -> Result<Self, SetupError> {
+        let headers = config.credentials.headers()?;
+        let client = Client::new(config.endpoint.clone(), headers, config.ca_file.clone())?;
+        Ok(Self { config, client })
     }
 
     /// Reads one item, once.
@@ -216,18 +216,18 @@ impl OpenHab {
     }
 
     /// Keeps `readings` up to date for ever.
-    pub async fn run(self, readings: watch::Sender<Reading>, pulses: &Pulses) {
-        let Self { settings, client } = self;
+    pub async fn run(self, readings: watch::Sender<Reading>, liveness: &Liveness) {
+        let Self { config, client } = self;
         let session = Session {
-            tracker: Mutex::new(Tracker::new(settings.items.clone(), readings)),
-            stream: watch::Sender::new(Stream::Down),
-            polling: pulses.of("polling"),
-            settings,
+            tracker: Mutex::new(Tracker::new(config.items.clone(), readings)),
+            stream: watch::Sender::new(StreamHealth::Down),
+            polling: liveness.of("polling"),
+            config,
         };
-        match session.settings.update {
+        match session.config.update {
             Update::Events => {
                 tokio::join!(
-                    session.listen(client.another(), pulses.of("event stream")),
+                    session.listen(client.another(), liveness.of("event stream")),
                     session.poll(client)
                 );
             }

@@ -12,9 +12,9 @@ use std::{
 
 use tokio::time::{Instant, sleep};
 
-/// The pulses of all tasks. Clones share them.
+/// The liveness of all tasks. Clones share them.
 #[derive(Clone, Debug)]
-pub struct Pulses {
+pub struct Liveness {
     beats: Arc<Mutex<Vec<Beat>>>,
     limit: Duration,
 }
@@ -25,14 +25,14 @@ struct Beat {
     last: Instant,
 }
 
-impl Default for Pulses {
+impl Default for Liveness {
     /// For tasks that nobody watches.
     fn default() -> Self {
         Self::new(Duration::MAX)
     }
 }
 
-impl Pulses {
+impl Liveness {
     /// No task yet. Whoever has not beaten for `limit` is stuck.
     #[must_use]
     pub fn new(limit: Duration) -> Self {
@@ -46,7 +46,7 @@ impl Pulses {
         let place = beats.len();
         beats.push(Beat { task, last: Instant::now() });
         drop(beats);
-        Pulse { pulses: self.clone(), place }
+        Pulse { liveness: self.clone(), place }
     }
 
     /// A task that does not move.
@@ -65,14 +65,14 @@ impl Pulses {
 /// The pulse of one task.
 #[derive(Debug)]
 pub struct Pulse {
-    pulses: Pulses,
+    liveness: Liveness,
     place: usize,
 }
 
 impl Pulse {
     /// The task has moved.
     pub fn beat(&self) {
-        if let Some(beat) = self.pulses.lock().get_mut(self.place) {
+        if let Some(beat) = self.liveness.lock().get_mut(self.place) {
             beat.last = Instant::now();
         }
     }
@@ -80,7 +80,7 @@ impl Pulse {
     /// Waits, and beats meanwhile: a task at rest is not stuck.
     pub async fn during<T>(&self, wait: impl Future<Output = T>) -> T {
         let mut wait = pin!(wait);
-        let pause = self.pulses.limit.checked_div(4).unwrap_or_default();
+        let pause = self.liveness.limit.checked_div(4).unwrap_or_default();
         loop {
             self.beat();
             tokio::select! {
@@ -99,8 +99,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_task_that_rests_is_not_stuck_and_one_that_does_not_return_is() {
-        let pulses = Pulses::new(LIMIT);
-        let (meter, source) = (pulses.of("meter"), pulses.of("source"));
+        let liveness = Liveness::new(LIMIT);
+        let (meter, source) = (liveness.of("meter"), liveness.of("source"));
         tokio::spawn(async move { meter.during(std::future::pending::<()>()).await });
         let task = tokio::spawn(async move {
             source.during(sleep(LIMIT * 3)).await;
@@ -109,19 +109,19 @@ mod tests {
             std::future::pending::<()>().await;
         });
         sleep(LIMIT * 3).await;
-        assert_eq!(pulses.stuck(), None);
+        assert_eq!(liveness.stuck(), None);
         sleep(LIMIT).await;
-        assert_eq!(pulses.stuck(), Some("source"));
+        assert_eq!(liveness.stuck(), Some("source"));
         sleep(LIMIT * 5 / 2).await;
-        assert_eq!(pulses.stuck(), None, "it moves again");
+        assert_eq!(liveness.stuck(), None, "it moves again");
         task.abort();
         sleep(LIMIT).await;
-        assert_eq!(pulses.stuck(), Some("source"), "it is gone");
+        assert_eq!(liveness.stuck(), Some("source"), "it is gone");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_wait_gives_its_result_at_once() {
-        let pulse = Pulses::new(LIMIT).of("meter");
+        let pulse = Liveness::new(LIMIT).of("meter");
         let started = Instant::now();
         assert_eq!(pulse.during(async { 7 }).await, 7);
         pulse.during(sleep(Duration::from_secs(1))).await;

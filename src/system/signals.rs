@@ -7,18 +7,18 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Takes these signals from the moment it is made.
 #[derive(Debug)]
-pub struct Termination {
+pub struct ShutdownSignals {
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
 }
 
-impl Termination {
+impl ShutdownSignals {
     /// From here on the signals do not end the process by themselves.
     ///
     /// # Errors
     /// Where the system refuses a handler.
-    pub fn expect() -> io::Result<Self> {
+    pub fn install() -> io::Result<Self> {
         let terminate = signal(SignalKind::terminate())?;
         let interrupt = signal(SignalKind::interrupt())?;
         let hang_up = signal(SignalKind::hangup())?;

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 /// Sends small packets at once, and finds out within a minute when the other end is gone.
 ///
 /// A socket that refuses such an option still works, so that is only worth a debug line.
-pub(crate) fn tune(stream: &TcpStream) {
+pub(crate) fn configure_stream(stream: &TcpStream) {
     let keepalive = TcpKeepalive::new()
         .with_time(Duration::from_secs(30))
         .with_interval(Duration::from_secs(10))
@@ -26,7 +26,7 @@ const RESERVE: u64 = 32;
 
 /// Sees to it that there are descriptors for so many clients, and gives how many there are room
 /// for. Without room accepting one fails, and tokio-modbus drops all of them then.
-pub(crate) fn room_for(clients: usize) -> usize {
+pub(crate) fn raise_fd_limit(clients: usize) -> usize {
     let wanted = RESERVE.saturating_add(clients as u64);
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let mut limit = current.unwrap_or(u64::MAX);

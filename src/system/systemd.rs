@@ -67,7 +67,7 @@ pub fn watchdog() -> Option<Duration> {
 }
 
 /// The service moves.
-pub fn alive() {
+pub fn notify_watchdog() {
     notify(&[NotifyState::Watchdog]);
 }
 

@@ -10,7 +10,7 @@ use crate::common::{
         ITEMS, OpenHab, Outcome, Running, Service, directory, example, file, outcome, program,
         text, unused_address,
     },
-    server::{live, serve, settings, waiting},
+    server::{live, serve, server_config, waiting},
     within,
 };
 
@@ -203,7 +203,7 @@ async fn check_ends_with_69_where_openhab_is_away() {
 
 #[tokio::test]
 async fn read_shows_a_meter_as_a_table_and_as_json() {
-    let served = serve(settings(), live()).await;
+    let served = serve(server_config(), live()).await;
     let address = served.address.to_string();
     let table = run(&["read", &address]).await;
     assert_eq!((table.code, table.err.as_str()), (Some(SUCCESS), ""), "{table:?}");
@@ -238,7 +238,7 @@ async fn read_ends_with_69_where_no_meter_answers() {
     assert_eq!((refused.code, refused.out.as_str()), (Some(UNAVAILABLE), ""), "{refused:?}");
     assert!(refused.err.contains(&format!("cannot connect to {nobody}")), "{}", refused.err);
 
-    let served = serve(settings(), waiting()).await;
+    let served = serve(server_config(), waiting()).await;
     let withheld = run(&["read", &served.address.to_string()]).await;
     assert_eq!((withheld.code, withheld.out.as_str()), (Some(UNAVAILABLE), ""), "{withheld:?}");
     assert!(withheld.err.contains("no (fresh) values"), "{}", withheld.err);
@@ -288,7 +288,7 @@ async fn a_demo_without_a_terminal_prints_plain_lines_until_it_is_interrupted() 
 
 #[tokio::test]
 async fn a_demo_whose_port_is_taken_says_how_to_choose_another() {
-    let served = serve(settings(), live()).await;
+    let served = serve(server_config(), live()).await;
     let ended = run(&["demo", "--listen", &served.address.to_string()]).await;
     assert_eq!(ended.code, Some(UNAVAILABLE), "{ended:?}");
     assert!(ended.err.contains("--listen"), "{}", ended.err);

@@ -84,7 +84,7 @@ fn the_example_of_the_old_readme_means_what_it_meant() {
     assert_eq!(config.meter.role, Role::Producer);
     assert_eq!(config.meter.on_stale, OnStale::Zero);
     assert_eq!(config.meter.stale_after, Duration::from_secs(30));
-    assert_eq!(config.meter.min_energy.to_bits(), 100_f64.to_bits());
+    assert_eq!(config.meter.min_energy_wh.to_bits(), 100_f64.to_bits());
     assert_eq!(config.meter.identity.address, 2);
     assert_eq!(config.modbus.unit_ids, UnitIds::Any);
     assert!(config.modbus.listen.is_empty());
@@ -120,7 +120,7 @@ fn every_key_arrives() {
     assert!(config.meter.points.contains(&frequency), "goes to the connected phase");
     assert_eq!(config.meter.role, Role::Grid);
     assert_eq!(config.meter.on_stale, OnStale::Disconnect);
-    assert_eq!(config.meter.min_energy.to_bits(), 0_f64.to_bits());
+    assert_eq!(config.meter.min_energy_wh.to_bits(), 0_f64.to_bits());
     let identity = &config.meter.identity;
     assert_eq!((identity.version.as_str(), identity.serial_number.as_str()), ("2.10", "00123"));
     assert_eq!(config.modbus.unit_ids, UnitIds::Only(247));

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fronius_smartmeter::{meter::OnStale, modbus::Settings};
+use fronius_smartmeter::{meter::OnStale, modbus::ServerConfig};
 use proptest::{
     collection::vec,
     prelude::{Just, Strategy, any, prop_oneof},
@@ -27,7 +27,7 @@ use tokio::{
 use crate::common::{
     LIMIT,
     client::{Client, NO_TARGET, READ_HOLDING, floats, frame, read_request},
-    server::{live, serve, settings, stale},
+    server::{live, serve, server_config, stale},
     within,
 };
 
@@ -43,7 +43,7 @@ async fn cyclic(client: &mut Client) -> Vec<u16> {
 
 #[tokio::test]
 async fn stale_data_under_zero_shows_a_generator_at_rest() {
-    let served = serve(settings(), live()).await;
+    let served = serve(server_config(), live()).await;
     let mut client = Client::connect(served.address).await;
     let energies = client.read(40_129, 32).await;
     served.show(stale(OnStale::Zero));
@@ -62,7 +62,7 @@ async fn stale_data_under_zero_shows_a_generator_at_rest() {
 
 #[tokio::test]
 async fn stale_data_under_hold_shows_the_last_values() {
-    let served = serve(settings(), live()).await;
+    let served = serve(server_config(), live()).await;
     let mut client = Client::connect(served.address).await;
     let before = cyclic(&mut client).await;
     assert_eq!(floats(&before)[POWER..=POWER], [-800.0]);
@@ -72,7 +72,7 @@ async fn stale_data_under_hold_shows_the_last_values() {
 
 #[tokio::test]
 async fn stale_data_under_exception_is_refused_on_a_connection_that_stays() {
-    let served = serve(settings(), live()).await;
+    let served = serve(server_config(), live()).await;
     let mut client = Client::connect(served.address).await;
     let before = cyclic(&mut client).await;
     served.show(stale(OnStale::Exception));
@@ -87,7 +87,7 @@ async fn stale_data_under_exception_is_refused_on_a_connection_that_stays() {
 
 #[tokio::test]
 async fn stale_data_under_disconnect_closes_all_connections_until_it_is_live_again() {
-    let served = serve(settings(), live()).await;
+    let served = serve(server_config(), live()).await;
     let mut clients =
         [Client::connect(served.address).await, Client::connect(served.address).await];
     for client in &mut clients {
@@ -102,7 +102,7 @@ async fn stale_data_under_disconnect_closes_all_connections_until_it_is_live_aga
         for _ in 0..3 {
             Client::connect(served.address).await.ended().await;
         }
-        assert_eq!(served.clients.usage().connections, 0);
+        assert_eq!(served.connections.usage().connections, 0);
 
         served.show(live());
         for client in &mut clients {
@@ -116,7 +116,7 @@ async fn stale_data_under_disconnect_closes_all_connections_until_it_is_live_aga
 async fn one_connection_too_many_costs_the_one_that_was_idle_longest() {
     // Idle times are told apart by the millisecond.
     let moment = || sleep(Duration::from_millis(5));
-    let served = serve(Settings { max_connections: 3, ..settings() }, live()).await;
+    let served = serve(ServerConfig { max_connections: 3, ..server_config() }, live()).await;
     let mut oldest = Client::connect(served.address).await;
     cyclic(&mut oldest).await;
     moment().await;
@@ -133,15 +133,15 @@ async fn one_connection_too_many_costs_the_one_that_was_idle_longest() {
     for client in [&mut oldest, &mut silent, &mut newest] {
         cyclic(client).await;
     }
-    assert_eq!(served.clients.usage().connections, 3);
+    assert_eq!(served.connections.usage().connections, 3);
 }
 
 #[tokio::test]
 async fn a_connection_without_whole_requests_is_closed_and_a_polling_one_is_not() {
     let idle_timeout = Duration::from_millis(300);
     let pause = idle_timeout / 4;
-    let served = serve(Settings { idle_timeout, ..settings() }, live()).await;
-    let (address, clients) = (served.address, &served.clients);
+    let served = serve(ServerConfig { idle_timeout, ..server_config() }, live()).await;
+    let (address, clients) = (served.address, &served.connections);
 
     let silent = async {
         let mut client = Client::connect(address).await;
@@ -176,7 +176,7 @@ async fn a_connection_without_whole_requests_is_closed_and_a_polling_one_is_not(
 #[tokio::test]
 async fn a_client_that_takes_no_answers_harms_nobody_and_is_closed() {
     let idle_timeout = Duration::from_millis(500);
-    let served = serve(Settings { idle_timeout, ..settings() }, live()).await;
+    let served = serve(ServerConfig { idle_timeout, ..server_config() }, live()).await;
 
     // A small window, so that the answers back up at once.
     let socket = TcpSocket::new_v4().unwrap();
@@ -195,7 +195,7 @@ async fn a_client_that_takes_no_answers_harms_nobody_and_is_closed() {
             let asked = Instant::now();
             cyclic(&mut client).await;
             slowest = slowest.max(asked.elapsed());
-            let connections = served.clients.usage().connections;
+            let connections = served.connections.usage().connections;
             flooded |= connections == 2;
             if flooded && connections == 1 {
                 return slowest;
@@ -210,7 +210,7 @@ async fn a_client_that_takes_no_answers_harms_nobody_and_is_closed() {
 
 #[tokio::test]
 async fn a_hostile_frame_closes_its_own_connection_alone() {
-    let served = serve(settings(), live()).await;
+    let served = serve(server_config(), live()).await;
     let mut bystander = Client::connect(served.address).await;
     let expected = cyclic(&mut bystander).await;
     for bytes in [
@@ -245,7 +245,7 @@ async fn a_hostile_frame_closes_its_own_connection_alone() {
         }
         assert_eq!(cyclic(&mut bystander).await, expected, "after {bytes:02x?}");
     }
-    assert_eq!(served.clients.usage().connections, 1);
+    assert_eq!(served.connections.usage().connections, 1);
 }
 
 /// Bytes from anywhere, and such as get further: sound headers before a request of any content.
@@ -286,7 +286,7 @@ fn no_bytes_make_the_server_panic_or_hang() {
         .spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.unwrap().block_on(async {
-                let served = serve(settings(), live()).await;
+                let served = serve(server_config(), live()).await;
                 send_address.send(served.address).unwrap();
                 std::future::pending::<()>().await;
             });

@@ -10,7 +10,7 @@ use std::{
 
 use fronius_smartmeter::{
     meter::sunspec::{BASE, MEASURED},
-    modbus::{Settings, UnitIds},
+    modbus::{ServerConfig, UnitIds},
 };
 use sunspec::{
     client::{AsyncClient, Config},
@@ -22,7 +22,7 @@ use crate::common::{
         Client, ILLEGAL_ADDRESS, ILLEGAL_FUNCTION, ILLEGAL_VALUE, NO_TARGET, READ_HOLDING,
         READ_INPUT, floats, frame, read_request,
     },
-    server::{live, serve, settings, waiting},
+    server::{live, serve, server_config, waiting},
     within,
 };
 
@@ -58,7 +58,7 @@ fn assert_values(served: &[f32], expected: &[f64]) {
 
 #[tokio::test]
 async fn the_poll_list_of_an_inverter_is_answered_on_one_connection() {
-    let served = serve(settings(), live()).await;
+    let served = serve(server_config(), live()).await;
     let mut inverter = Client::connect(served.address).await;
 
     for (start, count) in [(768, 1), (1706, 1), (0, 1), (1, 1), (11, 1), (12, 1), (50_000, 2)] {
@@ -83,13 +83,13 @@ async fn the_poll_list_of_an_inverter_is_answered_on_one_connection() {
         }
         assert_values(&floats(&inverter.read(40_129, 32).await.unwrap()), &energies);
     }
-    assert_eq!(served.clients.usage().connections, 1);
-    assert_eq!(served.clients.usage().requests, 7 + 6 + 3 * 61);
+    assert_eq!(served.connections.usage().connections, 1);
+    assert_eq!(served.connections.usage().requests, 7 + 6 + 3 * 61);
 }
 
 #[tokio::test]
 async fn the_documented_sample_is_answered_to_the_byte() {
-    let served = serve(settings(), live()).await;
+    let served = serve(server_config(), live()).await;
     let mut client = Client::connect(served.address).await;
     client.send(&[0, 0x0A, 0, 0, 0, 6, 1, 3, 0x9C, 0x40, 0, 2]).await.unwrap();
     let answer = [0, 0x0A, 0, 0, 0, 7, 1, 3, 4, 0x53, 0x75, 0x6E, 0x53];
@@ -98,7 +98,7 @@ async fn the_documented_sample_is_answered_to_the_byte() {
 
 #[tokio::test]
 async fn reads_are_answered_inside_the_map_and_refused_outside() {
-    let served = serve(settings(), live()).await;
+    let served = serve(server_config(), live()).await;
     let mut client = Client::connect(served.address).await;
     for function in [READ_HOLDING, READ_INPUT] {
         for (start, count, refusal) in [
@@ -129,7 +129,7 @@ async fn reads_are_answered_inside_the_map_and_refused_outside() {
 #[tokio::test]
 async fn both_read_functions_and_any_cut_give_the_same_registers() {
     let image = live();
-    let served = serve(settings(), image.clone()).await;
+    let served = serve(server_config(), image.clone()).await;
     let mut client = Client::connect(served.address).await;
     for function in [READ_HOLDING, READ_INPUT] {
         for (start, count) in [(40_000_u16, 125), (40_071, 58), (40_072, 125), (40_128, 2)] {
@@ -143,7 +143,7 @@ async fn both_read_functions_and_any_cut_give_the_same_registers() {
 
 #[tokio::test]
 async fn other_functions_are_refused_and_write_nothing() {
-    let served = serve(settings(), live()).await;
+    let served = serve(server_config(), live()).await;
     let mut client = Client::connect(served.address).await;
     let before = client.read(40_000, 125).await;
     for request in [
@@ -169,7 +169,7 @@ async fn other_functions_are_refused_and_write_nothing() {
 
 #[tokio::test]
 async fn every_unit_id_is_answered_with_its_own() {
-    let served = serve(settings(), live()).await;
+    let served = serve(server_config(), live()).await;
     let mut client = Client::connect(served.address).await;
     for unit in [0, 1, 2, 14, 127, 240, 247, 255] {
         // `ask` compares the unit id of the answer.
@@ -180,7 +180,8 @@ async fn every_unit_id_is_answered_with_its_own() {
 
 #[tokio::test]
 async fn a_strict_meter_refuses_foreign_unit_ids() {
-    let served = serve(Settings { unit_ids: UnitIds::Only(2), ..settings() }, live()).await;
+    let served =
+        serve(ServerConfig { unit_ids: UnitIds::Only(2), ..server_config() }, live()).await;
     let mut client = Client::connect(served.address).await;
     for unit in [0, 1, 3, 255] {
         for request in [&[3, 0x9C, 0x43, 0, 1][..], &[6, 0, 0, 0, 1], &[0x2B, 0x0E, 1, 0]] {
@@ -193,7 +194,7 @@ async fn a_strict_meter_refuses_foreign_unit_ids() {
 
 #[tokio::test]
 async fn the_device_identification_names_vendor_product_and_version() {
-    let served = serve(settings(), live()).await;
+    let served = serve(server_config(), live()).await;
     let mut client = Client::connect(served.address).await;
     let texts = ["Fronius", "Smart Meter IP", env!("CARGO_PKG_VERSION")];
     let object = |id: u8| {
@@ -213,7 +214,7 @@ async fn the_device_identification_names_vendor_product_and_version() {
 #[tokio::test]
 async fn pipelined_requests_are_answered_in_their_order() {
     let image = live();
-    let served = serve(settings(), image.clone()).await;
+    let served = serve(server_config(), image.clone()).await;
     let mut client = Client::connect(served.address).await;
     let requests = (0..20_u16).map(|i| (500 - i, 40_000 + 3 * i, 1 + i));
     let bytes: Vec<u8> = requests
@@ -231,7 +232,7 @@ async fn pipelined_requests_are_answered_in_their_order() {
 
 #[tokio::test]
 async fn a_frame_may_come_byte_by_byte() {
-    let served = serve(settings(), live()).await;
+    let served = serve(server_config(), live()).await;
     let mut client = Client::connect(served.address).await;
     let requests = [
         frame(7, 1, &read_request(READ_HOLDING, 40_002, 2)),
@@ -248,7 +249,7 @@ async fn a_frame_may_come_byte_by_byte() {
 
 #[tokio::test]
 async fn before_the_first_counter_only_what_never_changes_is_served() {
-    let served = serve(settings(), waiting()).await;
+    let served = serve(server_config(), waiting()).await;
     let mut client = Client::connect(served.address).await;
     for function in [READ_HOLDING, READ_INPUT] {
         for (start, count) in
@@ -293,7 +294,7 @@ async fn no_read_mixes_two_images() {
     let words = [0x4141, 0x4242];
     let [one, other] = words.map(of);
 
-    let served = serve(settings(), live()).await;
+    let served = serve(server_config(), live()).await;
     served.images.send_replace(Arc::clone(&one));
     let done = Arc::new(AtomicBool::new(false));
     let writer = thread::spawn({
@@ -321,7 +322,7 @@ async fn no_read_mixes_two_images() {
 
 #[tokio::test]
 async fn the_client_of_the_sunspec_crate_reads_every_point() {
-    let served = serve(settings(), live()).await;
+    let served = serve(server_config(), live()).await;
     let context = within(tokio_modbus::client::tcp::connect(served.address)).await.unwrap();
     let client = AsyncClient::new(context, Config::default());
     let device = within(client.device(1)).await.unwrap();

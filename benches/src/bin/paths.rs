@@ -23,7 +23,7 @@ use fronius_smartmeter::{
     },
     modbus::Server,
     source::openhab::events::EventReader,
-    system::liveness::Pulses,
+    system::liveness::Liveness,
 };
 use fronius_smartmeter_benches::{Query, bare, block::Block, request};
 use hyper::body::Bytes;
@@ -107,7 +107,7 @@ fn live() -> Result<(Meter, Reading, Instant)> {
     let now = Instant::now();
     let mut reading = Reading::default();
     for (measurand, value) in VALUES {
-        reading.confirm(Point { measurand, phase: Phase::L1 }, value, now);
+        reading.update(Point { measurand, phase: Phase::L1 }, value, now);
     }
     let mut meter = Meter::new(config()?.meter);
     meter.count(&reading);
@@ -159,7 +159,7 @@ fn serve(path: HotPath, count: u32) -> Result<()> {
             let server = Server::new(config()?.modbus, receiver);
             tokio::spawn(async move {
                 let _images = images;
-                server.serve(listener, Pulses::default().of("accept")).await
+                server.serve(listener, Liveness::default().of("accept")).await
             });
         }
         let (ended, end) = oneshot::channel();

@@ -19,12 +19,12 @@ struct Bench {
 impl Bench {
     fn serving(kwh: f64) -> Self {
         let mut bench = Self { counter: Counter::new(100.0), now: Instant::now() };
-        assert_eq!(bench.shows(kwh), Verdict::Taken);
+        assert_eq!(bench.shows(kwh), CounterOutcome::Taken);
         bench
     }
 
     /// A minute passes, and the source shows this.
-    fn shows(&mut self, kwh: f64) -> Verdict {
+    fn shows(&mut self, kwh: f64) -> CounterOutcome {
         self.now += MINUTE;
         self.counter.offer(kwh * KWH, self.now)
     }
@@ -35,8 +35,8 @@ impl Bench {
 
     /// The service restarts; it was away for so long, as its clock says. Whether it ended in order.
     fn restarts(&mut self, age: Duration, certain: bool) {
-        let memory = Memory { certain, ..self.counter.memory().unwrap() };
-        self.counter = Counter::remembered(100.0, memory, age, self.now);
+        let snapshot = CounterSnapshot { certain, ..self.counter.snapshot().unwrap() };
+        self.counter = Counter::restored(100.0, snapshot, age, self.now);
     }
 }
 
@@ -44,11 +44,11 @@ impl Bench {
 fn a_value_below_the_threshold_is_not_there_yet() {
     let mut counter = Counter::new(100.0);
     let now = Instant::now();
-    assert_eq!(counter.offer(0.0, now), Verdict::BelowThreshold);
-    assert_eq!(counter.offer(99.9, now), Verdict::BelowThreshold);
+    assert_eq!(counter.offer(0.0, now), CounterOutcome::BelowThreshold);
+    assert_eq!(counter.offer(99.9, now), CounterOutcome::BelowThreshold);
     assert_eq!(counter.served(), None);
-    assert_eq!(counter.offer(100.0, now), Verdict::Taken);
-    assert_eq!(counter.offer(0.0, now), Verdict::Fallen, "from now on it is a fall");
+    assert_eq!(counter.offer(100.0, now), CounterOutcome::Taken);
+    assert_eq!(counter.offer(0.0, now), CounterOutcome::Fallen, "from now on it is a fall");
     assert_eq!(counter.served(), Some(100.0));
 }
 
@@ -56,10 +56,14 @@ fn a_value_below_the_threshold_is_not_there_yet() {
 fn a_glitch_downwards_is_passed_over() {
     let mut bench = Bench::serving(5000.0);
     for _ in 0..30 {
-        assert_eq!(bench.shows(1.0), Verdict::Fallen, "it does not grow, so it is no counter");
+        assert_eq!(
+            bench.shows(1.0),
+            CounterOutcome::Fallen,
+            "it does not grow, so it is no counter"
+        );
     }
     assert_eq!(bench.served(), 5000.0);
-    assert_eq!(bench.shows(5000.5), Verdict::Taken);
+    assert_eq!(bench.shows(5000.5), CounterOutcome::Taken);
     assert_eq!(bench.served(), 5000.5);
 }
 
@@ -67,12 +71,12 @@ fn a_glitch_downwards_is_passed_over() {
 fn a_new_counter_goes_on_where_the_old_one_ended_without_loss() {
     let mut bench = Bench::serving(5000.0);
     for minute in 0..10 {
-        assert_eq!(bench.shows(1.0 + 0.1 * f64::from(minute)), Verdict::Fallen);
+        assert_eq!(bench.shows(1.0 + 0.1 * f64::from(minute)), CounterOutcome::Fallen);
         assert_eq!(bench.served(), 5000.0);
     }
-    assert_eq!(bench.shows(2.0), Verdict::Reset);
+    assert_eq!(bench.shows(2.0), CounterOutcome::Reset);
     assert_eq!(bench.served(), 5001.0, "what it counted since it was first seen");
-    assert_eq!(bench.shows(2.5), Verdict::Taken);
+    assert_eq!(bench.shows(2.5), CounterOutcome::Taken);
     assert_eq!(bench.served(), 5001.5);
 }
 
@@ -83,24 +87,24 @@ fn a_reset_that_was_none_is_taken_back() {
         bench.shows(3000.0 + 0.1 * f64::from(minute));
     }
     assert_eq!(bench.served(), 5001.0);
-    assert_eq!(bench.shows(5001.05), Verdict::Jumped);
-    assert_eq!(bench.shows(5001.15), Verdict::Jumped);
-    assert_eq!(bench.shows(5001.25), Verdict::Restored);
+    assert_eq!(bench.shows(5001.05), CounterOutcome::Jumped);
+    assert_eq!(bench.shows(5001.15), CounterOutcome::Jumped);
+    assert_eq!(bench.shows(5001.25), CounterOutcome::Restored);
     assert_eq!(bench.served(), 5001.25);
-    assert_eq!(bench.shows(5001.5), Verdict::Taken);
+    assert_eq!(bench.shows(5001.5), CounterOutcome::Taken);
     assert_eq!(bench.served(), 5001.5);
 }
 
 #[test]
 fn a_jump_waits_for_two_readings_that_agree() {
     let mut bench = Bench::serving(5000.0);
-    assert_eq!(bench.shows(9000.0), Verdict::Jumped);
-    assert_eq!(bench.shows(5000.1), Verdict::Taken, "it was a glitch");
-    assert_eq!(bench.shows(9000.0), Verdict::Jumped);
-    assert_eq!(bench.shows(7000.0), Verdict::Jumped, "another glitch confirms nothing");
-    assert_eq!(bench.shows(7000.1), Verdict::Jumped);
+    assert_eq!(bench.shows(9000.0), CounterOutcome::Jumped);
+    assert_eq!(bench.shows(5000.1), CounterOutcome::Taken, "it was a glitch");
+    assert_eq!(bench.shows(9000.0), CounterOutcome::Jumped);
+    assert_eq!(bench.shows(7000.0), CounterOutcome::Jumped, "another glitch confirms nothing");
+    assert_eq!(bench.shows(7000.1), CounterOutcome::Jumped);
     assert_eq!(bench.served(), 5000.1);
-    assert_eq!(bench.shows(7000.2), Verdict::Taken);
+    assert_eq!(bench.shows(7000.2), CounterOutcome::Taken);
     assert_eq!(bench.served(), 7000.2);
 }
 
@@ -108,17 +112,17 @@ fn a_jump_waits_for_two_readings_that_agree() {
 fn two_events_of_one_update_are_one_confirmation() {
     let mut bench = Bench::serving(5000.0);
     for _ in 0..2 {
-        assert_eq!(bench.shows(9000.0), Verdict::Jumped);
-        assert_eq!(bench.counter.offer(9000.0 * KWH, bench.now), Verdict::Jumped);
+        assert_eq!(bench.shows(9000.0), CounterOutcome::Jumped);
+        assert_eq!(bench.counter.offer(9000.0 * KWH, bench.now), CounterOutcome::Jumped);
     }
-    assert_eq!(bench.shows(9000.0), Verdict::Taken);
+    assert_eq!(bench.shows(9000.0), CounterOutcome::Taken);
 }
 
 #[test]
 fn what_can_have_been_generated_meanwhile_is_no_jump() {
     let mut bench = Bench::serving(5000.0);
     bench.now += Duration::from_secs(3600);
-    assert_eq!(bench.shows(5100.0), Verdict::Taken);
+    assert_eq!(bench.shows(5100.0), CounterOutcome::Taken);
 }
 
 #[test]
@@ -126,7 +130,7 @@ fn a_coarse_counter_is_taken_step_by_step() {
     let mut bench = Bench::serving(5000.0);
     for kwh in 5001..5010 {
         for _ in 0..12 {
-            assert_eq!(bench.shows(f64::from(kwh)), Verdict::Taken);
+            assert_eq!(bench.shows(f64::from(kwh)), CounterOutcome::Taken);
         }
     }
 }
@@ -134,14 +138,14 @@ fn a_coarse_counter_is_taken_step_by_step() {
 #[test]
 fn rounding_is_no_fall() {
     let mut bench = Bench::serving(5000.0);
-    assert_eq!(bench.shows(4999.9999), Verdict::Taken);
+    assert_eq!(bench.shows(4999.9999), CounterOutcome::Taken);
     assert_eq!(bench.served(), 5000.0);
 }
 
 #[test]
 fn a_remembered_counter_goes_on_and_its_time_away_counts() {
     let now = Instant::now();
-    let memory = Memory {
+    let snapshot = CounterSnapshot {
         served: 5000.0 * KWH,
         offset: 2000.0 * KWH,
         former: None,
@@ -149,23 +153,28 @@ fn a_remembered_counter_goes_on_and_its_time_away_counts() {
         certain: true,
     };
     let hour = Duration::from_secs(3600);
-    let mut counter = Counter::remembered(100.0, memory, hour, now);
+    let mut counter = Counter::restored(100.0, snapshot, hour, now);
     assert_eq!(counter.served(), Some(5000.0 * KWH));
-    assert_eq!(counter.memory(), Some(memory));
-    assert_eq!(counter.clone().offer(2999.0 * KWH, now), Verdict::Fallen);
-    assert_eq!(counter.clone().offer(3200.0 * KWH, now), Verdict::Jumped);
-    assert_eq!(counter.offer(3050.0 * KWH, now), Verdict::Taken);
+    assert_eq!(counter.snapshot(), Some(snapshot));
+    assert_eq!(counter.clone().offer(2999.0 * KWH, now), CounterOutcome::Fallen);
+    assert_eq!(counter.clone().offer(3200.0 * KWH, now), CounterOutcome::Jumped);
+    assert_eq!(counter.offer(3050.0 * KWH, now), CounterOutcome::Taken);
     assert_eq!(counter.served(), Some(5050.0 * KWH));
 }
 
 #[test]
 fn a_wrong_clock_makes_no_jump_credible() {
     let now = Instant::now();
-    let memory =
-        Memory { served: 5000.0 * KWH, offset: 0.0, former: None, lower: None, certain: true };
+    let snapshot = CounterSnapshot {
+        served: 5000.0 * KWH,
+        offset: 0.0,
+        former: None,
+        lower: None,
+        certain: true,
+    };
     let since_1970 = Duration::from_secs(56 * 365 * 86_400);
-    let mut counter = Counter::remembered(100.0, memory, since_1970, now);
-    assert_eq!(counter.offer(9000.0 * KWH, now), Verdict::Jumped);
+    let mut counter = Counter::restored(100.0, snapshot, since_1970, now);
+    assert_eq!(counter.offer(9000.0 * KWH, now), CounterOutcome::Jumped);
 }
 
 #[test]
@@ -176,10 +185,10 @@ fn long_after_a_reset_a_glitch_is_no_old_counter() {
     }
     assert_eq!(bench.served(), 5001.0);
     bench.now += Duration::from_secs(30 * 86_400);
-    assert_eq!(bench.shows(3.0), Verdict::Taken);
-    assert_eq!(bench.shows(40_000.0), Verdict::Jumped);
-    assert_eq!(bench.shows(5000.5), Verdict::Jumped, "another glitch, maybe");
-    assert_eq!(bench.shows(3.1), Verdict::Taken);
+    assert_eq!(bench.shows(3.0), CounterOutcome::Taken);
+    assert_eq!(bench.shows(40_000.0), CounterOutcome::Jumped);
+    assert_eq!(bench.shows(5000.5), CounterOutcome::Jumped, "another glitch, maybe");
+    assert_eq!(bench.shows(3.1), CounterOutcome::Taken);
     assert_eq!(bench.served(), 5002.1);
 }
 
@@ -196,11 +205,11 @@ fn an_old_counter_that_comes_back_after_days_is_not_added_to_itself() {
         if restart {
             bench.restarts(MINUTE, true);
         }
-        assert_eq!(bench.shows(5000.0), Verdict::Jumped, "less exact than before");
-        assert_eq!(bench.shows(5000.0), Verdict::Jumped);
-        assert_eq!(bench.shows(5000.0), Verdict::Restored);
+        assert_eq!(bench.shows(5000.0), CounterOutcome::Jumped, "less exact than before");
+        assert_eq!(bench.shows(5000.0), CounterOutcome::Jumped);
+        assert_eq!(bench.shows(5000.0), CounterOutcome::Restored);
         assert_eq!(bench.served(), 5000.53);
-        assert_eq!(bench.shows(5001.0), Verdict::Taken);
+        assert_eq!(bench.shows(5001.0), CounterOutcome::Taken);
         assert_eq!(bench.served(), 5001.0);
     }
 }
@@ -212,9 +221,9 @@ fn a_restart_makes_no_old_counter_recent_again() {
         bench.shows(1.0 + 0.1 * f64::from(minute));
     }
     bench.now += Duration::from_secs(2 * 86_400);
-    assert_eq!(bench.shows(19.0), Verdict::Taken);
+    assert_eq!(bench.shows(19.0), CounterOutcome::Taken);
     bench.restarts(60 * MINUTE, true);
-    assert_eq!(bench.shows(20.5), Verdict::Taken, "it grew past what the old one showed");
+    assert_eq!(bench.shows(20.5), CounterOutcome::Taken, "it grew past what the old one showed");
     assert_eq!(bench.served(), 39.5);
 }
 
@@ -225,11 +234,11 @@ fn a_reset_is_seen_by_a_service_that_restarts_again_and_again() {
         let mut bench = Bench::serving(5000.0);
         let mut minutes = 0;
         loop {
-            let verdict = bench.shows(1.0 + 0.1 * f64::from(minutes));
-            if verdict == Verdict::Reset {
+            let outcome = bench.shows(1.0 + 0.1 * f64::from(minutes));
+            if outcome == CounterOutcome::Reset {
                 break;
             }
-            assert_eq!(verdict, Verdict::Fallen);
+            assert_eq!(outcome, CounterOutcome::Fallen);
             minutes += 1;
             if minutes % 3 == 0 {
                 bench.restarts(away, true);
@@ -243,10 +252,10 @@ fn a_reset_is_seen_by_a_service_that_restarts_again_and_again() {
 #[test]
 fn a_reset_must_be_confirmed_as_a_jump_must() {
     let mut bench = Bench::serving(5000.0);
-    assert_eq!(bench.shows(1.0), Verdict::Fallen);
+    assert_eq!(bench.shows(1.0), CounterOutcome::Fallen);
     bench.now += RESET_AFTER;
-    assert_eq!(bench.shows(1.1), Verdict::Fallen, "one error and another are no counter");
-    assert_eq!(bench.shows(1.2), Verdict::Reset);
+    assert_eq!(bench.shows(1.1), CounterOutcome::Fallen, "one error and another are no counter");
+    assert_eq!(bench.shows(1.2), CounterOutcome::Reset);
     assert!((bench.served() - 5000.2).abs() < 1e-9);
 }
 
@@ -256,12 +265,12 @@ fn what_follows_a_night_of_zeros_is_no_counter_that_grew() {
     for (wrong, readings) in [(300.0, 1), (300.0, 3), (15.0, 1), (15.0, 3), (0.5, 2), (2.0, 5)] {
         let mut bench = Bench::serving(5000.0);
         for _ in 0..600 {
-            assert_eq!(bench.shows(0.0), Verdict::Fallen);
+            assert_eq!(bench.shows(0.0), CounterOutcome::Fallen);
         }
         for count in 0..readings {
-            assert_eq!(bench.shows(wrong + 0.01 * f64::from(count)), Verdict::Fallen);
+            assert_eq!(bench.shows(wrong + 0.01 * f64::from(count)), CounterOutcome::Fallen);
         }
-        assert_eq!(bench.shows(5000.1), Verdict::Taken);
+        assert_eq!(bench.shows(5000.1), CounterOutcome::Taken);
         assert_eq!(bench.served(), 5000.1);
     }
 }
@@ -273,9 +282,9 @@ fn a_step_that_nothing_explains_adds_nothing() {
         bench.shows(0.0);
     }
     for minute in 0..10 {
-        assert_eq!(bench.shows(300.0 + 0.1 * f64::from(minute)), Verdict::Fallen);
+        assert_eq!(bench.shows(300.0 + 0.1 * f64::from(minute)), CounterOutcome::Fallen);
     }
-    assert_eq!(bench.shows(301.0), Verdict::Reset, "a new counter after all");
+    assert_eq!(bench.shows(301.0), CounterOutcome::Reset, "a new counter after all");
     assert_eq!(bench.served(), 5001.0, "counted since it was first seen");
 }
 
@@ -283,8 +292,8 @@ fn a_step_that_nothing_explains_adds_nothing() {
 fn what_flips_to_and_fro_is_no_counter() {
     let mut bench = Bench::serving(5000.0);
     for minute in 0..20 {
-        assert_eq!(bench.shows(9000.0), Verdict::Jumped);
-        assert_eq!(bench.shows(1.0 + 0.1 * f64::from(minute)), Verdict::Fallen);
+        assert_eq!(bench.shows(9000.0), CounterOutcome::Jumped);
+        assert_eq!(bench.shows(1.0 + 0.1 * f64::from(minute)), CounterOutcome::Fallen);
     }
     assert_eq!(bench.served(), 5000.0);
 }
@@ -295,10 +304,10 @@ fn a_reset_after_a_crash_goes_on_above_what_may_have_been_served() {
     bench.restarts(MINUTE, false);
     let shown = |minute| 1.0 + 0.01 * f64::from(minute);
     for minute in 0..=20 {
-        assert_eq!(bench.shows(shown(minute)), Verdict::Fallen);
+        assert_eq!(bench.shows(shown(minute)), CounterOutcome::Fallen);
         assert_eq!(bench.counter.served(), None);
     }
-    assert_eq!(bench.shows(shown(21)), Verdict::Reset);
+    assert_eq!(bench.shows(shown(21)), CounterOutcome::Reset);
     assert!((bench.served() - 5000.21).abs() < 1e-9);
 }
 
@@ -310,7 +319,7 @@ fn an_old_counter_that_comes_back_after_a_quiet_time_adds_nothing() {
     }
     assert!((bench.served() - 5000.12).abs() < 1e-9);
     bench.now += Duration::from_secs(900);
-    assert_eq!(bench.shows(5000.2), Verdict::Restored);
+    assert_eq!(bench.shows(5000.2), CounterOutcome::Restored);
     assert_eq!(bench.served(), 5000.2);
 }
 
@@ -325,8 +334,9 @@ fn a_reset_is_seen_whatever_the_step_of_the_counter() {
             bench.now += Duration::from_secs(update.into());
             let steps = f64::from(seconds / (every * 60));
             let at = bench.now;
-            resets +=
-                u32::from(bench.counter.offer((1.0 + steps * step) * KWH, at) == Verdict::Reset);
+            resets += u32::from(
+                bench.counter.offer((1.0 + steps * step) * KWH, at) == CounterOutcome::Reset,
+            );
         }
         assert_eq!(resets, 1, "{step} kWh every {every} min, updated every {update} s");
         let last = f64::from((86_400 - update) / (every * 60)) * step;
@@ -338,7 +348,8 @@ fn a_reset_is_seen_whatever_the_step_of_the_counter() {
 fn noise_hides_no_reset() {
     let mut bench = Bench::serving(5000.0);
     let shown = |minute: u32| 1.0 + 0.001 * f64::from(minute) - 0.0005 * f64::from(minute % 8 / 7);
-    let resets = (0..60).filter(|minute| bench.shows(shown(*minute)) == Verdict::Reset).count();
+    let resets =
+        (0..60).filter(|minute| bench.shows(shown(*minute)) == CounterOutcome::Reset).count();
     assert_eq!(resets, 1);
 }
 
@@ -346,11 +357,11 @@ fn noise_hides_no_reset() {
 fn a_fall_by_little_is_waited_out() {
     let mut bench = Bench::serving(5000.0);
     for minute in 0..100 {
-        let verdict = bench.shows(4999.95 + 0.0005 * f64::from(minute));
-        assert!(matches!(verdict, Verdict::Fallen | Verdict::Taken), "{verdict:?}");
+        let outcome = bench.shows(4999.95 + 0.0005 * f64::from(minute));
+        assert!(matches!(outcome, CounterOutcome::Fallen | CounterOutcome::Taken), "{outcome:?}");
     }
     assert_eq!(bench.served(), 5000.0);
-    assert_eq!(bench.shows(5000.01), Verdict::Taken);
+    assert_eq!(bench.shows(5000.01), CounterOutcome::Taken);
 }
 
 /// What happens to a counter between two readings.
@@ -404,7 +415,7 @@ proptest! {
         let mut counter = Counter::new(100.0);
         counter.offer(truth, now);
         let mut before = truth;
-        let mut saved = counter.memory().unwrap();
+        let mut saved = counter.snapshot().unwrap();
         for (index, event) in events.into_iter().enumerate() {
             match event {
                 Event::Counts(watts, seconds) => {
@@ -428,15 +439,15 @@ proptest! {
                 Event::Restart(seconds) | Event::Crash(seconds) => {
                     let age = Duration::from_secs(seconds.into());
                     // After a crash the disk may be some events behind.
-                    let memory = match event {
-                        Event::Restart(_) => counter.memory().unwrap(),
-                        _ => Memory { certain: false, ..saved },
+                    let snapshot = match event {
+                        Event::Restart(_) => counter.snapshot().unwrap(),
+                        _ => CounterSnapshot { certain: false, ..saved },
                     };
-                    counter = Counter::remembered(100.0, memory, age, now);
+                    counter = Counter::restored(100.0, snapshot, age, now);
                 }
             }
             if index % 5 == 0 {
-                saved = counter.memory().unwrap();
+                saved = counter.snapshot().unwrap();
             }
             let Some(served) = counter.served() else { continue };
             prop_assert!(served >= before);
@@ -468,7 +479,7 @@ proptest! {
                 bench.restarts(Duration::ZERO, true);
             }
             raw += watts / 60.0 / KWH;
-            resets += u32::from(bench.shows(raw) == Verdict::Reset);
+            resets += u32::from(bench.shows(raw) == CounterOutcome::Reset);
             if resets > 0 {
                 prop_assert!((bench.served() - kwh - (raw - begins_at)).abs() < 1e-6);
             }

@@ -6,7 +6,7 @@ fn peer(port: u16) -> SocketAddr {
 
 #[test]
 fn a_crowd_from_one_address_pushes_out_nobody_but_itself() {
-    let clients = Clients::new(3);
+    let clients = Connections::new(3);
     let (inverter, mut inverter_closed) = clients.admit(([127, 0, 0, 2], 1).into());
     inverter.asked(&Request::ReadHoldingRegisters(0, 1), None);
     let mut crowd: Vec<_> = (1..=3).map(|port| clients.admit(peer(port))).collect();
@@ -18,7 +18,7 @@ fn a_crowd_from_one_address_pushes_out_nobody_but_itself() {
 
 #[test]
 fn many_addresses_of_one_ipv6_network_are_one_host() {
-    let clients = Clients::new(3);
+    let clients = Connections::new(3);
     let (_inverter, mut inverter_closed) = clients.admit(peer(1));
     let crowd = |last: u16| ([0xFD00, 0, 0, 0, 0, 0, 0, last], 1).into();
     let mut crowd: Vec<_> = (1..=3).map(|last| clients.admit(crowd(last))).collect();
@@ -28,7 +28,7 @@ fn many_addresses_of_one_ipv6_network_are_one_host() {
 
 #[test]
 fn past_the_limit_the_connection_that_was_idle_longest_goes() {
-    let clients = Clients::new(2);
+    let clients = Connections::new(2);
     let (first, mut first_closed) = clients.admit(peer(1));
     let (second, mut second_closed) = clients.admit(peer(2));
     first.asked(&Request::ReadHoldingRegisters(0, 1), None);
@@ -44,7 +44,7 @@ fn past_the_limit_the_connection_that_was_idle_longest_goes() {
 
 #[test]
 fn a_connection_that_never_asked_goes_before_one_that_did() {
-    let clients = Clients::new(2);
+    let clients = Connections::new(2);
     let (inverter, mut inverter_closed) = clients.admit(peer(1));
     inverter.asked(&Request::ReadHoldingRegisters(0, 1), None);
     let (_silent, mut silent_closed) = clients.admit(peer(2));
@@ -56,7 +56,7 @@ fn a_connection_that_never_asked_goes_before_one_that_did() {
 
 #[test]
 fn a_connection_that_ends_takes_itself_off_the_books() {
-    let clients = Clients::new(1);
+    let clients = Connections::new(1);
     let (first, _first_closed) = clients.admit(peer(1));
     // From the same port again, before the first has noticed that it had to go.
     let (_second, mut second_closed) = clients.admit(peer(1));
@@ -67,7 +67,7 @@ fn a_connection_that_ends_takes_itself_off_the_books() {
 
 #[test]
 fn requests_are_counted_beyond_the_end_of_a_connection() {
-    let clients = Clients::new(2);
+    let clients = Connections::new(2);
     let (connection, _closed) = clients.admit(peer(1));
     assert_eq!(clients.usage(), Usage { connections: 1, requests: 0, idle: None });
     connection.asked(&Request::ReadHoldingRegisters(0, 1), None);
@@ -80,12 +80,12 @@ fn requests_are_counted_beyond_the_end_of_a_connection() {
 
 #[test]
 fn a_client_polls_until_it_is_silent_for_long() {
-    let clients = Clients::new(2);
+    let clients = Connections::new(2);
     let (connection, _closed) = clients.admit(peer(1));
     connection.asked(&Request::ReadHoldingRegisters(0, 1), None);
     clients.notice_silence();
     assert_eq!(clients.lock().polling.len(), 1);
-    let long_ago = Clients {
+    let long_ago = Connections {
         registry: Arc::clone(&clients.registry),
         start: clients.start.checked_sub(SILENCE * 2).unwrap(),
     };

@@ -1,7 +1,7 @@
 use std::fs;
 
 use super::{
-    super::store::{FILE, Store},
+    super::store::{FILE, StateDirectory},
     *,
 };
 use crate::meter::{counter::Counter, units::Quantity};
@@ -13,28 +13,28 @@ fn item(name: &str) -> Item {
     Item { name: name.to_owned(), point: ENERGY, unit: Quantity::Energy.default_unit() }
 }
 
-fn memory(served: f64, now: Instant) -> Memory {
+fn snapshot(served: f64, now: Instant) -> CounterSnapshot {
     let since = |seconds| now.checked_sub(Duration::from_secs(seconds)).unwrap();
     let former = Some(FormerCounter { offset: 0.25, shown: 4000.0, since: since(90_000) });
     let lower = Some(Lower { first: 1.5, last: 700.25, since: since(540) });
-    Memory { served, offset: 2000.5, former, lower, certain: true }
+    CounterSnapshot { served, offset: 2000.5, former, lower, certain: true }
 }
 
-fn meter(served: f64, item_name: &str, now: Instant) -> MeterState {
-    MeterState::new(&[(ENERGY, memory(served, now))], &[item(item_name)], UNIX_EPOCH, now)
+fn meter(served: f64, item_name: &str, now: Instant) -> MeterRecord {
+    MeterRecord::new(&[(ENERGY, snapshot(served, now))], &[item(item_name)], UNIX_EPOCH, now)
 }
 
-fn state(served: f64) -> State {
+fn state(served: f64) -> CounterFile {
     let meter = meter(served, "E", Instant::now());
-    State { meters: [("serial".to_owned(), meter)].into(), ..State::default() }
+    CounterFile { meters: [("serial".to_owned(), meter)].into(), ..CounterFile::default() }
 }
 
 #[test]
 fn what_is_saved_is_loaded_again() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("made/on/the/way");
-    let store = Store::open(&path).unwrap();
-    assert_eq!(store.load().unwrap(), State::default());
+    let store = StateDirectory::open(&path).unwrap();
+    assert_eq!(store.load().unwrap(), CounterFile::default());
     for served in [12_345_678.123_456_78, 1e13, 0.1 + 0.2] {
         store.save(&state(served)).unwrap();
         assert_eq!(store.load().unwrap(), state(served));
@@ -46,10 +46,10 @@ fn what_is_saved_is_loaded_again() {
 fn a_counter_belongs_to_its_item() {
     let now = Instant::now();
     let meter = meter(5000.0, "E", now);
-    assert_eq!(meter.memories(&[item("E")], now), [(ENERGY, memory(5000.0, now))]);
-    assert_eq!(meter.memories(&[item("F")], now), []);
+    assert_eq!(meter.snapshots(&[item("E")], now), [(ENERGY, snapshot(5000.0, now))]);
+    assert_eq!(meter.snapshots(&[item("F")], now), []);
     let elsewhere = Item { point: Point { phase: Phase::L1, ..ENERGY }, ..item("E") };
-    assert_eq!(meter.memories(&[elsewhere], now), []);
+    assert_eq!(meter.snapshots(&[elsewhere], now), []);
 }
 
 #[test]
@@ -57,13 +57,13 @@ fn no_counter_is_lost_and_none_falls() {
     let now = Instant::now();
     let mut kept = meter(10.0, "F", now);
     kept.keep(meter(5000.0, "E", now));
-    let remembered = |kept: &MeterState, name| kept.memories(&[item(name)], now);
-    assert_eq!(remembered(&kept, "F"), [(ENERGY, memory(10.0, now))]);
-    assert_eq!(remembered(&kept, "E"), [(ENERGY, memory(5000.0, now))], "not configured now");
+    let remembered = |kept: &MeterRecord, name| kept.snapshots(&[item(name)], now);
+    assert_eq!(remembered(&kept, "F"), [(ENERGY, snapshot(10.0, now))]);
+    assert_eq!(remembered(&kept, "E"), [(ENERGY, snapshot(5000.0, now))], "not configured now");
     for (served, then) in [(4999.0, 5000.0), (5001.0, 5001.0)] {
         let mut kept = meter(served, "E", now);
         kept.keep(meter(5000.0, "E", now));
-        assert_eq!(remembered(&kept, "E"), [(ENERGY, memory(then, now))]);
+        assert_eq!(remembered(&kept, "E"), [(ENERGY, snapshot(then, now))]);
     }
 }
 
@@ -72,8 +72,8 @@ fn after_a_crash_every_counter_is_a_lower_bound() {
     let now = Instant::now();
     let mut state = state(5000.0);
     state.doubt();
-    let [(_, memory)] = state.meters["serial"].memories(&[item("E")], now)[..] else { panic!() };
-    assert!(!memory.certain);
+    let [(_, snapshot)] = state.meters["serial"].snapshots(&[item("E")], now)[..] else { panic!() };
+    assert!(!snapshot.certain);
 }
 
 /// A time that no clock can show makes no panic.
@@ -84,12 +84,12 @@ fn what_was_ages_ago_is_remembered() {
     for ago in [u64::MAX, i64::MAX as u64, 1 << 60, 0] {
         meter.counters[0].lower.as_mut().unwrap().ago = ago;
         meter.counters[0].former.as_mut().unwrap().ago = ago;
-        let memories = meter.memories(&[item("E")], now);
-        let (_, memory) = memories[0];
-        let mut counter = Counter::remembered(100.0, memory, Duration::from_secs(60), now);
+        let snapshots = meter.snapshots(&[item("E")], now);
+        let (_, snapshot) = snapshots[0];
+        let mut counter = Counter::restored(100.0, snapshot, Duration::from_secs(60), now);
         counter.offer(701.0, now);
         counter.offer(90_000.0, now);
-        let saved = MeterState::new(&memories, &[item("E")], UNIX_EPOCH, now);
+        let saved = MeterRecord::new(&snapshots, &[item("E")], UNIX_EPOCH, now);
         assert_eq!(saved.counters.len(), 1);
     }
 }
@@ -98,12 +98,12 @@ fn what_was_ages_ago_is_remembered() {
 #[test]
 fn a_file_does_not_grow_beyond_what_is_read() {
     let directory = tempfile::tempdir().unwrap();
-    let store = Store::open(directory.path()).unwrap();
+    let store = StateDirectory::open(directory.path()).unwrap();
     let now = Instant::now();
-    let mut state = State::default();
+    let mut state = CounterFile::default();
     for change in 0..100_u32 {
         let names = (0..30).map(|place| format!("a_long_name_of_an_item_number_{change}_{place}"));
-        let mut kept = MeterState::default();
+        let mut kept = MeterRecord::default();
         for name in names {
             kept.keep(meter(123_456_789.123_456, &name, now));
         }
@@ -118,7 +118,7 @@ fn a_file_does_not_grow_beyond_what_is_read() {
 
 #[test]
 fn a_clock_set_back_makes_no_age() {
-    let meter = MeterState { saved: 1000, counters: Vec::new() };
+    let meter = MeterRecord { saved: 1000, counters: Vec::new() };
     let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
     assert_eq!(meter.age(at(1060)), Duration::from_secs(60));
     assert_eq!(meter.age(at(900)), Duration::ZERO);
@@ -127,17 +127,17 @@ fn a_clock_set_back_makes_no_age() {
 #[test]
 fn a_second_process_is_kept_out() {
     let directory = tempfile::tempdir().unwrap();
-    let store = Store::open(directory.path()).unwrap();
-    let second = Store::open(directory.path());
-    assert!(matches!(second, Err(StateError::InUse { .. })));
+    let store = StateDirectory::open(directory.path()).unwrap();
+    let second = StateDirectory::open(directory.path());
+    assert!(matches!(second, Err(CounterFileError::InUse { .. })));
     drop(store);
-    assert!(Store::open(directory.path()).is_ok());
+    assert!(StateDirectory::open(directory.path()).is_ok());
 }
 
 #[test]
 fn a_damaged_file_is_told_and_set_aside() {
     let directory = tempfile::tempdir().unwrap();
-    let store = Store::open(directory.path()).unwrap();
+    let store = StateDirectory::open(directory.path()).unwrap();
     let whole = serde_json::to_string(&state(5000.0)).unwrap();
     for text in [
         "",
@@ -153,30 +153,30 @@ fn a_damaged_file_is_told_and_set_aside() {
     ] {
         fs::write(directory.path().join(FILE), text).unwrap();
         let error = store.load().unwrap_err();
-        assert!(matches!(error, StateError::Damaged { .. }), "{text}: {error}");
+        assert!(matches!(error, CounterFileError::Damaged { .. }), "{text}: {error}");
         let aside = store.set_aside().unwrap();
         assert_eq!(fs::read_to_string(aside).unwrap(), text);
-        assert_eq!(store.load().unwrap(), State::default());
+        assert_eq!(store.load().unwrap(), CounterFile::default());
     }
 }
 
 #[test]
 fn a_file_that_cannot_be_written_leaves_the_old_one() {
     let directory = tempfile::tempdir().unwrap();
-    let store = Store::open(directory.path()).unwrap();
+    let store = StateDirectory::open(directory.path()).unwrap();
     store.save(&state(5000.0)).unwrap();
     // Root may write anywhere; not over a directory, though.
     fs::create_dir(directory.path().join("counters.json.new")).unwrap();
-    assert!(matches!(store.save(&state(6000.0)), Err(StateError::Unwritable { .. })));
+    assert!(matches!(store.save(&state(6000.0)), Err(CounterFileError::Unwritable { .. })));
     assert_eq!(store.load().unwrap(), state(5000.0));
 }
 
 #[test]
 fn a_file_that_ends_too_soon_is_refused() {
     let whole = serde_json::to_string(&state(5000.0)).unwrap();
-    assert!(State::parse(&whole).is_ok());
+    assert!(CounterFile::parse(&whole).is_ok());
     for end in 0..whole.len() {
-        assert!(State::parse(&whole[..end]).is_err(), "{}", &whole[..end]);
+        assert!(CounterFile::parse(&whole[..end]).is_err(), "{}", &whole[..end]);
     }
 }
 
@@ -252,27 +252,27 @@ proptest! {
 
     #[test]
     fn what_is_nearly_a_file_is_refused_or_sound(text in document()) {
-        let Ok(state) = State::parse(&text) else { return Ok(()) };
+        let Ok(state) = CounterFile::parse(&text) else { return Ok(()) };
         prop_assert_eq!(state.version, VERSION);
         let now = Instant::now();
         for meter in state.meters.values() {
             for counter in &meter.counters {
                 prop_assert!((0.0..=1e13).contains(&counter.served_wh), "{}", text);
             }
-            for (_, memory) in meter.memories(&[item("E")], now) {
-                let Memory { offset, former, lower, .. } = memory;
+            for (_, snapshot) in meter.snapshots(&[item("E")], now) {
+                let CounterSnapshot { offset, former, lower, .. } = snapshot;
                 let former = former.map_or([0.0; 2], |former| [former.offset, former.shown]);
                 let lower = lower.map_or([0.0; 2], |lower| [lower.first, lower.last]);
                 for wh in [[offset; 2], former, lower].concat() {
                     prop_assert!(wh.abs() <= 1e13, "{}", text);
                 }
-                let mut counter = Counter::remembered(100.0, memory, meter.age(UNIX_EPOCH), now);
+                let mut counter = Counter::restored(100.0, snapshot, meter.age(UNIX_EPOCH), now);
                 counter.offer(1000.0, now);
-                prop_assert!(counter.memory().unwrap().served >= memory.served);
+                prop_assert!(counter.snapshot().unwrap().served >= snapshot.served);
             }
         }
         let saved = serde_json::to_string_pretty(&state).unwrap();
-        prop_assert_eq!(State::parse(&saved).unwrap(), state);
+        prop_assert_eq!(CounterFile::parse(&saved).unwrap(), state);
     }
 }
 
@@ -284,7 +284,7 @@ fn what_root_writes_belongs_to_the_service() {
         eprintln!("NOT CHECKED: only root can give a directory away");
         return;
     }
-    let store = Store::open(directory.path()).unwrap();
+    let store = StateDirectory::open(directory.path()).unwrap();
     store.save(&state(1.0)).unwrap();
     store.set_ended().unwrap();
     for entry in fs::read_dir(directory.path()).unwrap() {
@@ -296,7 +296,7 @@ fn what_root_writes_belongs_to_the_service() {
 #[test]
 fn further_fields_are_passed_over_and_a_newer_version_is_left_alone() {
     let directory = tempfile::tempdir().unwrap();
-    let store = Store::open(directory.path()).unwrap();
+    let store = StateDirectory::open(directory.path()).unwrap();
     store.save(&state(5000.0)).unwrap();
     let path = directory.path().join(FILE);
     let text = fs::read_to_string(&path).unwrap();
@@ -306,5 +306,5 @@ fn further_fields_are_passed_over_and_a_newer_version_is_left_alone() {
     assert_eq!(store.load().unwrap(), state(5000.0));
 
     fs::write(&path, text.replace("\"version\": 1", "\"version\": 2")).unwrap();
-    assert!(matches!(store.load(), Err(StateError::Newer { version: 2, .. })));
+    assert!(matches!(store.load(), Err(CounterFileError::Newer { version: 2, .. })));
 }

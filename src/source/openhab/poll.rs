@@ -6,7 +6,8 @@ use hyper::StatusCode;
 use tokio::time::{Instant, sleep};
 
 use super::{
-    ItemDocument, ItemProblem, Outage, Session, Stream, Trouble, item_path, new_backoff, state_path,
+    ItemDocument, ItemProblem, Outage, Session, SessionError, StreamHealth, item_path, new_backoff,
+    state_path,
 };
 use crate::source::http::{Client, HttpError};
 
@@ -16,8 +17,8 @@ const RESYNC: Duration = Duration::from_secs(60);
 impl Session {
     /// Reads all items again and again, as often as the event stream leaves it necessary.
     pub(super) async fn poll(&self, mut client: Client) {
-        let openhab = &self.settings.endpoint;
-        let poll_interval = self.settings.poll_interval;
+        let openhab = &self.config.endpoint;
+        let poll_interval = self.config.poll_interval;
         let mut stream = self.stream.subscribe();
         let mut backoff = new_backoff();
         let mut answers = false;
@@ -35,7 +36,7 @@ impl Session {
                     backoff = new_backoff();
                     // An item that had no value may get one without an event, as when openHAB
                     // restores its items.
-                    if complete && seen == Stream::Alive { RESYNC } else { poll_interval }
+                    if complete && seen == StreamHealth::Alive { RESYNC } else { poll_interval }
                 }
                 Err(trouble) => {
                     answers = false;
@@ -58,7 +59,7 @@ impl Session {
 
     /// Reads each item once, and says whether each has a value. Fails where an answer says more of
     /// the server than of an item.
-    async fn read_all(&self, client: &mut Client) -> Result<bool, Trouble> {
+    async fn read_all(&self, client: &mut Client) -> Result<bool, SessionError> {
         let names = self.tracker().names();
         let started = Instant::now().into_std();
         let mut complete = true;
@@ -82,7 +83,7 @@ impl Session {
             && refused.iter().all(|(_, problem, _)| *problem == ItemProblem::Status(*status))
         {
             self.tracker().doubt_since(started);
-            return Err(Trouble::Status(*status));
+            return Err(SessionError::Status(*status));
         }
         for (name, problem, asked) in &refused {
             self.tracker().refused(name, problem, *asked);
@@ -97,7 +98,7 @@ impl Session {
         client: &mut Client,
         name: &str,
     ) -> Result<(StatusCode, Option<(String, Option<u64>)>), HttpError> {
-        if self.settings.item_max_age.is_none() {
+        if self.config.item_max_age.is_none() {
             let (status, state) = client.text(&state_path(name), "text/plain").await?;
             return Ok((status, state.map(|state| (state, None))));
         }

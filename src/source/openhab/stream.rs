@@ -7,7 +7,7 @@ use hyper::{StatusCode, header::CONTENT_TYPE};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
-    Outage, Session, Stream, Trouble,
+    Outage, Session, SessionError, StreamHealth,
     events::{Event, EventReader},
     new_backoff,
 };
@@ -18,7 +18,7 @@ use crate::{system::liveness::Pulse, text::excerpt};
 const STABLE: Duration = Duration::from_secs(60);
 
 /// openHAB before 3.4 is silent while nothing changes. A new connection now and then is cheap.
-const LONGEST_SILENCE: Duration = Duration::from_mins(15);
+const MAX_SILENCE: Duration = Duration::from_mins(15);
 
 /// What of the event stream is in the log already. A stream that ends as soon as it has connected,
 /// as behind some proxies, comes and goes there no more than once.
@@ -50,15 +50,15 @@ impl StreamLog {
 impl Session {
     /// Listens to the event stream, and connects it again whenever it ends.
     pub(super) async fn listen(&self, mut client: Client, pulse: Pulse) {
-        let openhab = &self.settings.endpoint;
+        let openhab = &self.config.endpoint;
         let mut backoff = new_backoff();
         let mut log = StreamLog::default();
         loop {
             let started = Instant::now();
             let trouble = self.listen_once(&mut client, &mut log, &pulse).await;
-            self.stream.send_replace(Stream::Down);
+            self.stream.send_replace(StreamHealth::Down);
             // That there is no connection at all, polling tells.
-            let told = matches!(trouble, Trouble::Http(HttpError::Connect { .. }));
+            let told = matches!(trouble, SessionError::Http(HttpError::Connect { .. }));
             if log.ended(&trouble.to_string(), started.elapsed()) && !told {
                 tracing::warn!(%openhab, "no events: {trouble}; polling until they come again");
             }
@@ -75,35 +75,35 @@ impl Session {
         client: &mut Client,
         log: &mut StreamLog,
         pulse: &Pulse,
-    ) -> Trouble {
+    ) -> SessionError {
         let started = Instant::now();
         let answer = match client.get(&self.events_path(), "text/event-stream").await {
             Ok(answer) => answer,
             Err(error) => return error.into(),
         };
         if answer.status() != StatusCode::OK {
-            return Trouble::Status(answer.status());
+            return SessionError::Status(answer.status());
         }
         let content_type = answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let content_type = content_type.unwrap_or_default();
         if !content_type.starts_with("text/event-stream") {
-            return Trouble::ContentType(excerpt(content_type));
+            return SessionError::ContentType(excerpt(content_type));
         }
         self.tracker().connected(Instant::now().into_std());
-        self.stream.send_replace(Stream::Quiet);
+        self.stream.send_replace(StreamHealth::Quiet);
 
         let mut reader = EventReader::default();
         let mut body = answer.into_body();
-        let mut silence = LONGEST_SILENCE;
+        let mut silence = MAX_SILENCE;
         loop {
             if log.connected(started.elapsed()) {
-                let openhab = &self.settings.endpoint;
+                let openhab = &self.config.endpoint;
                 tracing::info!(%openhab, "event stream of {openhab} connected");
             }
             let bytes = match pulse.during(timeout(silence, body.frame())).await {
-                Err(_) => return Trouble::Silent,
-                Ok(None) => return Trouble::Ended,
-                Ok(Some(Err(error))) => return Trouble::Broken(error),
+                Err(_) => return SessionError::Silent,
+                Ok(None) => return SessionError::Ended,
+                Ok(Some(Err(error))) => return SessionError::Broken(error),
                 Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
             };
             let now = Instant::now().into_std();
@@ -120,9 +120,9 @@ impl Session {
                         // Two and a half intervals without a byte, and the stream is dead.
                         let interval = interval.clamp(Duration::from_secs(1), STABLE);
                         silence = interval.mul_f64(2.5);
-                        if interval.saturating_mul(2) < self.settings.stale_after {
+                        if interval.saturating_mul(2) < self.config.stale_after {
                             self.stream.send_if_modified(|state| {
-                                std::mem::replace(state, Stream::Alive) != Stream::Alive
+                                std::mem::replace(state, StreamHealth::Alive) != StreamHealth::Alive
                             });
                         }
                     }

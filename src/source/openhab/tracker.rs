@@ -9,7 +9,7 @@ use super::Item;
 use crate::{
     meter::{
         reading::Reading,
-        units::{StateError, parse_state},
+        units::{ItemStateError, parse_state},
     },
     text::excerpt,
 };
@@ -19,7 +19,7 @@ use crate::{
 pub enum ItemProblem {
     /// openHAB has it, but its state is no value.
     #[error(transparent)]
-    State(StateError),
+    State(ItemStateError),
     /// openHAB does not give its state.
     #[error("openHAB answers {0}{hint}", hint = hint(*.0))]
     Status(StatusCode),
@@ -103,7 +103,7 @@ impl Tracker {
                 good &= tracked.take(state, updated, asked, &self.readings);
                 if !holds {
                     let point = tracked.item.point;
-                    self.readings.send_modify(|reading| reading.doubt(point));
+                    self.readings.send_modify(|reading| reading.invalidate(point));
                 }
             }
         }
@@ -145,7 +145,7 @@ impl Tracker {
         self.readings.send_modify(|reading| {
             for tracked in &self.items {
                 if tracked.told.is_none_or(|told| told < since) {
-                    reading.doubt(tracked.item.point);
+                    reading.invalidate(tracked.item.point);
                 }
             }
         });
@@ -176,9 +176,9 @@ impl Tracked {
         };
         readings.send_modify(|reading| {
             if updated {
-                reading.confirm(self.item.point, value, now);
+                reading.update(self.item.point, value, now);
             } else {
-                reading.repeat(self.item.point, value, now);
+                reading.refresh(self.item.point, value, now);
             }
         });
         if self.problem.take().is_some() || !self.known {
@@ -191,7 +191,7 @@ impl Tracked {
 
     /// Logs a problem once, however often it is seen; another of the same kind is the same.
     fn doubt(&mut self, problem: ItemProblem, readings: &watch::Sender<Reading>) {
-        readings.send_modify(|reading| reading.doubt(self.item.point));
+        readings.send_modify(|reading| reading.invalidate(self.item.point));
         let same = self.problem.as_ref().is_some_and(|last| last.is_like(&problem));
         if !same {
             let (item, key) = (&self.item.name, self.item.point.measurand.key());
@@ -207,7 +207,7 @@ impl ItemProblem {
     pub fn may_pass(&self) -> bool {
         match self {
             Self::State(error) => {
-                matches!(error, StateError::NoValue(_) | StateError::Implausible { .. })
+                matches!(error, ItemStateError::NoValue(_) | ItemStateError::Implausible { .. })
             }
             Self::Status(status) => *status != StatusCode::NOT_FOUND,
             Self::NotText => false,

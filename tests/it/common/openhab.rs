@@ -13,7 +13,7 @@ use fronius_smartmeter::{
     meter::reading::{Measurand, Phase, Point, Reading},
     simulator::{Dialect, Simulator},
     source::{Source, openhab::OpenHab},
-    system::liveness::Pulses,
+    system::liveness::Liveness,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -94,7 +94,7 @@ impl Running {
         let (sender, readings) = watch::channel(Reading::default());
         Self {
             readings,
-            task: Task::spawn(async move { source.run(sender, &Pulses::default()).await }),
+            task: Task::spawn(async move { source.run(sender, &Liveness::default()).await }),
         }
     }
 

@@ -8,12 +8,12 @@ use std::{
 
 use fronius_smartmeter::{
     meter::{
-        Image, Meter, OnStale, Role, Settings,
+        Image, Meter, MeterConfig, OnStale, Role,
         reading::{Measurand, Phase, Point, Reading},
         sunspec::Identity,
     },
-    modbus::{self, Server, UnitIds, connections::Clients},
-    system::liveness::Pulses,
+    modbus::{self, Server, UnitIds, connections::Connections},
+    system::liveness::Liveness,
 };
 use tokio::{net::TcpListener, sync::watch};
 
@@ -33,7 +33,7 @@ fn point(measurand: Measurand) -> Point {
 }
 
 fn meter(on_stale: OnStale) -> Meter {
-    Meter::new(Settings {
+    Meter::new(MeterConfig {
         role: Role::Producer,
         identity: Identity {
             manufacturer: "Fronius".to_owned(),
@@ -46,7 +46,7 @@ fn meter(on_stale: OnStale) -> Meter {
         stale_after: STALE_AFTER,
         item_max_age: None,
         on_stale,
-        min_energy: 100.0,
+        min_energy_wh: 100.0,
         points: VALUES.map(|(measurand, _)| point(measurand)).to_vec(),
     })
 }
@@ -66,7 +66,7 @@ fn at_age(on_stale: OnStale, age: Duration) -> Image {
     let now = Instant::now();
     let mut reading = Reading::default();
     for (measurand, value) in VALUES {
-        reading.confirm(point(measurand), value, now);
+        reading.update(point(measurand), value, now);
     }
     meter.count(&reading);
     // What is held later must have been served once.
@@ -80,14 +80,14 @@ pub(crate) fn waiting() -> Image {
     let now = Instant::now();
     let mut reading = Reading::default();
     for (measurand, value) in VALUES.into_iter().skip(1) {
-        reading.confirm(point(measurand), value, now);
+        reading.update(point(measurand), value, now);
     }
     meter.count(&reading);
     meter.image(&reading, now)
 }
 
-pub(crate) fn settings() -> modbus::Settings {
-    modbus::Settings {
+pub(crate) fn server_config() -> modbus::ServerConfig {
+    modbus::ServerConfig {
         listen: Vec::new(),
         unit_ids: UnitIds::Any,
         max_connections: 8,
@@ -101,7 +101,7 @@ pub(crate) fn settings() -> modbus::Settings {
 pub(crate) struct Served {
     pub(crate) address: SocketAddr,
     pub(crate) images: watch::Sender<Arc<Image>>,
-    pub(crate) clients: Clients,
+    pub(crate) connections: Connections,
 }
 
 impl Served {
@@ -110,14 +110,14 @@ impl Served {
     }
 }
 
-pub(crate) async fn serve(settings: modbus::Settings, image: Image) -> Served {
+pub(crate) async fn serve(server_config: modbus::ServerConfig, image: Image) -> Served {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     let (images, receiver) = watch::channel(Arc::new(image));
-    let server = Server::new(settings, receiver);
-    let clients = server.clients().clone();
+    let server = Server::new(server_config, receiver);
+    let connections = server.connections().clone();
     let closer = server.clone();
-    tokio::spawn(async move { server.serve(listener, Pulses::default().of("accept")).await });
+    tokio::spawn(async move { server.serve(listener, Liveness::default().of("accept")).await });
     tokio::spawn(async move { closer.close_unwanted().await });
-    Served { address, images, clients }
+    Served { address, images, connections }
 }
