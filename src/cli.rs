@@ -2,7 +2,6 @@
 #![expect(clippy::doc_markdown, reason = "doc comments are help texts here")]
 
 use std::{
-    fs,
     io::{self, Write},
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -10,17 +9,14 @@ use std::{
 };
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use tokio::net;
 use tracing::Level;
 
 use crate::{
-    commands::{check, counters, demo, read},
+    commands::{check, counters, demo, read, simulate},
     config::Config,
     daemon::Daemon,
-    simulator::{Dialect, Simulator},
     system::{
         logging::{self, Logging},
-        signals::ShutdownSignals,
         systemd::{Inherited, SocketError},
     },
     time_zone::TimeZone,
@@ -116,7 +112,7 @@ enum Command {
     /// Play an openHAB server: the same REST API and events. Set states by PUT, as in openHAB:
     /// curl -X PUT -H 'Content-Type: text/plain' -d '800 W' http://ADDRESS/rest/items/NAME/state
     #[command(verbatim_doc_comment)]
-    Simulate(SimulateArgs),
+    Simulate(simulate::SimulateArgs),
 }
 
 #[derive(Args, Debug)]
@@ -132,31 +128,6 @@ impl ConfigArgs {
             let addon = Path::new(ADDON_OPTIONS);
             if addon.exists() { addon.to_owned() } else { "config.yaml".into() }
         })
-    }
-}
-
-#[derive(Args, Debug)]
-struct SimulateArgs {
-    /// Where to listen
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
-    listen: SocketAddr,
-    /// An item and its first state, such as inverter_power='800 W'; can be repeated. Without any,
-    /// inverter_energy, inverter_power, inverter_voltage, inverter_current and inverter_frequency
-    /// show a solar day in 24 minutes
-    #[arg(long = "item", value_name = "NAME=STATE", value_parser = item)]
-    items: Vec<(String, String)>,
-    /// Be openHAB 3.0: no stateupdated and no alive events
-    #[arg(long)]
-    legacy: bool,
-    /// Demand the token in this file
-    #[arg(long, value_name = "FILE")]
-    token_file: Option<PathBuf>,
-}
-
-fn item(text: &str) -> Result<(String, String), &'static str> {
-    match text.split_once('=') {
-        Some((name, state)) if !name.is_empty() => Ok((name.to_owned(), state.to_owned())),
-        _ => Err("expected NAME=STATE"),
     }
 }
 
@@ -246,7 +217,7 @@ async fn execute(
         }
         Command::Simulate(args) => {
             let _logging = start_logging(Level::INFO, TimeZone::UTC);
-            simulate(args).await
+            Ok(simulate::simulate(args).await?)
         }
     }
 }
@@ -254,36 +225,4 @@ async fn execute(
 /// Logging can only be set up twice by a mistake of ours, and is no reason not to serve.
 fn start_logging(level: Level, time_zone: TimeZone) -> Option<Logging> {
     logging::init(level, time_zone).inspect_err(|error| eprintln!("no logging: {error}")).ok()
-}
-
-async fn simulate(args: SimulateArgs) -> Result<(), CliError> {
-    let token = match &args.token_file {
-        None => None,
-        Some(path) => {
-            let token = fs::read_to_string(path)
-                .map_err(|source| CliError::Token { path: path.clone(), source })?;
-            Some(token.trim().to_owned())
-        }
-    };
-    let dialect = if args.legacy { Dialect::Legacy } else { Dialect::Current };
-    let cannot_listen = |source| CliError::Simulate { address: args.listen, source };
-    let listener = net::TcpListener::bind(args.listen).await.map_err(cannot_listen)?;
-    let address = listener.local_addr().map_err(cannot_listen)?;
-    // Before the address is told: who knows it may end us at once.
-    let mut signals = ShutdownSignals::install().map_err(CliError::Runtime)?;
-    writeln!(io::stdout(), "simulated openHAB at http://{address}")?;
-    let solar = args.items.is_empty();
-    let items = if solar { demo::items() } else { args.items };
-    let simulator = Simulator::new(items, dialect, token);
-    let play = async {
-        if solar {
-            demo::play(&simulator, demo::MINUTE_PER_HOUR).await;
-        }
-        std::future::pending::<()>().await;
-    };
-    tokio::select! {
-        ended = simulator.serve(listener) => ended.map_err(cannot_listen),
-        () = play => Ok(()),
-        _ = signals.requested() => Ok(()),
-    }
 }

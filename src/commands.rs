@@ -5,3 +5,4 @@ pub mod counters;
 pub mod demo;
 pub mod read;
 pub mod screen;
+pub mod simulate;

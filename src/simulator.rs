@@ -7,6 +7,7 @@
 mod access;
 mod event;
 mod gson;
+pub mod house;
 mod http;
 mod item;
 mod reply;

@@ -1,9 +1,12 @@
 //! Why a command fails, and the exit code that says so.
 
-use std::{io, net::SocketAddr, path::PathBuf};
+use std::io;
 
 use crate::{
-    commands::{check::CheckError, counters::CountersError, demo::DemoError, read::ReadError},
+    commands::{
+        check::CheckError, counters::CountersError, demo::DemoError, read::ReadError,
+        simulate::SimulateError,
+    },
     config::ConfigError,
     daemon::DaemonError,
     system::systemd::SocketError,
@@ -26,10 +29,8 @@ pub(super) enum CliError {
     Demo(#[from] DemoError),
     #[error(transparent)]
     Sockets(#[from] SocketError),
-    #[error("cannot listen on {address}: {source}")]
-    Simulate { address: SocketAddr, source: io::Error },
-    #[error("{}: cannot be read: {source}", path.display())]
-    Token { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Simulate(#[from] SimulateError),
     #[error("cannot start: {0}")]
     Runtime(io::Error),
     #[error("cannot print: {0}")]
@@ -49,14 +50,14 @@ impl CliError {
     pub(super) fn exit_code(&self) -> u8 {
         match self {
             Self::Config(_)
-            | Self::Token { .. }
+            | Self::Simulate(SimulateError::Token { .. })
             | Self::Counters(CountersError::NoDirectory)
             | Self::Sockets(_)
             | Self::Daemon(DaemonError::Setup(_))
             | Self::Check(CheckError::Setup(_) | CheckError::Items(_)) => exit::CONFIG,
             Self::Read(ReadError::Client(_))
             | Self::Counters(CountersError::File(_) | CountersError::Unknown { .. })
-            | Self::Simulate { .. }
+            | Self::Simulate(SimulateError::Listen { .. })
             | Self::Daemon(DaemonError::Listen(_))
             | Self::Demo(DemoError::Daemon(DaemonError::Listen(_)))
             | Self::Check(CheckError::Unreachable(_) | CheckError::NoValue(_)) => exit::UNAVAILABLE,
@@ -65,6 +66,7 @@ impl CliError {
             | Self::Counters(CountersError::Print(_))
             | Self::Read(ReadError::Print(_))
             | Self::Demo(_)
+            | Self::Simulate(SimulateError::Signals(_) | SimulateError::Print(_))
             | Self::Runtime(_)
             | Self::Print(_) => exit::INTERNAL,
         }
@@ -77,6 +79,7 @@ impl CliError {
             Self::Print(error)
             | Self::Counters(CountersError::Print(error))
             | Self::Demo(DemoError::Print(error))
+            | Self::Simulate(SimulateError::Print(error))
             | Self::Read(ReadError::Print(error)) => error.kind() == io::ErrorKind::BrokenPipe,
             _ => false,
         }

@@ -9,7 +9,7 @@ use std::{
 
 use tokio::{
     net::TcpListener,
-    time::{Instant, interval, sleep},
+    time::{Instant, sleep},
 };
 
 use crate::{
@@ -17,26 +17,11 @@ use crate::{
     commands::screen::Screen,
     config::{Config, Problem},
     daemon::{Daemon, DaemonError},
-    simulator::{Dialect, Simulator, SolarDay},
+    simulator::{Dialect, Simulator, house},
 };
 
 /// An hour of the day passes in ten seconds.
 const TEN_SECONDS_PER_HOUR: u32 = 360;
-
-/// An hour of the day passes in a minute.
-pub const MINUTE_PER_HOUR: u32 = 60;
-
-/// The day begins at sunrise, so that there is something to see.
-const SUNRISE: Duration = Duration::from_hours(6);
-
-/// Items of the solar day, with the names that the Python script had by default.
-const ITEMS: [&str; 5] = [
-    "inverter_energy",
-    "inverter_power",
-    "inverter_voltage",
-    "inverter_current",
-    "inverter_frequency",
-];
 
 /// Why the demonstration cannot be given.
 #[derive(Debug, thiserror::Error)]
@@ -58,41 +43,6 @@ pub enum DemoError {
     Print(#[from] io::Error),
 }
 
-/// The items that [`play`] sets, before it does.
-#[must_use]
-pub fn items() -> Vec<(String, String)> {
-    ITEMS.map(|item| (item.to_owned(), "NULL".to_owned())).to_vec()
-}
-
-/// Plays one solar day after the other on a simulator that has [`items`], for ever. The sun is
-/// `speed` times as fast as ours; the energy counter counts what the power comes to in real time,
-/// so that the two agree for whoever watches.
-pub async fn play(simulator: &Simulator, speed: u32) {
-    const START_KWH: f64 = 12_345.678;
-    let day = SolarDay::new(5000.0, START_KWH);
-    let at_sunrise = day.at(SUNRISE).energy_kwh;
-    let start = Instant::now();
-    let mut tick = interval(Duration::from_millis(500));
-    // The first states are set without a wait, so that nobody reads the NULL of before.
-    tick.reset();
-    loop {
-        let time = SUNRISE.saturating_add(start.elapsed().saturating_mul(speed));
-        let sun = day.at(time);
-        let energy = START_KWH + (sun.energy_kwh - at_sunrise) / f64::from(speed);
-        let states = [
-            format!("{energy:.6} kWh"),
-            format!("{:.1} W", sun.power_w),
-            format!("{:.1} V", sun.voltage_v),
-            format!("{:.2} A", sun.current_a),
-            format!("{:.2} Hz", sun.frequency_hz),
-        ];
-        for (item, state) in ITEMS.iter().zip(states) {
-            simulator.set(item, &state);
-        }
-        tick.tick().await;
-    }
-}
-
 /// Runs the demonstration until SIGINT or SIGTERM, with the meter at `listen`.
 ///
 /// # Errors
@@ -111,7 +61,7 @@ pub async fn demo(listen: SocketAddr) -> Result<(), DemoError> {
          current_frequency: inverter_frequency\n"
     ))
     .map_err(DemoError::Config)?;
-    let simulator = Simulator::new(items(), Dialect::Current, None);
+    let simulator = Simulator::new(house::items(), Dialect::Current, None);
     let daemon = Daemon::start(config, Vec::new())?;
     let mut images = daemon.images();
     let listen = daemon.addresses().first().copied().unwrap_or(listen);
@@ -133,7 +83,7 @@ pub async fn demo(listen: SocketAddr) -> Result<(), DemoError> {
         ended = daemon.run() => Ok(ended?),
         ended = watch => ended,
         ended = simulator.serve(openhab) => ended.map_err(DemoError::Simulator),
-        () = play(&simulator, TEN_SECONDS_PER_HOUR) => Ok(()),
+        () = house::play(&simulator, TEN_SECONDS_PER_HOUR) => Ok(()),
     }
 }
 
@@ -144,7 +94,8 @@ async fn watch(meter: SocketAddr) -> Result<(), DemoError> {
     let mut screen = Screen::default();
     loop {
         let report = meter.read().await?;
-        let time = SUNRISE.saturating_add(start.elapsed().saturating_mul(TEN_SECONDS_PER_HOUR));
+        let time =
+            house::SUNRISE.saturating_add(start.elapsed().saturating_mul(TEN_SECONDS_PER_HOUR));
         let clock = clock(time);
         screen.show(&if screen.is_terminal() {
             format!("{clock}\n{report}")

@@ -1,0 +1,108 @@
+//! `simulate`: plays an openHAB server, for trying things out.
+#![expect(clippy::doc_markdown, reason = "doc comments are help texts here")]
+
+use std::{
+    fs,
+    io::{self, Write},
+    net::SocketAddr,
+    path::PathBuf,
+};
+
+use clap::Args;
+use tokio::net::TcpListener;
+
+use crate::{
+    simulator::{Dialect, Simulator, house},
+    system::signals::ShutdownSignals,
+};
+
+/// An hour of the house's day passes in a minute.
+const MINUTE_PER_HOUR: u32 = 60;
+
+/// Why the simulator does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum SimulateError {
+    /// No socket.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// Where it was to be.
+        address: SocketAddr,
+        /// Why there is none.
+        source: io::Error,
+    },
+    /// The token to demand cannot be read.
+    #[error("{}: cannot be read: {source}", path.display())]
+    Token {
+        /// The file.
+        path: PathBuf,
+        /// Why it cannot be read.
+        source: io::Error,
+    },
+    /// The system refuses a signal handler.
+    #[error("cannot wait for signals: {0}")]
+    Signals(io::Error),
+    /// Nowhere to print to.
+    #[error("cannot print: {0}")]
+    Print(#[from] io::Error),
+}
+
+/// What to play, and where.
+#[derive(Args, Debug)]
+pub struct SimulateArgs {
+    /// Where to listen
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// An item and its first state, such as inverter_power='800 W'; can be repeated. Without any,
+    /// inverter_energy, inverter_power, inverter_voltage, inverter_current and inverter_frequency
+    /// show a solar day in 24 minutes
+    #[arg(long = "item", value_name = "NAME=STATE", value_parser = item)]
+    items: Vec<(String, String)>,
+    /// Be openHAB 3.0: no stateupdated and no alive events
+    #[arg(long)]
+    legacy: bool,
+    /// Demand the token in this file
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+}
+
+fn item(text: &str) -> Result<(String, String), &'static str> {
+    match text.split_once('=') {
+        Some((name, state)) if !name.is_empty() => Ok((name.to_owned(), state.to_owned())),
+        _ => Err("expected NAME=STATE"),
+    }
+}
+
+/// Runs the simulator until SIGINT or SIGTERM.
+///
+/// # Errors
+/// Returns an error if it cannot listen, or the token cannot be read.
+pub async fn simulate(args: SimulateArgs) -> Result<(), SimulateError> {
+    let token = match args.token_file {
+        None => None,
+        Some(path) => match fs::read_to_string(&path) {
+            Ok(token) => Some(token.trim().to_owned()),
+            Err(source) => return Err(SimulateError::Token { path, source }),
+        },
+    };
+    let dialect = if args.legacy { Dialect::Legacy } else { Dialect::Current };
+    let cannot_listen = |source| SimulateError::Listen { address: args.listen, source };
+    let listener = TcpListener::bind(args.listen).await.map_err(cannot_listen)?;
+    let address = listener.local_addr().map_err(cannot_listen)?;
+    // Before the address is printed: who reads it may end us at once.
+    let mut signals = ShutdownSignals::install().map_err(SimulateError::Signals)?;
+    writeln!(io::stdout(), "simulated openHAB at http://{address}")?;
+    let plays_house = args.items.is_empty();
+    let items = if plays_house { house::items() } else { args.items };
+    let simulator = Simulator::new(items, dialect, token);
+    let play = async {
+        if plays_house {
+            house::play(&simulator, MINUTE_PER_HOUR).await;
+        }
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        ended = simulator.serve(listener) => ended.map_err(cannot_listen),
+        () = play => Ok(()),
+        _ = signals.requested() => Ok(()),
+    }
+}
