@@ -174,20 +174,7 @@ async fn execute(
     sockets: Result<Vec<Inherited>, SocketError>,
 ) -> Result<(), CliError> {
     match command {
-        Command::Run(config) => {
-            let path = config.path();
-            let config = Config::load(&path)?;
-            let sockets = sockets?;
-            let logging = start_logging(config.log_level, config.time_zone);
-            let version = env!("CARGO_PKG_VERSION");
-            tracing::info!(version, "fronius-smartmeter {version} with {}", path.display());
-            let ended = async { Daemon::start(config, sockets)?.run().await }.await;
-            if let Err(error) = &ended {
-                tracing::error!("{error}");
-            }
-            drop(logging);
-            Ok(ended?)
-        }
+        Command::Run(config) => serve(&config.path(), sockets).await,
         Command::Check { config, offline, json } => {
             let config = Config::load(&config.path())?;
             if offline {
@@ -220,6 +207,21 @@ async fn execute(
             Ok(simulate::simulate(args).await?)
         }
     }
+}
+
+/// Runs the service.
+async fn serve(path: &Path, sockets: Result<Vec<Inherited>, SocketError>) -> Result<(), CliError> {
+    let config = Config::load(path)?;
+    let sockets = sockets?;
+    let logging = start_logging(config.log_level, config.time_zone);
+    let version = env!("CARGO_PKG_VERSION");
+    tracing::info!(version, "fronius-smartmeter {version} with {}", path.display());
+    let ended = async { Daemon::start(config, sockets).await?.run().await }.await;
+    if let Err(error) = &ended {
+        tracing::error!("{error}");
+    }
+    drop(logging);
+    Ok(ended?)
 }
 
 /// Logging can only be set up twice by a mistake of ours, and is no reason not to serve.

@@ -12,7 +12,10 @@ use std::{
 use tracing::Level;
 
 use crate::{
-    meter::MeterConfig, modbus::ServerConfig, source::openhab::OpenHabConfig, time_zone::TimeZone,
+    meter::{MeterConfig, reading::Freshness},
+    modbus::ServerConfig,
+    source::SourceConfig,
+    time_zone::TimeZone,
 };
 
 mod document;
@@ -38,7 +41,9 @@ pub struct Config {
     /// Of the timestamps in the log.
     pub time_zone: TimeZone,
     /// Where the values come from.
-    pub openhab: OpenHabConfig,
+    pub source: SourceConfig,
+    /// Until when they are fresh.
+    pub freshness: Freshness,
     /// What is made of them.
     pub meter: MeterConfig,
     /// How they are served.
@@ -84,14 +89,16 @@ impl Config {
 fn read(entries: &mut Entries<'_>) -> Config {
     let log_level = log_level(entries);
     let time_zone = entries.value("time_zone", "an IANA name such as Europe/Berlin", values::parse);
-    let openhab = openhab::read(entries);
-    let meter = meter::read(entries, &openhab);
-    let modbus = modbus::read(entries, &meter.identity);
+    let (openhab, freshness) = openhab::read(entries);
+    let source = SourceConfig::OpenHab(openhab);
+    let meter = meter::read(entries, source.bindings());
+    let modbus = modbus::read(entries);
     let state_dir = values::path(entries, "state_dir");
     Config {
         log_level,
         time_zone: time_zone.unwrap_or_else(system_time_zone),
-        openhab,
+        source,
+        freshness,
         meter,
         modbus,
         state_dir,

@@ -2,113 +2,23 @@
 //!
 //! Pure: the clock is passed in.
 
-use std::{
-    fmt,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use crate::meter::reading::{Measurand, Phase, Point, Reading, Sample};
-
+pub mod binding;
+mod config;
 pub mod counter;
+mod image;
 pub mod measurements;
 pub mod reading;
 pub mod sunspec;
 pub mod units;
 
+use binding::Binding;
+pub use config::{MeterConfig, OnStale, Role};
 use counter::{Counter, CounterOutcome, CounterSnapshot};
+pub use image::{Availability, Condition, Image};
 use measurements::{Measurements, ThreePhase};
-use sunspec::{Identity, Registers};
-
-/// What the meter measures, and so the sign of its power.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// A generator: its power is served negative, its energy as exported.
-    Producer,
-    /// The grid connection: import is positive.
-    Grid,
-}
-
-/// What reads of measured values get once the data is too old.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnStale {
-    /// Power, current, apparent and reactive power 0, nominal voltage and frequency, energy kept.
-    Zero,
-    /// Exception 0x0B, gateway target device failed to respond.
-    Exception,
-    /// The last values.
-    Hold,
-    /// Nothing: connections are closed and new ones refused.
-    Disconnect,
-}
-
-/// What there is to know of a meter before its first value.
-#[derive(Clone, Debug, PartialEq)]
-pub struct MeterConfig {
-    /// Sign of the power, and which counter is which.
-    pub role: Role,
-    /// The common model.
-    pub identity: Identity,
-    /// Older data is not live.
-    pub stale_after: Duration,
-    /// A value that the source did not update for so long is not fresh either, even if the source
-    /// lives: whoever should update it may not.
-    pub item_max_age: Option<Duration>,
-    /// What is served then.
-    pub on_stale: OnStale,
-    /// In Wh; see [`Counter`].
-    pub min_energy_wh: f64,
-    /// The points that the source has items for.
-    pub points: Vec<Point>,
-}
-
-/// How far the data can be trusted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Condition {
-    /// A counter has had no valid value yet, so there is nothing to serve.
-    Waiting,
-    /// Every required value is younger than `stale_after`.
-    Live,
-    /// At least one is not.
-    Stale,
-}
-
-impl fmt::Display for Condition {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Waiting => "waiting",
-            Self::Live => "live",
-            Self::Stale => "stale",
-        })
-    }
-}
-
-/// What reads of measured values get.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Availability {
-    /// The registers.
-    Registers,
-    /// Exception 0x0B.
-    Exception,
-    /// A closed connection.
-    Disconnect,
-}
-
-/// What every request is answered from: one instant of the meter.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Image {
-    /// The map, from [`sunspec::BASE`] on.
-    pub registers: Registers,
-    /// Whether the measured part of it may be read.
-    pub availability: Availability,
-    /// Why.
-    pub condition: Condition,
-    /// When the oldest required value was confirmed.
-    pub confirmed: Option<Instant>,
-    /// What keeps the data from being live.
-    pub overdue: Vec<Point>,
-    /// The values in the registers, for the log.
-    pub measurements: Option<Measurements>,
-}
+use reading::{Freshness, Measurand, Phase, Point, Reading, Sample};
 
 /// An outcome on a counter that differs from the one before.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -135,8 +45,13 @@ struct Guarded {
 #[derive(Clone, Debug)]
 pub struct Meter {
     config: MeterConfig,
+    freshness: Freshness,
+    /// The points that the source has items for.
+    points: Vec<Point>,
     /// One guard per configured counter.
     counters: Vec<Guarded>,
+    /// What was served before the start is known; nothing is counted until then.
+    restored: bool,
     /// The counters go on from before the start.
     remembers: bool,
     /// The last values served live, for [`OnStale::Hold`].
@@ -144,11 +59,11 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// A meter that has no values yet.
+    /// A meter that has no values yet, and serves none before [`Meter::restore`] was called.
     #[must_use]
-    pub fn new(config: MeterConfig) -> Self {
-        let counters = config
-            .points
+    pub fn new(config: MeterConfig, freshness: Freshness, bindings: &[Binding]) -> Self {
+        let points: Vec<_> = bindings.iter().map(|binding| binding.point).collect();
+        let counters = points
             .iter()
             .filter(|point| point.measurand.is_counter())
             .map(|point| Guarded {
@@ -158,12 +73,13 @@ impl Meter {
                 updated: None,
             })
             .collect();
-        Self { config, counters, remembers: false, last: None }
+        Self { config, freshness, points, counters, restored: false, remembers: false, last: None }
     }
 
     /// Lets the counters go on from what was served before, `age` ago. One that is higher already
-    /// goes on from where it is.
+    /// goes on from where it is. To be called also where nothing is remembered.
     pub fn restore(&mut self, snapshots: &[(Point, CounterSnapshot)], age: Duration, now: Instant) {
+        self.restored = true;
         self.remembers = !snapshots.is_empty();
         for Guarded { point, counter, updated, .. } in &mut self.counters {
             let Some((_, snapshot)) = snapshots.iter().find(|(known, _)| known == point) else {
@@ -184,9 +100,15 @@ impl Meter {
         self.counters.iter().filter_map(snapshot).collect()
     }
 
+    /// What is to be served of `reading` at `now`, and what is news of the counters.
+    pub fn observe(&mut self, reading: &Reading, now: Instant) -> (Image, Vec<CounterEvent>) {
+        let events = if self.restored { self.count(reading) } else { Vec::new() };
+        (self.image(reading, now), events)
+    }
+
     /// Offers the counters of a reading to their guards, each update only once. Gives the outcomes
     /// that are news.
-    pub fn count(&mut self, reading: &Reading) -> Vec<CounterEvent> {
+    fn count(&mut self, reading: &Reading) -> Vec<CounterEvent> {
         let offer = |guarded: &mut Guarded| {
             let sample = reading.get(guarded.point)?;
             if guarded.updated.replace(sample.updated) == Some(sample.updated) {
@@ -203,10 +125,9 @@ impl Meter {
         self.counters.iter_mut().filter_map(offer).collect()
     }
 
-    /// What is to be served of `reading` at `now`.
-    pub fn image(&mut self, reading: &Reading, now: Instant) -> Image {
+    fn image(&mut self, reading: &Reading, now: Instant) -> Image {
         let confirmed = self.oldest(reading, |sample| Some(sample.confirmed));
-        let expiry = self.expiry(reading);
+        let expiry = self.oldest(reading, |sample| self.freshness.expiry(sample));
         let condition = if self.counters.iter().any(|counted| counted.counter.served().is_none()) {
             Condition::Waiting
         } else if expiry.is_some_and(|at| now < at) {
@@ -230,29 +151,15 @@ impl Meter {
             availability,
             condition,
             confirmed,
+            expiry: expiry.filter(|_| condition == Condition::Live),
             overdue: self.overdue(reading, now),
             measurements,
         }
     }
 
-    /// When the values of `reading` become stale, unless they are confirmed before.
-    #[must_use]
-    pub fn expiry(&self, reading: &Reading) -> Option<Instant> {
-        self.oldest(reading, |sample| self.deadline(sample))
-    }
-
-    /// Until when a value is fresh: it must be confirmed, and where that is asked for, updated.
-    fn deadline(&self, sample: Sample) -> Option<Instant> {
-        let confirmed = sample.confirmed.checked_add(self.config.stale_after)?;
-        match self.config.item_max_age {
-            Some(max_age) => Some(confirmed.min(sample.updated.checked_add(max_age)?)),
-            None => Some(confirmed),
-        }
-    }
-
     fn fresh(&self, reading: &Reading, point: Point, now: Instant) -> Option<f64> {
         let sample = reading.get(point)?;
-        (now < self.deadline(sample)?).then_some(sample.value)
+        (now < self.freshness.expiry(sample)?).then_some(sample.value)
     }
 
     /// The earliest of a time of all required values; none while one is missing.
@@ -262,7 +169,7 @@ impl Meter {
         time: impl Fn(Sample) -> Option<Instant>,
     ) -> Option<Instant> {
         let mut oldest = None;
-        for point in &self.config.points {
+        for point in &self.points {
             if point.measurand.is_required() {
                 let at = time(reading.get(*point)?)?;
                 oldest = Some(oldest.map_or(at, |oldest: Instant| oldest.min(at)));
@@ -279,7 +186,7 @@ impl Meter {
             let old = self.fresh(reading, **point, now).is_none();
             point.measurand.is_required() && old || unserved(**point)
         };
-        self.config.points.iter().filter(overdue).copied().collect()
+        self.points.iter().filter(overdue).copied().collect()
     }
 
     fn counter(&self, point: Point) -> Option<&Counter> {

@@ -3,5 +3,6 @@
 pub mod connections;
 pub mod frame_guard;
 mod server;
+mod service;
 
 pub use server::{Server, ServerConfig, UnitIds};

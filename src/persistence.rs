@@ -1,5 +1,5 @@
 //! The counters' memory: what outlives a restart.
 
+pub mod directory;
 pub mod format;
 pub mod store;
-pub mod task;

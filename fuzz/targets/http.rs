@@ -12,7 +12,10 @@ use std::{
     time::Duration,
 };
 
-use fronius_smartmeter::source::http::{Client, HttpError};
+use fronius_smartmeter::source::{
+    endpoint::Endpoint,
+    http::{Client, HttpError},
+};
 use fronius_smartmeter_fuzz::{assert_printable, expand, runtime};
 use hyper::HeaderMap;
 use libfuzzer_sys::{Corpus, fuzz_target};
@@ -111,7 +114,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         let parts = input.split(|byte| *byte == 0x1E);
         let parts = parts.map(|part| at_home(&expand(part), &bench.authority));
         let Some(answers) = parts.collect::<Option<Vec<_>>>() else { return Corpus::Reject };
-        let endpoint = bench.authority.parse().unwrap();
+        let endpoint = Endpoint::parse(&bench.authority, 8080).unwrap();
         let mut client = Client::new(endpoint, HeaderMap::new(), None).unwrap();
         let run = async {
             let twice = async {

@@ -3,7 +3,10 @@
 //! short and fit for a log.
 #![no_main]
 
-use fronius_smartmeter::meter::units::{Quantity, Unit, parse_state};
+use fronius_smartmeter::{
+    meter::units::{Quantity, Unit},
+    source::openhab::state::parse_state,
+};
 use fronius_smartmeter_fuzz::assert_printable;
 use libfuzzer_sys::fuzz_target;
 

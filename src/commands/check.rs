@@ -1,4 +1,4 @@
-//! `check`: asks openHAB once for every item, and shows what would come of it.
+//! `check`: asks the source once for every item, and shows what would come of it.
 
 use std::{
     fmt::Write as _,
@@ -10,11 +10,8 @@ use serde::Serialize;
 
 use crate::{
     config::Config,
-    meter::{counter, sunspec},
-    source::{
-        http::HttpError,
-        openhab::{Item, ItemProblem, OpenHab, SetupError},
-    },
+    meter::{binding::Binding, counter::CounterOutcome, sunspec},
+    source::{Probe, SetupError, Source, http::HttpError},
     text::excerpt,
 };
 
@@ -77,18 +74,18 @@ enum ItemStatus {
 /// # Errors
 /// Where the meter would not serve.
 pub async fn check(config: Config, json: bool) -> Result<(), CheckError> {
-    let items = config.openhab.items.clone();
-    let endpoint = config.openhab.endpoint.clone();
-    let mut openhab = OpenHab::new(config.openhab)?;
+    let bindings = config.source.bindings().to_vec();
+    let name = config.source.to_string();
+    let mut source = config.source.build(config.freshness)?;
     let mut lines = Vec::new();
-    for item in &items {
-        lines.push(line(&mut openhab, item, config.meter.min_energy_wh).await?);
+    for binding in &bindings {
+        lines.push(line(&mut source, binding, config.meter.min_energy_wh).await?);
     }
     let text = if json {
         let text = serde_json::to_string_pretty(&lines).map_err(io::Error::from)?;
         format!("{text}\n")
     } else {
-        format!("openHAB at {endpoint} answers.\n\n{}", table(&lines))
+        format!("{name} answers.\n\n{}", table(&lines))
     };
     io::stdout().write_all(text.as_bytes())?;
     let count = |status| lines.iter().filter(|line| line.status == status).count();
@@ -99,43 +96,38 @@ pub async fn check(config: Config, json: bool) -> Result<(), CheckError> {
     }
 }
 
-async fn line(openhab: &mut OpenHab, item: &Item, min_energy_wh: f64) -> Result<Line, CheckError> {
-    let answer = openhab.read(item).await?;
-    let (state, value, problem) = match answer {
-        Ok(read) => (read.state, Some(read.value), None),
-        Err((state, problem)) => (state, None, Some(problem)),
-    };
-    let age = match &problem {
-        Some(ItemProblem::Status(_)) => None,
-        // The clock of openHAB may be ahead of ours; then it was just now.
-        _ => openhab
-            .last_update(item)
-            .await?
-            .map(|update| SystemTime::now().duration_since(update).unwrap_or_default()),
-    };
-    let measurand = item.point.measurand;
-    let status = match (&problem, value) {
-        (Some(problem), _) if !problem.may_pass() => ItemStatus::Wrong,
-        (Some(_), _) if measurand.is_required() || measurand.is_counter() => ItemStatus::NoValue,
-        (None, Some(wh)) if measurand.is_counter() && wh < min_energy_wh => ItemStatus::NoValue,
+async fn line(
+    source: &mut Source,
+    binding: &Binding,
+    min_energy_wh: f64,
+) -> Result<Line, CheckError> {
+    let Probe { state, value, updated } = source.probe(binding).await?;
+    let Binding { point, item, .. } = binding;
+    let measurand = point.measurand;
+    let status = match &value {
+        Err(problem) if !problem.may_pass() => ItemStatus::Wrong,
+        Err(_) if measurand.is_required() || measurand.is_counter() => ItemStatus::NoValue,
+        Ok(wh) if measurand.is_counter() && *wh < min_energy_wh => ItemStatus::NoValue,
         // The others have a fallback.
         _ => ItemStatus::Good,
     };
-    let problem = match (status, problem) {
-        (_, Some(problem)) => Some(problem.to_string()),
-        (ItemStatus::NoValue, None) => Some(counter::CounterOutcome::BelowThreshold.to_string()),
+    let problem = match (&value, status) {
+        (Err(problem), _) => Some(problem.to_string()),
+        (Ok(_), ItemStatus::NoValue) => Some(CounterOutcome::BelowThreshold.to_string()),
         _ => None,
     };
-    let (register, point) = sunspec::place(item.point);
+    // The clock of the source may be ahead of ours; then it was just now.
+    let age = updated.map(|updated| SystemTime::now().duration_since(updated).unwrap_or_default());
+    let (register, name) = sunspec::place(*point);
     Ok(Line {
         key: measurand.key(),
-        item: item.name.clone(),
+        item: item.clone(),
         state: state.trim().to_owned(),
-        value,
+        value: value.ok(),
         unit: measurand.quantity().base_symbol(),
         age: age.map(|age| age.as_secs_f64()),
         register,
-        point,
+        point: name,
         problem,
         status,
     })

@@ -11,9 +11,9 @@ use chrono::DateTime;
 use crate::{
     config::Config,
     persistence::{
+        directory::{self, StateDirectory},
         format::{CounterFile, CounterFileError},
-        store::{self, StateDirectory},
-        task,
+        store,
     },
     text::printable,
     time_zone::TimeZone,
@@ -59,7 +59,7 @@ fn hint(error: &CounterFileError) -> &'static str {
 /// # Errors
 /// Where they cannot be read.
 pub fn show(config: &Config) -> Result<(), CountersError> {
-    let state = store::load(&directory(config)?)?;
+    let state = directory::load(&state_dir(config)?)?;
     Ok(io::stdout().write_all(table(&state, config.time_zone).as_bytes())?)
 }
 
@@ -69,7 +69,7 @@ pub fn show(config: &Config) -> Result<(), CountersError> {
 /// # Errors
 /// Where nothing is known of the meter, the service runs, or the file cannot be written.
 pub fn reset(config: &Config, meter: &str) -> Result<(), CountersError> {
-    let store = StateDirectory::open(&directory(config)?)?;
+    let store = StateDirectory::open(&state_dir(config)?)?;
     let mut state = store.load()?;
     if state.meters.remove(meter).is_none() {
         let known: Vec<_> = state.meters.keys().map(|known| printable(known)).collect();
@@ -80,8 +80,8 @@ pub fn reset(config: &Config, meter: &str) -> Result<(), CountersError> {
     Ok(writeln!(io::stdout(), "The counters of meter {} are forgotten.", printable(meter))?)
 }
 
-fn directory(config: &Config) -> Result<PathBuf, CountersError> {
-    task::directory(config.state_dir.as_deref()).ok_or(CountersError::NoDirectory)
+fn state_dir(config: &Config) -> Result<PathBuf, CountersError> {
+    store::directory(config.state_dir.as_deref()).ok_or(CountersError::NoDirectory)
 }
 
 fn table(state: &CounterFile, time_zone: TimeZone) -> String {

@@ -62,7 +62,7 @@ pub async fn demo(listen: SocketAddr) -> Result<(), DemoError> {
     ))
     .map_err(DemoError::Config)?;
     let simulator = Simulator::new(house::items(), Dialect::Current, None);
-    let daemon = Daemon::start(config, Vec::new())?;
+    let daemon = Daemon::start(config, Vec::new()).await?;
     let mut images = daemon.images();
     let listen = daemon.addresses().first().copied().unwrap_or(listen);
 

@@ -1,14 +1,12 @@
 //! The keys of the meter.
 
 use super::{entries::Entries, values};
-use crate::{
-    meter::{MeterConfig, OnStale, Role, reading::Measurand, sunspec::Identity},
-    source::openhab::{self, Item},
+use crate::meter::{
+    MeterConfig, OnStale, Role, binding::Binding, reading::Measurand, sunspec::Identity,
 };
 
 /// Takes the keys of the meter whose values come from there.
-pub(super) fn read(entries: &mut Entries<'_>, openhab: &openhab::OpenHabConfig) -> MeterConfig {
-    let items = openhab.items.as_slice();
+pub(super) fn read(entries: &mut Entries<'_>, bindings: &[Binding]) -> MeterConfig {
     let role = entries.value("role", "producer or grid", |text| match text {
         "producer" => Some(Role::Producer),
         "grid" => Some(Role::Grid),
@@ -33,16 +31,13 @@ pub(super) fn read(entries: &mut Entries<'_>, openhab: &openhab::OpenHabConfig) 
     });
     MeterConfig {
         role,
-        identity: identity(entries, role, items),
-        stale_after: openhab.stale_after,
-        item_max_age: openhab.item_max_age,
+        identity: identity(entries, role, bindings),
         on_stale: on_stale.unwrap_or(default_on_stale),
         min_energy_wh: min_energy_kwh.unwrap_or(0.1) * 1000.0,
-        points: items.iter().map(|item| item.point).collect(),
     }
 }
 
-fn identity(entries: &mut Entries<'_>, role: Role, items: &[Item]) -> Identity {
+fn identity(entries: &mut Entries<'_>, role: Role, bindings: &[Binding]) -> Identity {
     // As real meters have them; `Opt` is the place of the meter in the plant.
     let options = match role {
         Role::Producer => "<secondary>",
@@ -59,18 +54,18 @@ fn identity(entries: &mut Entries<'_>, role: Role, items: &[Item]) -> Identity {
         model: values::text(entries, "model", 1, 32).unwrap_or("Smart Meter IP".to_owned()),
         options: values::text(entries, "options", 0, 16).unwrap_or(options.to_owned()),
         version: values::text(entries, "version", 0, 16).unwrap_or("2.9".to_owned()),
-        serial_number: serial_number.unwrap_or_else(|| default_serial(address, items)),
+        serial_number: serial_number.unwrap_or_else(|| default_serial(address, bindings)),
         address,
     }
 }
 
 /// Eleven digits that stay the same over restarts and moves, and differ between two meters of a
 /// plant: FNV-1a of the energy items' names, and the address.
-fn default_serial(address: u8, items: &[Item]) -> String {
-    let names = items
+fn default_serial(address: u8, bindings: &[Binding]) -> String {
+    let names = bindings
         .iter()
-        .filter(|item| item.point.measurand == Measurand::EnergyOut)
-        .flat_map(|item| item.name.bytes());
+        .filter(|binding| binding.point.measurand == Measurand::EnergyOut)
+        .flat_map(|binding| binding.item.bytes());
     let hash = names
         .fold(0x811C_9DC5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     format!("{:08}{address:03}", hash.checked_rem(100_000_000).unwrap_or_default())

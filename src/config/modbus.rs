@@ -3,17 +3,14 @@
 use std::{net::SocketAddr, time::Duration};
 
 use super::{entries::Entries, values};
-use crate::{
-    meter::sunspec::Identity,
-    modbus::{ServerConfig, UnitIds},
-};
+use crate::modbus::{ServerConfig, UnitIds};
 
 const IDLE_TIMEOUT: Duration = Duration::from_mins(10);
 
-pub(super) fn read(entries: &mut Entries<'_>, identity: &Identity) -> ServerConfig {
+pub(super) fn read(entries: &mut Entries<'_>) -> ServerConfig {
     let unit_ids = entries.value("unit_ids", "any or strict", |text| match text {
         "any" => Some(UnitIds::Any),
-        "strict" => Some(UnitIds::Only(identity.address)),
+        "strict" => Some(UnitIds::Strict),
         _ => None,
     });
     let max_connections = entries.value("max_connections", "a number from 1 to 1000", |text| {
@@ -25,8 +22,6 @@ pub(super) fn read(entries: &mut Entries<'_>, identity: &Identity) -> ServerConf
         max_connections: max_connections.unwrap_or(64),
         idle_timeout: values::duration(entries, "idle_timeout", 1000, 86_400)
             .unwrap_or(IDLE_TIMEOUT),
-        vendor: identity.manufacturer.clone(),
-        product: identity.model.clone(),
     }
 }
 

@@ -9,13 +9,13 @@ use super::{
 };
 use crate::{
     meter::{
-        reading::{Measurand, Phase, Point},
+        binding::Binding,
+        reading::{Freshness, Measurand, Phase, Point},
         units::Unit,
     },
     source::{
-        credentials::Credentials,
         endpoint::Endpoint,
-        openhab::{Item, OpenHabConfig, Update},
+        openhab::{self, OpenHabConfig, Update, credentials::Credentials},
     },
 };
 
@@ -23,9 +23,9 @@ const POLL_INTERVAL: Duration = Duration::from_secs(2);
 const STALE_AFTER: Duration = Duration::from_secs(30);
 
 /// Takes the keys of openHAB and its items.
-pub(super) fn read(entries: &mut Entries<'_>) -> OpenHabConfig {
+pub(super) fn read(entries: &mut Entries<'_>) -> (OpenHabConfig, Freshness) {
     openhab_alone(entries);
-    let endpoint = endpoint(entries).unwrap_or_else(Endpoint::localhost);
+    let endpoint = endpoint(entries).unwrap_or_else(|| Endpoint::localhost(8080));
     let update = entries.value("update", "events or poll", |text| match text {
         "events" => Some(Update::Events),
         "poll" => Some(Update::Poll),
@@ -37,17 +37,16 @@ pub(super) fn read(entries: &mut Entries<'_>) -> OpenHabConfig {
     let item_max_age = values::duration(entries, "item_max_age", 10_000, 604_800);
     let credentials = credentials(entries);
     let ca_file = values::path(entries, "openhab_ca_file");
-    let items = items(entries);
-    OpenHabConfig {
+    let bindings = bindings(entries);
+    let openhab = OpenHabConfig {
         endpoint,
         update: update.unwrap_or(Update::Events),
         poll_interval,
-        stale_after,
-        item_max_age,
         credentials,
         ca_file,
-        items,
-    }
+        bindings,
+    };
+    (openhab, Freshness { stale_after, item_max_age })
 }
 
 /// What the add-on can do with Home Assistant as its source, and we cannot.
@@ -72,7 +71,7 @@ fn endpoint(entries: &mut Entries<'_>) -> Option<Endpoint> {
         entries.note(&entry, Part::Value, message.to_owned());
         return None;
     }
-    let endpoint = values::parse(&text);
+    let endpoint = openhab::parse_host(&text).ok();
     if endpoint.is_none() {
         entries.wrong(&entry, &text, EXPECTED);
     }
@@ -109,7 +108,7 @@ fn credentials(entries: &mut Entries<'_>) -> Credentials {
 }
 
 /// All configured items, each with its point.
-fn items(entries: &mut Entries<'_>) -> Vec<Item> {
+fn bindings(entries: &mut Entries<'_>) -> Vec<Binding> {
     let connected = entries.value("connected_phase", "1, 2 or 3", |text| match text {
         "1" => Some(Phase::L1),
         "2" => Some(Phase::L2),
@@ -117,7 +116,7 @@ fn items(entries: &mut Entries<'_>) -> Vec<Item> {
         _ => None,
     });
     let connected = connected.unwrap_or(Phase::L1);
-    let mut items = Vec::new();
+    let mut bindings = Vec::new();
     for measurand in Measurand::ALL {
         let Some(found) = entries.items(measurand.key()) else {
             if measurand.is_required() {
@@ -128,13 +127,13 @@ fn items(entries: &mut Entries<'_>) -> Vec<Item> {
         for (phase, entry) in found {
             let phase = phase.and_then(|place| Phase::ALL.get(place)).copied();
             let point = Point { measurand, phase: phase.unwrap_or(connected) };
-            items.extend(item(entries, point, entry));
+            bindings.extend(binding(entries, point, entry));
         }
     }
-    items
+    bindings
 }
 
-fn item(entries: &mut Entries<'_>, point: Point, found: ItemEntry) -> Option<Item> {
+fn binding(entries: &mut Entries<'_>, point: Point, found: ItemEntry) -> Option<Binding> {
     const NAME: &str = "an item name of letters, digits and _";
     let ItemEntry { entry, name, unit } = found;
     if name.is_empty() && !point.measurand.is_required() {
@@ -157,5 +156,5 @@ fn item(entries: &mut Entries<'_>, point: Point, found: ItemEntry) -> Option<Ite
             }
         },
     };
-    Some(Item { name, point, unit })
+    Some(Binding { point, item: name, unit })
 }

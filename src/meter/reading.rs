@@ -2,9 +2,12 @@
 //!
 //! Pure: the clock is passed in.
 
-use std::{fmt, time::Instant};
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
 
-use crate::meter::units::Quantity;
+use super::units::Quantity;
 
 /// What a configured item stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,6 +113,28 @@ impl fmt::Display for Point {
     }
 }
 
+/// Until when a value is fresh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Freshness {
+    /// A value that the source did not confirm for so long is not fresh.
+    pub stale_after: Duration,
+    /// A value that the source did not update for so long is not fresh either, even if the source
+    /// lives: whoever should update it may not.
+    pub item_max_age: Option<Duration>,
+}
+
+impl Freshness {
+    /// When a sample stops being fresh, unless it is confirmed before.
+    #[must_use]
+    pub fn expiry(self, sample: Sample) -> Option<Instant> {
+        let confirmed = sample.confirmed.checked_add(self.stale_after)?;
+        match self.item_max_age {
+            Some(max_age) => Some(confirmed.min(sample.updated.checked_add(max_age)?)),
+            None => Some(confirmed),
+        }
+    }
+}
+
 /// A value and when the source last said that it holds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sample {
@@ -179,7 +204,6 @@ impl Reading {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     const POWER: Point = Point { measurand: Measurand::Power, phase: Phase::L2 };
     const ENERGY: Point = Point { measurand: Measurand::EnergyOut, phase: Phase::L1 };

@@ -1,6 +1,6 @@
 #![expect(clippy::float_cmp, reason = "values pass through unchanged")]
 
-use super::*;
+use super::{sunspec::Identity, units::Quantity, *};
 
 const STALE: Duration = Duration::from_secs(30);
 
@@ -8,7 +8,7 @@ fn point(measurand: Measurand, phase: Phase) -> Point {
     Point { measurand, phase }
 }
 
-fn config(points: Vec<Point>) -> MeterConfig {
+fn config() -> MeterConfig {
     MeterConfig {
         role: Role::Producer,
         identity: Identity {
@@ -19,20 +19,26 @@ fn config(points: Vec<Point>) -> MeterConfig {
             serial_number: "1".to_owned(),
             address: 1,
         },
-        stale_after: STALE,
-        item_max_age: None,
         on_stale: OnStale::Zero,
         min_energy_wh: 100.0,
-        points,
     }
 }
 
-fn single_phase() -> MeterConfig {
-    config(
-        [Measurand::EnergyOut, Measurand::Power, Measurand::Voltage, Measurand::Current]
-            .map(|measurand| point(measurand, Phase::L1))
-            .to_vec(),
-    )
+const FRESHNESS: Freshness = Freshness { stale_after: STALE, item_max_age: None };
+
+/// A meter with items for these points, and nothing remembered.
+fn meter(config: MeterConfig, freshness: Freshness, points: &[Point]) -> Meter {
+    let unit = Quantity::Energy.default_unit();
+    let binding =
+        |point: &Point| Binding { point: *point, item: "I".to_owned(), unit: unit.clone() };
+    let mut meter = Meter::new(config, freshness, &points.iter().map(binding).collect::<Vec<_>>());
+    meter.restore(&[], Duration::ZERO, Instant::now());
+    meter
+}
+
+fn single_phase(config: MeterConfig, freshness: Freshness) -> Meter {
+    let points = [Measurand::EnergyOut, Measurand::Power, Measurand::Voltage, Measurand::Current];
+    meter(config, freshness, &points.map(|measurand| point(measurand, Phase::L1)))
 }
 
 fn example(now: Instant) -> Reading {
@@ -45,8 +51,7 @@ fn example(now: Instant) -> Reading {
 }
 
 fn served(meter: &mut Meter, reading: &Reading, now: Instant) -> Image {
-    meter.count(reading);
-    meter.image(reading, now)
+    meter.observe(reading, now).0
 }
 
 #[track_caller]
@@ -57,7 +62,7 @@ fn assert_near(value: f64, expected: f64) {
 #[test]
 fn a_single_phase_producer_is_filled_in_to_three_phases() {
     let now = Instant::now();
-    let image = served(&mut Meter::new(single_phase()), &example(now), now);
+    let image = served(&mut single_phase(config(), FRESHNESS), &example(now), now);
     assert_eq!((image.availability, image.condition), (Availability::Registers, Condition::Live));
     let m = image.measurements.unwrap();
     assert_eq!(m.current, ThreePhase { total: 3.46, phases: [3.46, 0.0, 0.0] });
@@ -78,11 +83,11 @@ fn a_single_phase_producer_is_filled_in_to_three_phases() {
 #[test]
 fn without_voltage_and_current_the_nominal_ones_follow_from_the_power() {
     let now = Instant::now();
-    let points = vec![point(Measurand::EnergyOut, Phase::L2), point(Measurand::Power, Phase::L2)];
+    let points = [point(Measurand::EnergyOut, Phase::L2), point(Measurand::Power, Phase::L2)];
     let mut reading = Reading::default();
     reading.update(points[0], 5000.0, now);
     reading.update(points[1], 690.0, now);
-    let m = served(&mut Meter::new(config(points)), &reading, now).measurements.unwrap();
+    let m = served(&mut meter(config(), FRESHNESS, &points), &reading, now).measurements.unwrap();
     assert_eq!(m.voltage.phases, [230.0; 3]);
     assert_eq!(m.current.phases, [0.0, 3.0, 0.0]);
     assert_eq!(m.exported.phases, [0.0, 5000.0, 0.0]);
@@ -91,13 +96,9 @@ fn without_voltage_and_current_the_nominal_ones_follow_from_the_power() {
 #[test]
 fn a_three_phase_grid_meter_imports_with_plus_and_sums_its_phases() {
     let now = Instant::now();
-    let mut config = config(
-        [Measurand::EnergyOut, Measurand::EnergyIn, Measurand::Power, Measurand::Voltage]
-            .into_iter()
-            .flat_map(|m| Phase::ALL.map(|phase| point(m, phase)))
-            .collect(),
-    );
-    config.role = Role::Grid;
+    let points = [Measurand::EnergyOut, Measurand::EnergyIn, Measurand::Power, Measurand::Voltage]
+        .map(|measurand| Phase::ALL.map(|phase| point(measurand, phase)));
+    let config = MeterConfig { role: Role::Grid, ..config() };
     let mut reading = Reading::default();
     for (phase, factor) in Phase::ALL.into_iter().zip([1.0, 2.0, -4.0]) {
         reading.update(point(Measurand::EnergyOut, phase), 1000.0, now);
@@ -105,7 +106,9 @@ fn a_three_phase_grid_meter_imports_with_plus_and_sums_its_phases() {
         reading.update(point(Measurand::Power, phase), 100.0 * factor, now);
         reading.update(point(Measurand::Voltage, phase), 230.0 + factor, now);
     }
-    let m = served(&mut Meter::new(config), &reading, now).measurements.unwrap();
+    let m = served(&mut meter(config, FRESHNESS, points.as_flattened()), &reading, now)
+        .measurements
+        .unwrap();
     assert_eq!(m.power, ThreePhase { total: -100.0, phases: [100.0, 200.0, -400.0] });
     assert_near(m.voltage.total, 230.0 - 1.0 / 3.0);
     assert_near(m.exported.total, 3000.0);
@@ -119,7 +122,7 @@ fn nothing_is_served_before_the_first_valid_counter() {
     let now = Instant::now();
     let energy = point(Measurand::EnergyOut, Phase::L1);
     for policy in [OnStale::Zero, OnStale::Exception, OnStale::Hold, OnStale::Disconnect] {
-        let mut meter = Meter::new(MeterConfig { on_stale: policy, ..single_phase() });
+        let mut meter = single_phase(MeterConfig { on_stale: policy, ..config() }, FRESHNESS);
         let mut reading = Reading::default();
         assert_eq!(served(&mut meter, &reading, now).availability, Availability::Exception);
         reading = example(now);
@@ -144,7 +147,7 @@ fn remembered_counters_are_served_before_anything_is_read() {
     let now = Instant::now();
     let energy = point(Measurand::EnergyOut, Phase::L1);
     let snapshot = restored(true);
-    let mut meter = Meter::new(single_phase());
+    let mut meter = single_phase(config(), FRESHNESS);
     meter.restore(&[(energy, snapshot)], Duration::from_secs(60), now);
     assert_eq!(meter.snapshots(), [(energy, snapshot)]);
     let image = served(&mut meter, &Reading::default(), now);
@@ -158,7 +161,7 @@ fn after_a_crash_a_remembered_counter_waits_for_the_source() {
     let now = Instant::now();
     let energy = point(Measurand::EnergyOut, Phase::L1);
     let snapshot = restored(false);
-    let mut meter = Meter::new(single_phase());
+    let mut meter = single_phase(config(), FRESHNESS);
     meter.restore(&[(energy, snapshot)], Duration::from_secs(60), now);
     assert_eq!(served(&mut meter, &Reading::default(), now).condition, Condition::Waiting);
     let mut reading = example(now);
@@ -179,7 +182,7 @@ fn what_is_remembered_late_raises_a_counter_and_lowers_none() {
     let now = Instant::now();
     let energy = point(Measurand::EnergyOut, Phase::L1);
     for (shown, served_then) in [(1000.0, 12_345_678.0), (99_999_999.0, 99_999_999.0)] {
-        let mut meter = Meter::new(single_phase());
+        let mut meter = single_phase(config(), FRESHNESS);
         let mut reading = example(now);
         reading.update(energy, shown, now);
         let image = served(&mut meter, &reading, now);
@@ -189,7 +192,7 @@ fn what_is_remembered_late_raises_a_counter_and_lowers_none() {
         assert_eq!(image.measurements.unwrap().exported.total, served_then);
     }
     // What the source shows already is weighed at once.
-    let mut meter = Meter::new(single_phase());
+    let mut meter = single_phase(config(), FRESHNESS);
     let mut reading = example(now);
     reading.update(energy, 1000.0, now);
     served(&mut meter, &reading, now);
@@ -208,9 +211,9 @@ fn a_reset_of_one_counter_touches_no_other() {
         point(Measurand::EnergyOut, Phase::L2),
         point(Measurand::EnergyIn, Phase::L2),
     ];
-    let mut config = config(vec![out, other, drawn, point(Measurand::Power, Phase::L1)]);
-    config.role = Role::Grid;
-    let mut meter = Meter::new(config);
+    let config = MeterConfig { role: Role::Grid, ..config() };
+    let points = [out, other, drawn, point(Measurand::Power, Phase::L1)];
+    let mut meter = meter(config, FRESHNESS, &points);
     let mut reading = Reading::default();
     let mut totals = (0.0, 0.0);
     let mut events = Vec::new();
@@ -223,9 +226,9 @@ fn a_reset_of_one_counter_touches_no_other() {
         reading.update(out, 5e6 + grown, now);
         reading.update(other, second, now);
         reading.update(drawn, 4e6 + grown, now);
-        events
-            .extend(meter.count(&reading).into_iter().map(|ruling| (ruling.point, ruling.outcome)));
-        let m = meter.image(&reading, now).measurements.unwrap();
+        let (image, news) = meter.observe(&reading, now);
+        events.extend(news.into_iter().map(|event| (event.point, event.outcome)));
+        let m = image.measurements.unwrap();
         assert!(m.exported.total >= totals.0 && m.imported.total >= totals.1, "minute {minute}");
         totals = (m.exported.total, m.imported.total);
         assert_eq!(m.exported.phases[0], 5e6 + grown);
@@ -244,7 +247,7 @@ fn a_reset_of_one_counter_touches_no_other() {
 fn signs_of_life_do_not_confirm_a_jump() {
     let start = Instant::now();
     let energy = point(Measurand::EnergyOut, Phase::L1);
-    let mut meter = Meter::new(single_phase());
+    let mut meter = single_phase(config(), FRESHNESS);
     let mut reading = example(start);
     served(&mut meter, &reading, start);
     let mut now = start + Duration::from_secs(10);
@@ -269,9 +272,9 @@ fn old_data_meets_the_policy() {
         (OnStale::Exception, Availability::Exception, None),
         (OnStale::Disconnect, Availability::Disconnect, None),
     ] {
-        let mut meter = Meter::new(MeterConfig { on_stale: policy, ..single_phase() });
-        assert_eq!(served(&mut meter, &reading, almost).condition, Condition::Live);
-        assert_eq!(meter.expiry(&reading), Some(after));
+        let mut meter = single_phase(MeterConfig { on_stale: policy, ..config() }, FRESHNESS);
+        let image = served(&mut meter, &reading, almost);
+        assert_eq!((image.condition, image.expiry), (Condition::Live, Some(after)));
         let image = served(&mut meter, &reading, after);
         assert_eq!((image.availability, image.condition), (availability, Condition::Stale));
         assert_eq!(image.measurements.map(|m| m.power.total), watts);
@@ -285,20 +288,20 @@ fn old_data_meets_the_policy() {
 fn a_value_that_is_confirmed_but_never_updated_ages_too_where_that_is_asked_for() {
     let start = Instant::now();
     let max_age = Duration::from_secs(600);
-    let config = MeterConfig { item_max_age: Some(max_age), ..single_phase() };
-    let mut meter = Meter::new(config);
+    let freshness = Freshness { item_max_age: Some(max_age), ..FRESHNESS };
+    let mut meter = single_phase(config(), freshness);
     let mut reading = example(start);
     reading.confirm_all(start + max_age);
     let almost = start + Duration::from_secs(599);
-    assert_eq!(served(&mut meter, &reading, almost).condition, Condition::Live);
-    assert_eq!(meter.expiry(&reading), Some(start + max_age));
+    let image = served(&mut meter, &reading, almost);
+    assert_eq!((image.condition, image.expiry), (Condition::Live, Some(start + max_age)));
     let image = served(&mut meter, &reading, start + max_age);
     assert_eq!(image.condition, Condition::Stale);
     assert_eq!(
         image.overdue,
         [Measurand::EnergyOut, Measurand::Power].map(|m| point(m, Phase::L1))
     );
-    // Read again it is not newer; told again it is.
+    // Read again it is not newer; updated again it is.
     reading.refresh(point(Measurand::EnergyOut, Phase::L1), 12_345_678.0, start + max_age);
     reading.update(point(Measurand::Power, Phase::L1), 800.0, start + max_age);
     let image = served(&mut meter, &reading, start + max_age);
@@ -308,7 +311,7 @@ fn a_value_that_is_confirmed_but_never_updated_ages_too_where_that_is_asked_for(
 #[test]
 fn hold_serves_nothing_where_nothing_was_live() {
     let start = Instant::now();
-    let mut meter = Meter::new(MeterConfig { on_stale: OnStale::Hold, ..single_phase() });
+    let mut meter = single_phase(MeterConfig { on_stale: OnStale::Hold, ..config() }, FRESHNESS);
     let mut reading = example(start);
     reading.update(point(Measurand::EnergyOut, Phase::L1), 0.0, start);
     served(&mut meter, &reading, start);
@@ -319,31 +322,31 @@ fn hold_serves_nothing_where_nothing_was_live() {
 }
 
 #[test]
-fn a_counter_that_is_not_believed_is_told_once_until_it_is_again() {
+fn a_counter_that_is_not_believed_is_news_once_until_it_is_again() {
     let energy = point(Measurand::EnergyOut, Phase::L1);
-    let mut meter = Meter::new(single_phase());
+    let mut meter = single_phase(config(), FRESHNESS);
     let mut now = Instant::now();
-    let mut told = |wh| {
+    let mut outcomes = |wh| {
         now += Duration::from_secs(60);
         let mut reading = Reading::default();
         reading.update(energy, wh, now);
-        meter.count(&reading).iter().map(|ruling| ruling.outcome).collect::<Vec<_>>()
+        meter.observe(&reading, now).1.iter().map(|event| event.outcome).collect::<Vec<_>>()
     };
-    assert_eq!(told(0.0), [CounterOutcome::BelowThreshold]);
-    assert_eq!(told(50.0), []);
-    assert_eq!(told(5000.0), [CounterOutcome::Taken]);
-    assert_eq!(told(4000.0), [CounterOutcome::Fallen]);
-    assert_eq!(told(4500.0), []);
-    assert_eq!(told(5001.0), [CounterOutcome::Taken]);
-    assert_eq!(told(5002.0), []);
-    assert_eq!(told(4000.0), [CounterOutcome::Fallen]);
+    assert_eq!(outcomes(0.0), [CounterOutcome::BelowThreshold]);
+    assert_eq!(outcomes(50.0), []);
+    assert_eq!(outcomes(5000.0), [CounterOutcome::Taken]);
+    assert_eq!(outcomes(4000.0), [CounterOutcome::Fallen]);
+    assert_eq!(outcomes(4500.0), []);
+    assert_eq!(outcomes(5001.0), [CounterOutcome::Taken]);
+    assert_eq!(outcomes(5002.0), []);
+    assert_eq!(outcomes(4000.0), [CounterOutcome::Fallen]);
 }
 
 #[test]
 fn one_old_required_value_makes_the_meter_stale_an_optional_one_its_fallback() {
     let start = Instant::now();
     let later = start + STALE;
-    let mut meter = Meter::new(single_phase());
+    let mut meter = single_phase(config(), FRESHNESS);
     let mut reading = example(later);
     reading.update(point(Measurand::Voltage, Phase::L1), 240.0, start);
     let image = served(&mut meter, &reading, later);

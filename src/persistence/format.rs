@@ -1,4 +1,4 @@
-//! What outlives a restart: the last served counters. [`store`] keeps them in one small file.
+//! The file in which the counters outlive a restart.
 //!
 //! A counter belongs to an item and to the meter's serial number: another item, or another meter,
 //! is another counter. Whatever is wrong with the file costs the memory, and never a wrong value.
@@ -14,10 +14,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     meter::{
+        binding::Binding,
         counter::{CounterSnapshot, FormerCounter, Lower},
         reading::{Measurand, Phase, Point},
     },
-    source::openhab::Item,
     text::{excerpt, printable},
 };
 
@@ -210,17 +210,17 @@ impl MeterRecord {
     #[must_use]
     pub fn new(
         snapshots: &[(Point, CounterSnapshot)],
-        items: &[Item],
+        bindings: &[Binding],
         clock: SystemTime,
         now: Instant,
     ) -> Self {
         let ago = |since| now.saturating_duration_since(since).as_secs();
         let counter = |(point, snapshot): &(Point, CounterSnapshot)| {
-            let item = items.iter().find(|item| item.point == *point)?;
+            let binding = bindings.iter().find(|binding| binding.point == *point)?;
             Some(CounterRecord {
                 key: point.measurand.key().to_owned(),
                 phase: point.phase.to_string(),
-                item: item.name.clone(),
+                item: binding.item.clone(),
                 served_wh: snapshot.served,
                 offset_wh: snapshot.offset,
                 certain: snapshot.certain,
@@ -240,7 +240,7 @@ impl MeterRecord {
 
     /// The counters that belong to these items, at this time.
     #[must_use]
-    pub fn snapshots(&self, items: &[Item], now: Instant) -> Vec<(Point, CounterSnapshot)> {
+    pub fn snapshots(&self, bindings: &[Binding], now: Instant) -> Vec<(Point, CounterSnapshot)> {
         let since = |ago| now.checked_sub(Duration::from_secs(ago)).unwrap_or(now);
         let snapshot = |counter: &CounterRecord| {
             let former = counter.former.map(|FormerRecord { offset_wh, shown_wh, ago }| {
@@ -253,7 +253,7 @@ impl MeterRecord {
             });
             let (served, offset, certain) = (counter.served_wh, counter.offset_wh, counter.certain);
             let snapshot = CounterSnapshot { served, offset, former, lower, certain };
-            Some((counter.point_among(items)?, snapshot))
+            Some((counter.point_among(bindings)?, snapshot))
         };
         self.counters.iter().filter_map(snapshot).collect()
     }
@@ -287,10 +287,10 @@ impl MeterRecord {
 impl CounterRecord {
     /// Its point, if one of these items is the one it was read from.
     #[must_use]
-    pub fn point_among(&self, items: &[Item]) -> Option<Point> {
+    pub fn point_among(&self, bindings: &[Binding]) -> Option<Point> {
         let point = self.point()?;
-        let same = |item: &&Item| item.point == point && item.name == self.item;
-        items.iter().find(same).map(|item| item.point)
+        let same = |binding: &&Binding| binding.point == point && binding.item == self.item;
+        bindings.iter().find(same).map(|binding| binding.point)
     }
 
     fn point(&self) -> Option<Point> {

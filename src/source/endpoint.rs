@@ -1,6 +1,6 @@
-//! Where an openHAB server is reached.
+//! Where a server is reached.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
 
 use hyper::Uri;
 
@@ -14,14 +14,6 @@ pub enum Scheme {
 }
 
 impl Scheme {
-    /// The port where the address names none. openHAB listens on 8080; https is mostly a proxy.
-    fn default_port(self) -> u16 {
-        match self {
-            Self::Http => 8080,
-            Self::Https => 443,
-        }
-    }
-
     /// The port that a URL with this scheme, such as a redirect, means without naming it.
     fn url_port(self) -> u16 {
         match self {
@@ -31,7 +23,7 @@ impl Scheme {
     }
 }
 
-/// The base of an openHAB server, under which its `/rest` lies.
+/// A server, and the path under which its API is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     /// Plain or TLS.
@@ -40,7 +32,8 @@ pub struct Endpoint {
     pub host: String,
     /// TCP port.
     pub port: u16,
-    /// What stands before `/rest`, such as `/openhab` behind a proxy; without a slash at its end.
+    /// What comes before the paths of the API, such as `/openhab` behind a proxy; without a slash at
+    /// its end.
     pub path: String,
 }
 
@@ -49,12 +42,13 @@ pub struct Endpoint {
 #[error("expected host, host:port, [v6]:port or http(s)://host[:port][/path]")]
 pub struct InvalidEndpoint;
 
-impl FromStr for Endpoint {
-    type Err = InvalidEndpoint;
-
-    /// Reads `host`, `host:port`, `[v6]:port` or `http(s)://host[:port][/path]`. A `/rest` at the
-    /// end and slashes behind it are tolerated.
-    fn from_str(text: &str) -> Result<Self, InvalidEndpoint> {
+impl Endpoint {
+    /// Reads `host`, `host:port`, `[v6]:port` or `http(s)://host[:port][/path]`. Where there is no
+    /// port, `https://` means 443, and anything else `default_port`.
+    ///
+    /// # Errors
+    /// Returns an error if the text is none of these.
+    pub fn parse(text: &str, default_port: u16) -> Result<Self, InvalidEndpoint> {
         let text = text.trim();
         let (scheme, rest) = match text.split_once("://") {
             None => (Scheme::Http, text),
@@ -62,17 +56,17 @@ impl FromStr for Endpoint {
             Some((name, rest)) if name.eq_ignore_ascii_case("https") => (Scheme::Https, rest),
             Some(_) => return Err(InvalidEndpoint),
         };
-        Self::parse(scheme, rest, scheme.default_port())
+        let port = match scheme {
+            Scheme::Http => default_port,
+            Scheme::Https => scheme.url_port(),
+        };
+        Self::parse_rest(scheme, rest, port)
     }
-}
 
-impl Endpoint {
-    /// An openHAB on this machine.
+    /// A server on this machine.
     #[must_use]
-    pub fn localhost() -> Self {
-        let scheme = Scheme::Http;
-        let port = scheme.default_port();
-        Self { scheme, host: "localhost".to_owned(), port, path: String::new() }
+    pub fn localhost(port: u16) -> Self {
+        Self { scheme: Scheme::Http, host: "localhost".to_owned(), port, path: String::new() }
     }
 
     /// The server that a redirect leads to, if `url` is an absolute URL that ends with the path
@@ -83,10 +77,10 @@ impl Endpoint {
             ("https", rest) => (Scheme::Https, rest),
             _ => return None,
         };
-        Self::parse(scheme, rest.strip_suffix(asked)?, scheme.url_port()).ok()
+        Self::parse_rest(scheme, rest.strip_suffix(asked)?, scheme.url_port()).ok()
     }
 
-    fn parse(scheme: Scheme, rest: &str, default_port: u16) -> Result<Self, InvalidEndpoint> {
+    fn parse_rest(scheme: Scheme, rest: &str, default_port: u16) -> Result<Self, InvalidEndpoint> {
         let uri: Uri = format!("http://{rest}").parse().map_err(|_| InvalidEndpoint)?;
         let authority = uri.authority().ok_or(InvalidEndpoint)?;
         let host = authority.host().trim_start_matches('[').trim_end_matches(']');
@@ -100,7 +94,6 @@ impl Endpoint {
             return Err(InvalidEndpoint);
         }
         let path = uri.path().trim_end_matches('/');
-        let path = path.strip_suffix("/rest").unwrap_or(path).trim_end_matches('/');
         Ok(Self { scheme, host: host.to_owned(), port, path: path.to_owned() })
     }
 
@@ -134,13 +127,13 @@ mod tests {
             ("[fe80::1]:8081", "http://[fe80::1]:8081"),
             ("[::1]", "http://[::1]:8080"),
             ("http://oh/", "http://oh:8080"),
-            ("http://oh:8080/rest/", "http://oh:8080"),
-            ("HTTPS://home.example/openhab/rest", "https://home.example/openhab"),
+            ("http://oh:8080/api/", "http://oh:8080/api"),
+            ("HTTPS://home.example/openhab", "https://home.example/openhab"),
             ("https://oh:8443", "https://oh:8443"),
             ("oh/sub/", "http://oh:8080/sub"),
             (" oh ", "http://oh:8080"),
         ] {
-            assert_eq!(text.parse::<Endpoint>().unwrap().to_string(), expected, "{text}");
+            assert_eq!(Endpoint::parse(text, 8080).unwrap().to_string(), expected, "{text}");
         }
     }
 
@@ -150,7 +143,7 @@ mod tests {
             "", "http://", "ftp://oh", "oh:99999", "oh:0", "oh:", "fe80::1", "a b", "oh?x=1",
             "u:p@oh", "oh:80:80", "oh#x",
         ] {
-            assert_eq!(text.parse::<Endpoint>(), Err(InvalidEndpoint), "{text}");
+            assert_eq!(Endpoint::parse(text, 8080), Err(InvalidEndpoint), "{text}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! One kept-alive HTTP connection to openHAB, with a limit on every wait and every size.
+//! One kept-alive HTTP connection to a server, with a limit on every wait and every size.
 
 use std::{error::Error as _, fmt, io, path::PathBuf, time::Duration};
 
@@ -6,20 +6,15 @@ use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use hyper::{
     Request, Response, StatusCode,
     body::{Bytes, Incoming},
-    client::conn::http1::{self, SendRequest},
+    client::conn::http1::SendRequest,
     header::{ACCEPT, HOST, HeaderMap, LOCATION, USER_AGENT},
 };
-use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::{TcpStream, lookup_host},
-    task::JoinSet,
-    time::{sleep, timeout},
-};
+use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::{
+    connect::{dial, handshake},
     endpoint::{Endpoint, Scheme},
     tls::{self, TlsError},
 };
@@ -27,9 +22,6 @@ use crate::{system::sockets, text::excerpt};
 
 /// For connecting, and again for an answer. The Python script had the same.
 const TIME_LIMIT: Duration = Duration::from_secs(5);
-
-/// An address that does not answer for so long gets company by the next one.
-const STAGGER: Duration = Duration::from_millis(250);
 
 /// Of an answer that is read as a whole.
 const MAX_BODY: usize = 64 * 1024;
@@ -142,7 +134,7 @@ impl Client {
         }
     }
 
-    /// Gets `path`, which starts with `/rest`. The caller reads the body of what is returned, and
+    /// Gets `path`, which is below the endpoint's own. The caller reads the body of what is returned, and
     /// limits that.
     ///
     /// # Errors
@@ -286,26 +278,6 @@ impl Client {
     }
 }
 
-/// Connects to the first address that answers. One that stays silent, as behind a packet filter that
-/// knows only local addresses, must not use up the time of the others.
-async fn dial(host: &str, port: u16) -> io::Result<TcpStream> {
-    let mut attempts = JoinSet::new();
-    for (address, turn) in lookup_host((host, port)).await?.zip(0..) {
-        attempts.spawn(async move {
-            sleep(STAGGER.saturating_mul(turn)).await;
-            TcpStream::connect(address).await
-        });
-    }
-    let mut failure = io::Error::new(io::ErrorKind::NotFound, "no address");
-    while let Some(attempt) = attempts.join_next().await {
-        match attempt.unwrap_or_else(|error| Err(io::Error::other(error))) {
-            Ok(stream) => return Ok(stream),
-            Err(error) => failure = error,
-        }
-    }
-    Err(failure)
-}
-
 /// Whether the server closed the connection, as it may while that is idle, before it answered.
 fn went_away(error: &hyper::Error) -> bool {
     let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
@@ -314,23 +286,4 @@ fn went_away(error: &hyper::Error) -> bool {
         || io.is_some_and(|io| {
             matches!(io.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
         })
-}
-
-/// Starts HTTP on a connection. Its task ends when the returned half is dropped.
-async fn handshake<S>(stream: S) -> io::Result<SendRequest<Empty<Bytes>>>
-where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
-    let (sender, connection) = http1::Builder::new()
-        .max_buf_size(16 * 1024)
-        .max_headers(64)
-        .handshake(TokioIo::new(stream))
-        .await
-        .map_err(io::Error::other)?;
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!("connection to openHAB ended: {error}");
-        }
-    });
-    Ok(sender)
 }

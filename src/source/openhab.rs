@@ -1,52 +1,59 @@
 //! openHAB as a source: its event stream for speed, reads of the items for certainty.
 //!
 //! Two loops run side by side, each with a connection of its own. One listens to the event stream
-//! (`stream`). The other (`poll`) reads every item: after each (re)connection of the stream and once a minute while the
-//! stream shows signs of life, every `poll_interval` where it does not.
+//! (`stream`). The other (`poll`) reads every item: after each (re)connection of the stream and
+//! once a minute while the stream shows signs of life, every `poll_interval` where it does not.
 
 use std::{
     path::PathBuf,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use hyper::StatusCode;
-use serde::Deserialize;
 use tokio::sync::watch;
 
+use super::{
+    Probe, SetupError,
+    endpoint::{Endpoint, InvalidEndpoint},
+    http::{Client, HttpError},
+};
 use crate::{
     meter::{
-        reading::{Point, Reading},
-        units::Unit,
-    },
-    source::{
-        credentials::{CredentialError, Credentials},
-        endpoint::Endpoint,
-        http::{Client, HttpError},
-        tls::TlsError,
+        binding::Binding,
+        reading::{Freshness, Reading},
     },
     system::liveness::{Liveness, Pulse},
 };
 
+pub mod credentials;
 pub mod events;
+mod fetch;
 mod poll;
+pub mod state;
 mod stream;
 mod tracker;
 
+use credentials::Credentials;
 use events::EventError;
-pub use tracker::ItemProblem;
+pub use fetch::ItemProblem;
+use fetch::{Detail, ItemReply, fetch};
+use state::parse_state;
 use tracker::Tracker;
 
-/// An item of openHAB, and what it stands for.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Item {
-    /// Its name.
-    pub name: String,
-    /// Which value it gives.
-    pub point: Point,
-    /// The unit of its state, where that names none.
-    pub unit: Unit,
+/// The port where the address names none.
+const DEFAULT_PORT: u16 = 8080;
+
+/// Reads the address of a server. A `/rest` at its end and slashes behind it are tolerated.
+///
+/// # Errors
+/// Returns an error if the text is not an address; see [`Endpoint::parse`].
+pub fn parse_host(text: &str) -> Result<Endpoint, InvalidEndpoint> {
+    let mut endpoint = Endpoint::parse(text, DEFAULT_PORT)?;
+    if let Some(path) = endpoint.path.strip_suffix("/rest") {
+        endpoint.path = path.trim_end_matches('/').to_owned();
+    }
+    Ok(endpoint)
 }
 
 /// How updates are got.
@@ -67,28 +74,12 @@ pub struct OpenHabConfig {
     pub update: Update,
     /// Time from one poll to the next.
     pub poll_interval: Duration,
-    /// When values go stale; signs of life must come more often to count.
-    pub stale_after: Duration,
-    /// When an item that was not updated is too old. Where it is given, reads ask for the time of
-    /// the last update too, which openHAB 5 tells.
-    pub item_max_age: Option<Duration>,
     /// Who we are.
     pub credentials: Credentials,
     /// The certificates to trust instead of the system's.
     pub ca_file: Option<PathBuf>,
     /// The items to read.
-    pub items: Vec<Item>,
-}
-
-/// A source that cannot even be tried.
-#[derive(Debug, thiserror::Error)]
-pub enum SetupError {
-    /// A secret is missing or useless.
-    #[error(transparent)]
-    Credentials(#[from] CredentialError),
-    /// Certificates are missing or useless.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
+    pub bindings: Vec<Binding>,
 }
 
 /// Why a round of reads, or the event stream, ended.
@@ -97,9 +88,9 @@ enum SessionError {
     #[error(transparent)]
     Http(#[from] HttpError),
     /// The same answer to everything, so it is not about one item.
-    #[error("openHAB answers {0}{hint}", hint = tracker::hint(*.0))]
+    #[error("openHAB answers {0}{hint}", hint = fetch::hint(*.0))]
     Status(StatusCode),
-    #[error("the event stream is none: {0:?}")]
+    #[error("not an event stream (content type {0:?})")]
     ContentType(String),
     #[error("the event stream sent {0}")]
     Event(#[from] EventError),
@@ -121,55 +112,11 @@ enum StreamHealth {
     Alive,
 }
 
-/// What was told of an outage: each of its troubles once, in whatever order they come again.
-#[derive(Default)]
-struct Outage {
-    told: Vec<String>,
-}
-
-impl Outage {
-    /// More than these would be noise: a server that fails in a new way each time is broken.
-    const MAX: usize = 8;
-
-    /// Whether this trouble is worth a line.
-    fn is_news(&mut self, trouble: &str) -> bool {
-        let news = self.told.len() < Self::MAX && self.told.iter().all(|told| told != trouble);
-        if news {
-            self.told.push(trouble.to_owned());
-        }
-        news
-    }
-}
-
-/// What the two loops share.
-struct Session {
-    config: OpenHabConfig,
-    tracker: Mutex<Tracker>,
-    stream: watch::Sender<StreamHealth>,
-    polling: Pulse,
-}
-
-impl Session {
-    /// The tracker is consistent between any two statements, so a panic elsewhere does not spoil
-    /// it.
-    fn tracker(&self) -> MutexGuard<'_, Tracker> {
-        self.tracker.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The state of an item, as it was read.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ItemState {
-    /// The text openHAB has.
-    pub state: String,
-    /// The value in the base unit.
-    pub value: f64,
-}
-
 /// An openHAB server and the items wanted of it.
 #[derive(Debug)]
 pub struct OpenHab {
     config: OpenHabConfig,
+    freshness: Freshness,
     client: Client,
 }
 
@@ -177,52 +124,38 @@ impl OpenHab {
     /// A source that is not yet connected.
     ///
     /// # Errors
-    /// Where secrets or certificates cannot be loaded.
-    pub fn new(config: OpenHabConfig) -> Result<Self, SetupError> {
+    /// Returns an error if secrets or certificates cannot be loaded.
+    pub fn new(config: OpenHabConfig, freshness: Freshness) -> Result<Self, SetupError> {
         let headers = config.credentials.headers()?;
         let client = Client::new(config.endpoint.clone(), headers, config.ca_file.clone())?;
-        Ok(Self { config, client })
+        Ok(Self { config, freshness, client })
     }
 
     /// Reads one item, once.
     ///
     /// # Errors
-    /// The outer one where openHAB cannot be reached, the inner one where the item has no value.
-    pub async fn read(
-        &mut self,
-        item: &Item,
-    ) -> Result<Result<ItemState, (String, ItemProblem)>, HttpError> {
-        let (status, state) = self.client.text(&state_path(&item.name), "text/plain").await?;
-        let state = match (status, state) {
-            (StatusCode::OK, Some(state)) => state,
-            (StatusCode::OK, None) => return Ok(Err((String::new(), ItemProblem::NotText))),
-            _ => return Ok(Err((String::new(), ItemProblem::Status(status)))),
-        };
-        Ok(match crate::meter::units::parse_state(&state, &item.unit) {
-            Ok(value) => Ok(ItemState { state, value }),
-            Err(error) => Err((state, ItemProblem::State(error))),
+    /// Returns an error if openHAB cannot be reached.
+    pub async fn probe(&mut self, binding: &Binding) -> Result<Probe, HttpError> {
+        let reply = fetch(&mut self.client, &binding.item, Detail::LastUpdate).await?;
+        Ok(match reply {
+            Ok(reply) => Probe {
+                value: parse_state(&reply.state, &binding.unit).map_err(ItemProblem::from),
+                updated: reply.updated(),
+                state: reply.state,
+            },
+            Err(problem) => Probe { state: String::new(), value: Err(problem), updated: None },
         })
     }
 
-    /// When openHAB last updated an item, if it says (5.0 and later).
-    ///
-    /// # Errors
-    /// Where openHAB cannot be reached.
-    pub async fn last_update(&mut self, item: &Item) -> Result<Option<SystemTime>, HttpError> {
-        let (_, json) = self.client.text(&item_path(&item.name), "application/json").await?;
-        let document = json.and_then(|json| ItemDocument::parse(&json));
-        let millis = document.and_then(|document| document.last_state_update);
-        Ok(millis.and_then(|millis| UNIX_EPOCH.checked_add(Duration::from_millis(millis))))
-    }
-
-    /// Keeps `readings` up to date for ever.
+    /// Keeps `readings` up to date. Never returns.
     pub async fn run(self, readings: watch::Sender<Reading>, liveness: &Liveness) {
-        let Self { config, client } = self;
+        let Self { config, freshness, client } = self;
         let session = Session {
-            tracker: Mutex::new(Tracker::new(config.items.clone(), readings)),
+            tracker: Mutex::new(Tracker::new(config.bindings.clone(), readings)),
             stream: watch::Sender::new(StreamHealth::Down),
             polling: liveness.of("polling"),
             config,
+            freshness,
         };
         match session.config.update {
             Update::Events => {
@@ -236,36 +169,36 @@ impl OpenHab {
     }
 }
 
-/// What openHAB says of an item as a whole.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ItemDocument {
-    state: String,
-    /// In milliseconds since 1970, by openHAB's clock; from openHAB 5.0 on.
-    last_state_update: Option<u64>,
+/// What the two loops share.
+struct Session {
+    config: OpenHabConfig,
+    freshness: Freshness,
+    tracker: Mutex<Tracker>,
+    stream: watch::Sender<StreamHealth>,
+    polling: Pulse,
 }
 
-impl ItemDocument {
-    fn parse(json: &str) -> Option<Self> {
-        serde_json::from_str(json).ok()
+impl Session {
+    /// The tracker is consistent between any two statements, so a panic elsewhere does not spoil
+    /// it.
+    fn tracker(&self) -> MutexGuard<'_, Tracker> {
+        self.tracker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn item_path(item: &str) -> String {
-    format!("/rest/items/{item}?metadata=&recursive=false")
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn state_path(item: &str) -> String {
-    format!("/rest/items/{item}/state")
-}
-
-/// Half a second at first, and 4 seconds at most; the jitter adds up to as much again. A refused
-/// connection costs nothing, and whoever waits for values should not wait longer than that.
-fn new_backoff() -> ExponentialBackoff {
-    ExponentialBuilder::new()
-        .with_min_delay(Duration::from_millis(500))
-        .with_max_delay(Duration::from_secs(4))
-        .without_max_times()
-        .with_jitter()
-        .build()
+    #[test]
+    fn an_address_may_lead_to_the_rest_api() {
+        for (text, expected) in [
+            ("oh", "http://oh:8080"),
+            ("http://oh:8080/rest/", "http://oh:8080"),
+            ("https://home.example/openhab//rest", "https://home.example/openhab"),
+            ("oh/interest", "http://oh:8080/interest"),
+        ] {
+            assert_eq!(parse_host(text).unwrap().to_string(), expected);
+        }
+    }
 }

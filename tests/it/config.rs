@@ -16,7 +16,11 @@ use fronius_smartmeter::{
         reading::{Measurand, Phase, Point},
     },
     modbus::UnitIds,
-    source::{endpoint::Scheme, openhab::Update},
+    source::{
+        SourceConfig,
+        endpoint::Scheme,
+        openhab::{OpenHabConfig, Update},
+    },
 };
 
 fn fixtures(kind: &str) -> Vec<PathBuf> {
@@ -31,6 +35,11 @@ fn fixtures(kind: &str) -> Vec<PathBuf> {
 fn valid(name: &str) -> Config {
     let path = fixtures("valid").into_iter().find(|path| path.ends_with(name)).unwrap();
     Config::load(&path).unwrap()
+}
+
+fn openhab(config: &Config) -> &OpenHabConfig {
+    let SourceConfig::OpenHab(openhab) = &config.source;
+    openhab
 }
 
 #[test]
@@ -66,10 +75,14 @@ fn the_example_of_the_old_readme_means_what_it_meant() {
     let config = valid("old-readme.yaml");
     assert_eq!(config.log_level, tracing::Level::DEBUG);
     assert_eq!(config.time_zone, "Europe/Berlin".parse().unwrap());
-    assert_eq!(config.openhab.endpoint.to_string(), "http://192.168.1.31:8080");
-    assert_eq!(config.openhab.update, Update::Events);
-    let items: Vec<_> =
-        config.openhab.items.iter().map(|item| (item.name.as_str(), item.point)).collect();
+    assert_eq!(openhab(&config).endpoint.to_string(), "http://192.168.1.31:8080");
+    assert_eq!(openhab(&config).update, Update::Events);
+    let items: Vec<_> = config
+        .source
+        .bindings()
+        .iter()
+        .map(|binding| (binding.item.as_str(), binding.point))
+        .collect();
     let on_l2 = |measurand| Point { measurand, phase: Phase::L2 };
     assert_eq!(
         items,
@@ -80,10 +93,10 @@ fn the_example_of_the_old_readme_means_what_it_meant() {
             ("inverter2_Grid_I", on_l2(Measurand::Current)),
         ]
     );
-    assert_eq!(config.openhab.items[0].unit.to_string(), "kWh");
+    assert_eq!(config.source.bindings()[0].unit.to_string(), "kWh");
     assert_eq!(config.meter.role, Role::Producer);
     assert_eq!(config.meter.on_stale, OnStale::Zero);
-    assert_eq!(config.meter.stale_after, Duration::from_secs(30));
+    assert_eq!(config.freshness.stale_after, Duration::from_secs(30));
     assert_eq!(config.meter.min_energy_wh.to_bits(), 100_f64.to_bits());
     assert_eq!(config.meter.identity.address, 2);
     assert_eq!(config.modbus.unit_ids, UnitIds::Any);
@@ -93,37 +106,52 @@ fn the_example_of_the_old_readme_means_what_it_meant() {
 #[test]
 fn the_sections_of_the_add_on_are_the_flat_keys() {
     let (flat, sections) = (valid("addon-0.json"), valid("addon-1.json"));
-    assert_eq!(format!("{:?}", flat.openhab.endpoint), format!("{:?}", sections.openhab.endpoint));
+    assert_eq!(
+        format!("{:?}", openhab(&flat).endpoint),
+        format!("{:?}", openhab(&sections).endpoint)
+    );
     assert_eq!(flat.log_level, sections.log_level);
-    assert_eq!(sections.openhab.items[0].name, "smartmeter_energy");
-    assert_eq!(sections.openhab.items.len(), 4, "an empty frequency is none");
+    assert_eq!(sections.source.bindings()[0].item, "smartmeter_energy");
+    assert_eq!(sections.source.bindings().len(), 4, "an empty frequency is none");
 }
 
 #[test]
 fn every_key_arrives() {
     let config = valid("three-phase-grid.yaml");
-    assert_eq!(config.openhab.endpoint.scheme, Scheme::Https);
-    assert_eq!(config.openhab.endpoint.to_string(), "https://home.example/openhab");
-    assert_eq!(config.openhab.update, Update::Poll);
-    assert_eq!(config.openhab.poll_interval, Duration::from_millis(500));
-    assert_eq!(config.openhab.stale_after, Duration::from_secs(60));
-    assert_eq!(config.meter.item_max_age, Some(Duration::from_secs(3600)));
+    assert_eq!(openhab(&config).endpoint.scheme, Scheme::Https);
+    assert_eq!(openhab(&config).endpoint.to_string(), "https://home.example/openhab");
+    assert_eq!(openhab(&config).update, Update::Poll);
+    assert_eq!(openhab(&config).poll_interval, Duration::from_millis(500));
+    assert_eq!(config.freshness.stale_after, Duration::from_secs(60));
+    assert_eq!(config.freshness.item_max_age, Some(Duration::from_secs(3600)));
     let login = ("proxy".to_owned(), "/etc/openhab-password".into());
-    assert_eq!(config.openhab.credentials.login, Some(login));
-    assert_eq!(config.openhab.credentials.token_file, Some("openhab_token".into()));
-    assert_eq!(config.openhab.ca_file, Some("/etc/ssl/own-ca.pem".into()));
-    assert_eq!(config.openhab.items.len(), 12, "no current");
-    let unit =
-        |name| config.openhab.items.iter().find(|item| item.name == name).unwrap().unit.to_string();
+    assert_eq!(openhab(&config).credentials.login, Some(login));
+    assert_eq!(openhab(&config).credentials.token_file, Some("openhab_token".into()));
+    assert_eq!(openhab(&config).ca_file, Some("/etc/ssl/own-ca.pem".into()));
+    assert_eq!(config.source.bindings().len(), 12, "no current");
+    let unit = |name| {
+        config
+            .source
+            .bindings()
+            .iter()
+            .find(|binding| binding.item == name)
+            .unwrap()
+            .unit
+            .to_string()
+    };
     assert_eq!((unit("E_out_2").as_str(), unit("E_out_3").as_str()), ("kWh", "Wh"));
     let frequency = Point { measurand: Measurand::Frequency, phase: Phase::L3 };
-    assert!(config.meter.points.contains(&frequency), "goes to the connected phase");
+    assert!(
+        config.source.bindings().iter().any(|binding| binding.point == frequency),
+        "goes to the connected phase"
+    );
     assert_eq!(config.meter.role, Role::Grid);
     assert_eq!(config.meter.on_stale, OnStale::Disconnect);
     assert_eq!(config.meter.min_energy_wh.to_bits(), 0_f64.to_bits());
     let identity = &config.meter.identity;
+    assert_eq!(identity.address, 247);
     assert_eq!((identity.version.as_str(), identity.serial_number.as_str()), ("2.10", "00123"));
-    assert_eq!(config.modbus.unit_ids, UnitIds::Only(247));
+    assert_eq!(config.modbus.unit_ids, UnitIds::Strict);
     assert_eq!(config.modbus.listen.len(), 2);
     assert_eq!(config.modbus.max_connections, 8);
     assert_eq!(config.modbus.idle_timeout, Duration::from_secs(90));

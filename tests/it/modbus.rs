@@ -180,8 +180,7 @@ async fn every_unit_id_is_answered_with_its_own() {
 
 #[tokio::test]
 async fn a_strict_meter_refuses_foreign_unit_ids() {
-    let served =
-        serve(ServerConfig { unit_ids: UnitIds::Only(2), ..server_config() }, live()).await;
+    let served = serve(ServerConfig { unit_ids: UnitIds::Strict, ..server_config() }, live()).await;
     let mut client = Client::connect(served.address).await;
     for unit in [0, 1, 3, 255] {
         for request in [&[3, 0x9C, 0x43, 0, 1][..], &[6, 0, 0, 0, 1], &[0x2B, 0x0E, 1, 0]] {

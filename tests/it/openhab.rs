@@ -21,7 +21,7 @@ const QUICK: &str = "poll_interval: 100ms\nstale_after: 1s";
 async fn values_age_while_openhab_is_away_and_recover_when_it_is_back() {
     let openhab = simulator("12345.678 kWh", "800 W", Dialect::Current);
     let (address, server) = serve(&openhab, anywhere()).await;
-    let daemon = Daemon::start(config(address, QUICK), Vec::new()).unwrap();
+    let daemon = Daemon::start(config(address, QUICK), Vec::new()).await.unwrap();
     let mut images = daemon.images();
     wait_for(&mut images, "live data", |image| {
         image.condition == Condition::Live
@@ -51,7 +51,7 @@ async fn items_without_a_state_after_a_restart_age_until_they_have_one() {
     let openhab = simulator("12345.678 kWh", "800 W", Dialect::Current);
     let (address, server) = serve(&openhab, anywhere()).await;
     let mut source = Running::start(config(address, QUICK));
-    let daemon = Daemon::start(config(address, QUICK), Vec::new()).unwrap();
+    let daemon = Daemon::start(config(address, QUICK), Vec::new()).await.unwrap();
     let mut images = daemon.images();
     source.power(800.0).await;
     wait_for(&mut images, "live data", |image| image.condition == Condition::Live).await;

@@ -4,11 +4,9 @@
 use std::{fs, net::SocketAddr, sync::Arc};
 
 use fronius_smartmeter::{
+    config::Config,
     simulator::{Dialect, Simulator},
-    source::{
-        http::HttpError,
-        openhab::{ItemProblem, OpenHab},
-    },
+    source::{Probe, http::HttpError, openhab::ItemProblem},
 };
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::{
@@ -137,6 +135,12 @@ fn moved(request: &str, to: &str) -> Answer {
     status(&format!("302 Found\r\nLocation: {to}{path}"))
 }
 
+/// What the source says of the first item.
+async fn probe_first(config: &Config) -> Result<Probe, HttpError> {
+    let mut source = config.source.clone().build(config.freshness).unwrap();
+    source.probe(&config.source.bindings()[0]).await
+}
+
 #[tokio::test]
 async fn a_token_opens_openhab() {
     let files = Files::new();
@@ -155,9 +159,7 @@ async fn wrong_credentials_are_told_and_tried_for_ever() {
     let (address, _server) = serve(&locked(TOKEN), anywhere()).await;
     for credentials in [String::new(), files.token("oh.meter.wrong"), files.login("wrong")] {
         let config = config(address, &format!("{QUICK}{credentials}"));
-        let item = config.openhab.items[0].clone();
-        let mut openhab = OpenHab::new(config.openhab).unwrap();
-        let (_, problem) = openhab.read(&item).await.unwrap().unwrap_err();
+        let problem = probe_first(&config).await.unwrap().value.unwrap_err();
         assert!(matches!(&problem, ItemProblem::Status(status) if status.as_u16() == 401));
         assert!(problem.may_pass() && problem.to_string().contains("openhab_token_file"));
     }
@@ -221,15 +223,12 @@ async fn own_certificates_are_trusted_where_they_are_named_and_nowhere_else() {
     ] {
         let mut front = Front::start(own.acceptor(&names), address).await;
         let config = config(format!("https://{}", front.address), &format!("{QUICK}{keys}"));
-        let item = config.openhab.items[0].clone();
-        let refused = match OpenHab::new(config.openhab.clone()) {
-            Ok(mut openhab) => openhab.read(&item).await.unwrap_err().to_string(),
+        if let Err(error) = config.source.clone().build(config.freshness) {
             // A system without any.
-            Err(error) => {
-                assert_eq!(keys, "", "{error}");
-                continue;
-            }
-        };
+            assert_eq!(keys, "", "{error}");
+            continue;
+        }
+        let refused = probe_first(&config).await.unwrap_err().to_string();
         assert!(refused.contains("certificate"), "{case}: {refused}");
         let source = Running::start(config);
         wait_for(&mut front.handshakes, case, |(_, refused)| *refused >= 4).await;
@@ -339,8 +338,7 @@ async fn a_redirect_that_leads_nowhere_ends() {
         openhab.behave(redirect);
         let before = openhab.count("");
         let config = config(openhab.address, QUICK);
-        let item = config.openhab.items[0].clone();
-        let error = OpenHab::new(config.openhab).unwrap().read(&item).await.unwrap_err();
+        let error = probe_first(&config).await.unwrap_err();
         assert!(matches!(error, HttpError::Redirect { .. }), "{error}");
         assert_eq!(openhab.count("") - before, places, "{error}");
     }

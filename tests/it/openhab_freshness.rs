@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use fronius_smartmeter::{
-    daemon::Daemon, meter::Condition, simulator::Dialect, source::openhab::Update,
+    daemon::Daemon,
+    meter::Condition,
+    simulator::Dialect,
+    source::{SourceConfig, openhab::Update},
 };
 
 use crate::common::openhab::{ENERGY, POWER, anywhere, config, serve, simulator, wait_for};
@@ -15,10 +18,10 @@ async fn notices_a_dead_binding(dialect: Dialect, update: Update, same_value_cou
     let openhab = simulator("12345.678 kWh", "800 W", dialect);
     let (address, _server) = serve(&openhab, anywhere()).await;
     let mut config = config(address, "poll_interval: 100ms");
-    config.openhab.update = update;
-    config.openhab.item_max_age = Some(MAX_AGE);
-    config.meter.item_max_age = Some(MAX_AGE);
-    let daemon = Daemon::start(config, Vec::new()).unwrap();
+    let SourceConfig::OpenHab(source) = &mut config.source;
+    source.update = update;
+    config.freshness.item_max_age = Some(MAX_AGE);
+    let daemon = Daemon::start(config, Vec::new()).await.unwrap();
     let mut images = daemon.images();
     wait_for(&mut images, "live data", |image| image.condition == Condition::Live).await;
     // One item may be too old a moment before the other.

@@ -9,10 +9,7 @@ use std::{
 };
 
 use fronius_smartmeter::{
-    daemon::Daemon,
-    meter::Condition,
-    simulator::Dialect,
-    source::{credentials::Credentials, openhab::OpenHab},
+    daemon::Daemon, meter::Condition, simulator::Dialect, source::openhab::credentials::Credentials,
 };
 use tokio::{sync::broadcast, time::sleep};
 use tracing::{Level, subscriber::DefaultGuard};
@@ -109,7 +106,7 @@ async fn an_outage_of_a_running_service_is_told_once() {
     let mut openhab = RawServer::start(house("800 W", None)).await;
     // Two seconds, lest a slow machine makes data stale that is not meant to be.
     let keys = "poll_interval: 100ms\nstale_after: 2s";
-    let daemon = Daemon::start(config(openhab.address, keys), Vec::new()).unwrap();
+    let daemon = Daemon::start(config(openhab.address, keys), Vec::new()).await.unwrap();
     let mut images = daemon.images();
     wait_for(&mut images, "live data", |image| image.condition == Condition::Live).await;
     openhab.asked(LISTEN, 1).await;
@@ -209,7 +206,7 @@ async fn secrets_are_in_no_line_and_in_no_error() {
     let mut openhab = RawServer::start(|_: &str| status("401 Unauthorized")).await;
     let config = config(openhab.address, &keys);
     assert_clean(&format!("{config:?}"));
-    assert_clean(&format!("{:?}", OpenHab::new(config.openhab.clone()).unwrap()));
+    assert_clean(&format!("{:?}", config.source.clone().build(config.freshness).unwrap()));
 
     // All that there is to log: refusals, noise, redirects, streams that come and go.
     let mut source = Running::start(config);

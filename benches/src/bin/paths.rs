@@ -9,7 +9,7 @@ use std::{
     process::Command,
     sync::Arc,
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -19,11 +19,10 @@ use fronius_smartmeter::{
     meter::{
         Condition, Image, Meter,
         reading::{Measurand, Phase, Point, Reading},
-        units::{Quantity, parse_state},
+        units::Quantity,
     },
     modbus::Server,
-    source::openhab::events::EventReader,
-    system::liveness::Liveness,
+    source::openhab::{events::EventReader, state::parse_state},
 };
 use fronius_smartmeter_benches::{Query, bare, block::Block, request};
 use hyper::body::Bytes;
@@ -109,17 +108,18 @@ fn live() -> Result<(Meter, Reading, Instant)> {
     for (measurand, value) in VALUES {
         reading.update(Point { measurand, phase: Phase::L1 }, value, now);
     }
-    let mut meter = Meter::new(config()?.meter);
-    meter.count(&reading);
+    let config = config()?;
+    let mut meter = Meter::new(config.meter, config.freshness, config.source.bindings());
+    meter.restore(&[], Duration::ZERO, now);
     Ok((meter, reading, now))
 }
 
 fn image(count: u32) -> Result<Image> {
     let (mut meter, reading, now) = live()?;
-    let image = meter.image(&reading, now);
+    let (image, _) = meter.observe(&reading, now);
     ensure!(image.condition == Condition::Live, "not live");
     for _ in 0..count {
-        black_box(meter.image(black_box(&reading), now));
+        black_box(meter.observe(black_box(&reading), now));
     }
     Ok(image)
 }
@@ -156,10 +156,11 @@ fn serve(path: HotPath, count: u32) -> Result<()> {
             tokio::spawn(async move { bare::serve(listener, block, false).await });
         } else {
             let (images, receiver) = watch::channel(Arc::new(image));
-            let server = Server::new(config()?.modbus, receiver);
+            let config = config()?;
+            let server = Server::new(&config.modbus, config.meter.identity, receiver);
             tokio::spawn(async move {
                 let _images = images;
-                server.serve(listener, Liveness::default().of("accept")).await
+                server.serve(listener).await
             });
         }
         let (ended, end) = oneshot::channel();

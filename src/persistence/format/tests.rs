@@ -1,7 +1,7 @@
 use std::fs;
 
 use super::{
-    super::store::{FILE, StateDirectory},
+    super::directory::{FILE, StateDirectory},
     *,
 };
 use crate::meter::{counter::Counter, units::Quantity};
@@ -9,8 +9,8 @@ use proptest::prelude::*;
 
 const ENERGY: Point = Point { measurand: Measurand::EnergyOut, phase: Phase::L2 };
 
-fn item(name: &str) -> Item {
-    Item { name: name.to_owned(), point: ENERGY, unit: Quantity::Energy.default_unit() }
+fn item(name: &str) -> Binding {
+    Binding { point: ENERGY, item: name.to_owned(), unit: Quantity::Energy.default_unit() }
 }
 
 fn snapshot(served: f64, now: Instant) -> CounterSnapshot {
@@ -48,7 +48,7 @@ fn a_counter_belongs_to_its_item() {
     let meter = meter(5000.0, "E", now);
     assert_eq!(meter.snapshots(&[item("E")], now), [(ENERGY, snapshot(5000.0, now))]);
     assert_eq!(meter.snapshots(&[item("F")], now), []);
-    let elsewhere = Item { point: Point { phase: Phase::L1, ..ENERGY }, ..item("E") };
+    let elsewhere = Binding { point: Point { phase: Phase::L1, ..ENERGY }, ..item("E") };
     assert_eq!(meter.snapshots(&[elsewhere], now), []);
 }
 

@@ -23,7 +23,7 @@ pub enum Event {
     State {
         /// The item's name.
         item: String,
-        /// As [`crate::meter::units::parse_state`] takes it.
+        /// As [`super::state::parse_state`] takes it.
         state: String,
     },
 }

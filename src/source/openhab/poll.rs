@@ -5,11 +5,8 @@ use std::time::Duration;
 use hyper::StatusCode;
 use tokio::time::{Instant, sleep};
 
-use super::{
-    ItemDocument, ItemProblem, Outage, Session, SessionError, StreamHealth, item_path, new_backoff,
-    state_path,
-};
-use crate::source::http::{Client, HttpError};
+use super::{Detail, ItemProblem, Session, SessionError, StreamHealth, fetch};
+use crate::source::{backoff::new_backoff, http::Client, outage::Outage};
 
 /// While the event stream lives, items are read this often, in case an event was lost.
 const RESYNC: Duration = Duration::from_secs(60);
@@ -38,10 +35,10 @@ impl Session {
                     // restores its items.
                     if complete && seen == StreamHealth::Alive { RESYNC } else { poll_interval }
                 }
-                Err(trouble) => {
+                Err(error) => {
                     answers = false;
-                    if outage.is_news(&trouble.to_string()) {
-                        tracing::warn!(%openhab, "{trouble}; trying again");
+                    if outage.is_news(&error.to_string()) {
+                        tracing::warn!(%openhab, "{error}; trying again");
                     }
                     backoff.next().unwrap_or(RESYNC).max(poll_interval)
                 }
@@ -60,6 +57,11 @@ impl Session {
     /// Reads each item once, and says whether each has a value. Fails where an answer says more of
     /// the server than of an item.
     async fn read_all(&self, client: &mut Client) -> Result<bool, SessionError> {
+        // Only an age limit makes it matter when a state was updated.
+        let detail = match self.freshness.item_max_age {
+            Some(_) => Detail::LastUpdate,
+            None => Detail::State,
+        };
         let names = self.tracker().names();
         let started = Instant::now().into_std();
         let mut complete = true;
@@ -67,43 +69,22 @@ impl Session {
         for name in &names {
             self.polling.beat();
             let asked = Instant::now().into_std();
-            let problem = match self.read_one(client, name).await? {
-                (StatusCode::OK, Some((state, version))) => {
-                    complete &= self.tracker().read(name, &state, version, asked);
-                    continue;
-                }
-                (StatusCode::OK, None) => ItemProblem::NotText,
-                (status, _) => ItemProblem::Status(status),
-            };
-            refused.push((name, problem, asked));
+            match fetch(client, name, detail).await? {
+                Ok(reply) => complete &= self.tracker().on_read(name, &reply, asked),
+                Err(problem) => refused.push((name, problem, asked)),
+            }
         }
         if let Some((_, ItemProblem::Status(status), _)) = refused.first()
             && *status != StatusCode::NOT_FOUND
             && refused.len() == names.len()
             && refused.iter().all(|(_, problem, _)| *problem == ItemProblem::Status(*status))
         {
-            self.tracker().doubt_since(started);
+            self.tracker().invalidate_since(started);
             return Err(SessionError::Status(*status));
         }
         for (name, problem, asked) in &refused {
-            self.tracker().refused(name, problem, *asked);
+            self.tracker().on_refusal(name, problem, *asked);
         }
         Ok(complete && refused.is_empty())
-    }
-
-    /// The state of an item, and the version of it: another version is an update, even if the state
-    /// is the same.
-    async fn read_one(
-        &self,
-        client: &mut Client,
-        name: &str,
-    ) -> Result<(StatusCode, Option<(String, Option<u64>)>), HttpError> {
-        if self.config.item_max_age.is_none() {
-            let (status, state) = client.text(&state_path(name), "text/plain").await?;
-            return Ok((status, state.map(|state| (state, None))));
-        }
-        let (status, json) = client.text(&item_path(name), "application/json").await?;
-        let document = json.and_then(|json| ItemDocument::parse(&json));
-        Ok((status, document.map(|document| (document.state, document.last_state_update))))
     }
 }

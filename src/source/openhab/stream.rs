@@ -3,16 +3,22 @@
 use std::time::Duration;
 
 use http_body_util::BodyExt;
-use hyper::{StatusCode, header::CONTENT_TYPE};
+use hyper::{StatusCode, body::Incoming, header::CONTENT_TYPE};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
-    Outage, Session, SessionError, StreamHealth,
+    Session, SessionError, StreamHealth,
     events::{Event, EventReader},
-    new_backoff,
 };
-use crate::source::http::{Client, HttpError};
-use crate::{system::liveness::Pulse, text::excerpt};
+use crate::{
+    source::{
+        backoff::new_backoff,
+        http::{Client, HttpError},
+        outage::Outage,
+    },
+    system::liveness::Pulse,
+    text::excerpt,
+};
 
 /// A stream that lived so long was a good one; the waits between attempts start over.
 const STABLE: Duration = Duration::from_secs(60);
@@ -40,10 +46,10 @@ impl StreamLog {
     }
 
     /// An attempt has ended after `life`. Says whether that is news.
-    fn ended(&mut self, trouble: &str, life: Duration) -> bool {
+    fn ended(&mut self, error: &str, life: Duration) -> bool {
         self.flapping = self.connected && life <= STABLE || self.flapping;
         self.connected = false;
-        self.outage.is_news(trouble)
+        self.outage.is_news(error)
     }
 }
 
@@ -55,12 +61,12 @@ impl Session {
         let mut log = StreamLog::default();
         loop {
             let started = Instant::now();
-            let trouble = self.listen_once(&mut client, &mut log, &pulse).await;
+            let error = self.listen_once(&mut client, &mut log, &pulse).await;
             self.stream.send_replace(StreamHealth::Down);
-            // That there is no connection at all, polling tells.
-            let told = matches!(trouble, SessionError::Http(HttpError::Connect { .. }));
-            if log.ended(&trouble.to_string(), started.elapsed()) && !told {
-                tracing::warn!(%openhab, "no events: {trouble}; polling until they come again");
+            // That there is no connection at all, polling says.
+            let is_said = matches!(error, SessionError::Http(HttpError::Connect { .. }));
+            if log.ended(&error.to_string(), started.elapsed()) && !is_said {
+                tracing::warn!(%openhab, "no events: {error}; polling until they come again");
             }
             if started.elapsed() > STABLE {
                 backoff = new_backoff();
@@ -77,23 +83,11 @@ impl Session {
         pulse: &Pulse,
     ) -> SessionError {
         let started = Instant::now();
-        let answer = match client.get(&self.events_path(), "text/event-stream").await {
-            Ok(answer) => answer,
-            Err(error) => return error.into(),
+        let mut body = match self.connect(client).await {
+            Ok(body) => body,
+            Err(error) => return error,
         };
-        if answer.status() != StatusCode::OK {
-            return SessionError::Status(answer.status());
-        }
-        let content_type = answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let content_type = content_type.unwrap_or_default();
-        if !content_type.starts_with("text/event-stream") {
-            return SessionError::ContentType(excerpt(content_type));
-        }
-        self.tracker().connected(Instant::now().into_std());
-        self.stream.send_replace(StreamHealth::Quiet);
-
         let mut reader = EventReader::default();
-        let mut body = answer.into_body();
         let mut silence = MAX_SILENCE;
         loop {
             if log.connected(started.elapsed()) {
@@ -106,29 +100,56 @@ impl Session {
                 Ok(Some(Err(error))) => return SessionError::Broken(error),
                 Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
             };
-            let now = Instant::now().into_std();
-            let events = match reader.push(&bytes) {
-                Ok(events) => events,
-                Err(error) => return error.into(),
-            };
-            let mut tracker = self.tracker();
-            tracker.alive(now);
-            for event in events {
-                match event {
-                    Event::State { item, state } => tracker.told(&item, &state, now),
-                    Event::Alive(interval) => {
+            match reader.push(&bytes) {
+                Ok(events) => {
+                    if let Some(interval) = self.take(events) {
                         // Two and a half intervals without a byte, and the stream is dead.
-                        let interval = interval.clamp(Duration::from_secs(1), STABLE);
                         silence = interval.mul_f64(2.5);
-                        if interval.saturating_mul(2) < self.config.stale_after {
-                            self.stream.send_if_modified(|state| {
-                                std::mem::replace(state, StreamHealth::Alive) != StreamHealth::Alive
-                            });
-                        }
+                    }
+                }
+                Err(error) => return error.into(),
+            }
+        }
+    }
+
+    /// Asks for the event stream.
+    async fn connect(&self, client: &mut Client) -> Result<Incoming, SessionError> {
+        let answer = client.get(&self.events_path(), "text/event-stream").await?;
+        if answer.status() != StatusCode::OK {
+            return Err(SessionError::Status(answer.status()));
+        }
+        let content_type = answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let content_type = content_type.unwrap_or_default();
+        if !content_type.starts_with("text/event-stream") {
+            return Err(SessionError::ContentType(excerpt(content_type)));
+        }
+        self.tracker().on_connected(Instant::now().into_std());
+        self.stream.send_replace(StreamHealth::Quiet);
+        Ok(answer.into_body())
+    }
+
+    /// Takes what came at once, which is a sign of life even without an event. Gives the interval
+    /// of the `alive` events, where there was one.
+    fn take(&self, events: Vec<Event>) -> Option<Duration> {
+        let now = Instant::now().into_std();
+        let mut alive_interval = None;
+        let mut tracker = self.tracker();
+        tracker.on_sign_of_life(now);
+        for event in events {
+            match event {
+                Event::State { item, state } => tracker.on_event(&item, &state, now),
+                Event::Alive(interval) => {
+                    let interval = interval.clamp(Duration::from_secs(1), STABLE);
+                    alive_interval = Some(interval);
+                    if interval.saturating_mul(2) < self.freshness.stale_after {
+                        self.stream.send_if_modified(|state| {
+                            std::mem::replace(state, StreamHealth::Alive) != StreamHealth::Alive
+                        });
                     }
                 }
             }
         }
+        alive_interval
     }
 
     /// The path of the event stream, with the topics of the items.

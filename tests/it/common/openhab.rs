@@ -12,7 +12,6 @@ use fronius_smartmeter::{
     config::Config,
     meter::reading::{Measurand, Phase, Point, Reading},
     simulator::{Dialect, Simulator},
-    source::{Source, openhab::OpenHab},
     system::liveness::Liveness,
 };
 use tokio::{
@@ -90,7 +89,7 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(config: Config) -> Self {
-        let source = Source::OpenHab(OpenHab::new(config.openhab).unwrap());
+        let source = config.source.build(config.freshness).unwrap();
         let (sender, readings) = watch::channel(Reading::default());
         Self {
             readings,

@@ -9,11 +9,11 @@ use std::{
 use fronius_smartmeter::{
     meter::{
         Image, Meter, MeterConfig, OnStale, Role,
-        reading::{Measurand, Phase, Point, Reading},
+        binding::Binding,
+        reading::{Freshness, Measurand, Phase, Point, Reading},
         sunspec::Identity,
     },
     modbus::{self, Server, UnitIds, connections::Connections},
-    system::liveness::Liveness,
 };
 use tokio::{net::TcpListener, sync::watch};
 
@@ -32,23 +32,29 @@ fn point(measurand: Measurand) -> Point {
     Point { measurand, phase: Phase::L2 }
 }
 
+fn identity() -> Identity {
+    Identity {
+        manufacturer: "Fronius".to_owned(),
+        model: "Smart Meter IP".to_owned(),
+        options: "<secondary>".to_owned(),
+        version: "2.9".to_owned(),
+        serial_number: "28491337002".to_owned(),
+        address: 2,
+    }
+}
+
 fn meter(on_stale: OnStale) -> Meter {
-    Meter::new(MeterConfig {
-        role: Role::Producer,
-        identity: Identity {
-            manufacturer: "Fronius".to_owned(),
-            model: "Smart Meter IP".to_owned(),
-            options: "<secondary>".to_owned(),
-            version: "2.9".to_owned(),
-            serial_number: "28491337002".to_owned(),
-            address: 2,
-        },
-        stale_after: STALE_AFTER,
-        item_max_age: None,
-        on_stale,
-        min_energy_wh: 100.0,
-        points: VALUES.map(|(measurand, _)| point(measurand)).to_vec(),
-    })
+    let config =
+        MeterConfig { role: Role::Producer, identity: identity(), on_stale, min_energy_wh: 100.0 };
+    let freshness = Freshness { stale_after: STALE_AFTER, item_max_age: None };
+    let bindings = VALUES.map(|(measurand, _)| Binding {
+        point: point(measurand),
+        item: "I".to_owned(),
+        unit: measurand.quantity().default_unit(),
+    });
+    let mut meter = Meter::new(config, freshness, &bindings);
+    meter.restore(&[], Duration::ZERO, Instant::now());
+    meter
 }
 
 /// All values known and fresh.
@@ -68,10 +74,9 @@ fn at_age(on_stale: OnStale, age: Duration) -> Image {
     for (measurand, value) in VALUES {
         reading.update(point(measurand), value, now);
     }
-    meter.count(&reading);
     // What is held later must have been served once.
-    meter.image(&reading, now);
-    meter.image(&reading, now + age)
+    meter.observe(&reading, now);
+    meter.observe(&reading, now + age).0
 }
 
 /// Everything but the counter, which openHAB does not have yet.
@@ -82,8 +87,7 @@ pub(crate) fn waiting() -> Image {
     for (measurand, value) in VALUES.into_iter().skip(1) {
         reading.update(point(measurand), value, now);
     }
-    meter.count(&reading);
-    meter.image(&reading, now)
+    meter.observe(&reading, now).0
 }
 
 pub(crate) fn server_config() -> modbus::ServerConfig {
@@ -92,8 +96,6 @@ pub(crate) fn server_config() -> modbus::ServerConfig {
         unit_ids: UnitIds::Any,
         max_connections: 8,
         idle_timeout: Duration::from_secs(60),
-        vendor: "Fronius".to_owned(),
-        product: "Smart Meter IP".to_owned(),
     }
 }
 
@@ -114,10 +116,10 @@ pub(crate) async fn serve(server_config: modbus::ServerConfig, image: Image) -> 
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     let (images, receiver) = watch::channel(Arc::new(image));
-    let server = Server::new(server_config, receiver);
+    let server = Server::new(&server_config, identity(), receiver);
     let connections = server.connections().clone();
     let closer = server.clone();
-    tokio::spawn(async move { server.serve(listener, Liveness::default().of("accept")).await });
+    tokio::spawn(async move { server.serve(listener).await });
     tokio::spawn(async move { closer.close_unwanted().await });
     Served { address, images, connections }
 }

@@ -1,0 +1,38 @@
+//! What there is to know of a meter before its first value.
+
+use super::sunspec::Identity;
+
+/// What the meter measures, and so the sign of its power.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A generator: its power is served negative, its energy as exported.
+    Producer,
+    /// The grid connection: import is positive.
+    Grid,
+}
+
+/// What reads of measured values get once the data is too old.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnStale {
+    /// Power, current, apparent and reactive power 0, nominal voltage and frequency, energy kept.
+    Zero,
+    /// Exception 0x0B, gateway target device failed to respond.
+    Exception,
+    /// The last values.
+    Hold,
+    /// Nothing: connections are closed and new ones refused.
+    Disconnect,
+}
+
+/// What there is to know of a meter before its first value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MeterConfig {
+    /// Sign of the power, and which counter is which.
+    pub role: Role,
+    /// The common model.
+    pub identity: Identity,
+    /// What is served once the data is stale.
+    pub on_stale: OnStale,
+    /// The first value of a counter must reach this, in Wh.
+    pub min_energy_wh: f64,
+}

@@ -1,0 +1,56 @@
+//! What every request is answered from.
+
+use std::{fmt, time::Instant};
+
+use super::{measurements::Measurements, reading::Point, sunspec::Registers};
+
+/// How far the data can be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// A counter has had no valid value yet, so there is nothing to serve.
+    Waiting,
+    /// Every required value is younger than `stale_after`.
+    Live,
+    /// At least one is not.
+    Stale,
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Waiting => "waiting",
+            Self::Live => "live",
+            Self::Stale => "stale",
+        })
+    }
+}
+
+/// What reads of measured values get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Availability {
+    /// The registers.
+    Registers,
+    /// Exception 0x0B.
+    Exception,
+    /// A closed connection.
+    Disconnect,
+}
+
+/// What every request is answered from: one instant of the meter.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Image {
+    /// The map, from [`super::sunspec::BASE`] on.
+    pub registers: Registers,
+    /// Whether the measured part of it may be read.
+    pub availability: Availability,
+    /// Why.
+    pub condition: Condition,
+    /// When the oldest required value was confirmed.
+    pub confirmed: Option<Instant>,
+    /// When live data becomes stale, unless it is confirmed before.
+    pub expiry: Option<Instant>,
+    /// What keeps the data from being live.
+    pub overdue: Vec<Point>,
+    /// The values in the registers, for the log.
+    pub measurements: Option<Measurements>,
+}

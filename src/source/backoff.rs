@@ -1,0 +1,16 @@
+//! The waits between attempts to reach a source.
+
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+
+/// Half a second at first, and 4 seconds at most; the jitter adds up to as much again. A refused
+/// connection costs nothing, and whoever waits for values should not wait longer than that.
+pub(super) fn new_backoff() -> ExponentialBackoff {
+    ExponentialBuilder::new()
+        .with_min_delay(Duration::from_millis(500))
+        .with_max_delay(Duration::from_secs(4))
+        .without_max_times()
+        .with_jitter()
+        .build()
+}

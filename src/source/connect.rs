@@ -1,0 +1,58 @@
+//! Connections to a server: TCP, and HTTP on it.
+
+use std::{io, time::Duration};
+
+use http_body_util::Empty;
+use hyper::{
+    body::Bytes,
+    client::conn::http1::{self, SendRequest},
+};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpStream, lookup_host},
+    task::JoinSet,
+    time::sleep,
+};
+
+/// An address that does not answer for so long gets company by the next one.
+const STAGGER: Duration = Duration::from_millis(250);
+
+/// Connects to the first address that answers. One that stays silent, as behind a packet filter that
+/// knows only local addresses, must not use up the time of the others.
+pub(super) async fn dial(host: &str, port: u16) -> io::Result<TcpStream> {
+    let mut attempts = JoinSet::new();
+    for (address, turn) in lookup_host((host, port)).await?.zip(0..) {
+        attempts.spawn(async move {
+            sleep(STAGGER.saturating_mul(turn)).await;
+            TcpStream::connect(address).await
+        });
+    }
+    let mut failure = io::Error::new(io::ErrorKind::NotFound, "no address");
+    while let Some(attempt) = attempts.join_next().await {
+        match attempt.unwrap_or_else(|error| Err(io::Error::other(error))) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure)
+}
+
+/// Starts HTTP on a connection. Its task ends when the returned half is dropped.
+pub(super) async fn handshake<S>(stream: S) -> io::Result<SendRequest<Empty<Bytes>>>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let (sender, connection) = http1::Builder::new()
+        .max_buf_size(16 * 1024)
+        .max_headers(64)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(io::Error::other)?;
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!("HTTP connection ended: {error}");
+        }
+    });
+    Ok(sender)
+}

@@ -1,0 +1,75 @@
+//! Secrets in files: tokens and passwords. They are never shown.
+
+use std::{
+    env,
+    fs::File,
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+/// Anything longer is not a secret.
+const MAX_SIZE: u64 = 8 * 1024;
+
+/// A secret cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// The file cannot be read.
+    #[error("{key}: {}: cannot be read: {source}", path.display())]
+    Unreadable {
+        /// The configuration key that names it.
+        key: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The file does not hold one line of printable text.
+    #[error("{}: expected one line of printable text, at most {MAX_SIZE} bytes", path.display())]
+    Unprintable {
+        /// The file.
+        path: PathBuf,
+    },
+    /// openHAB splits name and password at a colon, and accepts only one.
+    #[error("{}: openHAB takes no password with a colon", path.display())]
+    Colon {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// The file of one of systemd's credentials. The unit passes on a blank one where there is no
+/// secret; that counts as absent.
+pub(super) fn credential(name: &str) -> Option<PathBuf> {
+    let path = Path::new(&env::var_os("CREDENTIALS_DIRECTORY")?).join(name);
+    let blank = read_text(&path).is_ok_and(|text| text.trim().is_empty());
+    (path.exists() && !blank).then_some(path)
+}
+
+/// Reads a secret. A bare file name is looked for among systemd's credentials first.
+///
+/// # Errors
+/// Returns an error if the file cannot be read, or does not hold one line of printable text.
+pub(super) fn read(key: &'static str, path: &Path) -> Result<String, SecretError> {
+    let credential = env::var_os("CREDENTIALS_DIRECTORY")
+        .map(|directory| Path::new(&directory).join(path))
+        .filter(|credential| path.components().count() == 1 && credential.exists());
+    let path = credential.as_deref().unwrap_or(path);
+    let text = read_text(path).map_err(|source| SecretError::Unreadable {
+        key,
+        path: path.to_owned(),
+        source,
+    })?;
+    let secret = text.trim();
+    let too_long = text.len() as u64 > MAX_SIZE;
+    if too_long || secret.is_empty() || !secret.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        return Err(SecretError::Unprintable { path: path.to_owned() });
+    }
+    Ok(secret.to_owned())
+}
+
+/// Reads no more than shows that a file is too long.
+fn read_text(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(MAX_SIZE.saturating_add(1)).read_to_string(&mut text)?;
+    Ok(text)
+}
