@@ -161,9 +161,8 @@ in
         };
       };
       description = ''
-        The configuration, with all keys of {manpage}`fronius-smartmeter(1)` and the README but
-        those that have an option here: ports, secrets and the state directory. It is checked when
-        the system is built.
+        The configuration, with all keys of `docs/configuration.md` but those that have an option
+        here: ports, secrets and the state directory. It is checked when the system is built.
 
         An item is the name of an openHAB item, or `{ l1, l2, l3 }` for three phases; in either
         place `{ item, unit }` sets the unit of states that have none.

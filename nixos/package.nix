@@ -14,7 +14,7 @@ rustPlatform.buildRustPackage {
   pname = manifest.package.name;
   inherit (manifest.package) version;
 
-  # What the build and its tests read: a change of anything else builds nothing anew.
+  # What the build and its tests read: a change of anything else rebuilds nothing.
   src = lib.fileset.toSource {
     inherit root;
     fileset = lib.fileset.unions [
@@ -23,7 +23,7 @@ rustPlatform.buildRustPackage {
       ../README.md
       ../build.rs
       ../clippy.toml
-      ../docs/example.yaml
+      ../docs
       ../examples
       ../rustfmt.toml
       ../src

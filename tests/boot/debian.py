@@ -1,5 +1,5 @@
 # A Raspberry Pi on which the Python script runs as a service: moving over with the Debian package,
-# then without it, by the commands of the README. Runs after nixos/tests/common.py, as they do.
+# then without it, by the commands of the documents. Runs after nixos/tests/common.py, as they do.
 
 PROJECT, SCRIPT = "/home/pi/fronius-smartmeter", "/home/pi/modbus_tcp_smartmeter/src"
 CONFIG = "/etc/fronius-smartmeter/config.yaml"
@@ -7,17 +7,21 @@ STATE = "/var/lib/fronius-smartmeter"
 OLD = "modbus-tcp-smartmeter.service"
 
 
-def readme(command: str) -> str:
-    """A command that stands in the README, for root."""
-    t.assertIn(command, meter.succeed(f"cat {PROJECT}/README.md"))
+def documented(command: str, *documents: str) -> str:
+    """A command that is in these documents, for root."""
+    for document in documents:
+        t.assertIn(command, meter.succeed(f"cat {PROJECT}/{document}"))
     return command.replace("sudo ", "")
 
 
 def move_over() -> None:
-    meter.succeed(readme(f"sudo systemctl disable --now {OLD.removesuffix('.service')}"))
-    meter.succeed(readme(f"sudo install -Dm 644 src/config.yaml {CONFIG}").replace("src", SCRIPT))
+    migration = "docs/migration.md"
+    meter.succeed(documented(f"sudo systemctl disable --now {OLD.removesuffix('.service')}", migration))
+    install = documented(f"sudo install -Dm 644 src/config.yaml {CONFIG}", migration)
+    meter.succeed(install.replace("src", SCRIPT))
     meter.succeed(f"install -Dm 600 <(echo {TOKEN}) /etc/fronius-smartmeter/openhab_token")
-    meter.succeed(readme(f"sudo systemctl enable --now {SOCKET} {SERVICE}"))
+    enable = f"sudo systemctl enable --now {SOCKET} {SERVICE}"
+    meter.succeed(documented(enable, migration, "docs/debian.md", "README.md"))
 
 
 def is_served() -> None:
@@ -42,6 +46,14 @@ with subtest("moving over: the same file, the same port, and no root"):
     move_over()
     is_served()
 
+with subtest("root checks it, with the secrets of the service"):
+    check = documented(
+        "sudo env CREDENTIALS_DIRECTORY=/etc/fronius-smartmeter fronius-smartmeter check"
+        " --config /etc/fronius-smartmeter/config.yaml",
+        "docs/debian.md",
+    )
+    t.assertIn("40133 TotWhExpPhB", meter.succeed(check))
+
 with subtest("an upgrade keeps the counter, and a reboot the service"):
     meter.succeed("apt-get install --yes --reinstall ./root/fronius-smartmeter.deb", timeout=120)
     is_served()
@@ -50,9 +62,10 @@ with subtest("an upgrade keeps the counter, and a reboot the service"):
     is_served()
 
 with subtest("root looks at the counters and forgets them, and the service can still use the file"):
-    counters = readme(
+    counters = documented(
         "sudo env STATE_DIRECTORY=/var/lib/fronius-smartmeter fronius-smartmeter counters"
-        " --config /etc/fronius-smartmeter/config.yaml"
+        " --config /etc/fronius-smartmeter/config.yaml",
+        "docs/debian.md",
     )
     meter.succeed(f"systemctl stop {SOCKET} {SERVICE}")
     serial = json.loads(meter.succeed(f"cat {STATE}/counters.json"))["meters"].popitem()[0]
@@ -66,7 +79,7 @@ with subtest("root looks at the counters and forgets them, and the service can s
     t.assertIn("1000000", meter.succeed(counters))
     set_item("inverter2_PV_E_total", ITEMS["inverter2_PV_E_total"])
 
-with subtest("a mistake in the file is told, and the port stays"):
+with subtest("a mistake in the file is reported, and the port stays"):
     meter.succeed(f"echo connected_fase: 1 >>{CONFIG}")
     meter.succeed(f"systemctl start --no-block {SOCKET} {SERVICE}")
     meter.wait_until_succeeds(f"journalctl -u {SERVICE} --grep 'did you mean connected_phase'", timeout=30)
@@ -76,6 +89,25 @@ with subtest("a mistake in the file is told, and the port stays"):
     meter.succeed(f"sed -i '/fase/d' {CONFIG}")
     meter.succeed(f"counters={STATE}/counters.json; systemctl stop {SOCKET} {SERVICE}; rm $counters")
     meter.succeed(f"systemctl start {SOCKET} {SERVICE}")
+    is_served()
+
+with subtest("overrides: several addresses, who may poll, and whom the service may talk to"):
+    # As the documents have them; the addresses are those of the machines here.
+    overrides = meter.succeed(f"cat {PROJECT}/docs/debian.md").split("```ini\n")[1:]
+    clients, servers, ports = (block.split("```")[0] for block in overrides)
+    written = {
+        SOCKET: clients.replace("192.168.1.5", "192.168.1.1") + ports,
+        SERVICE: servers.replace("192.168.1.31", "192.168.1.3"),
+    }
+    for unit, override in written.items():
+        meter.succeed(f"systemctl edit --stdin {unit} <<'END'\n{override}END")
+    meter.succeed(documented(f"sudo systemctl restart {SOCKET} {SERVICE}", "docs/debian.md"))
+    meter.succeed("ss -Hltn | grep -F '192.168.1.2:502 '", "ss -Hltn | grep -F '[fd00::2]:1502 '")
+    t.assertEqual(meter.execute("nc -z localhost 502")[0], 1)
+    inverter.succeed("nc -w 5 -z meter 502")
+    t.assertNotEqual(stranger.execute("nc -w 1 -z meter 502")[0], 0)
+    meter.succeed(f"systemctl revert {SOCKET} {SERVICE}")
+    meter.succeed(f"systemctl restart {SOCKET} {SERVICE}")
     is_served()
 
 with subtest("removed, it leaves the port and keeps the counters"):
@@ -88,8 +120,21 @@ with subtest("without a package: two commands, and the same again"):
         "sudo install -Dt /usr/local/bin target/release/fronius-smartmeter",
         f"sudo install -Dm 644 -t /etc/systemd/system systemd/{SOCKET} systemd/{SERVICE}",
     ):
-        meter.succeed(f"cd {PROJECT}; {readme(command)}")
+        meter.succeed(f"cd {PROJECT}; {documented(command, 'docs/debian.md', 'README.md')}")
     move_over()
     is_served()
+    shown = meter.succeed(documented("fronius-smartmeter read 127.0.0.1", "README.md", "docs/migration.md"))
+    t.assertIn("12345678", shown)
     # The manual is left out of the machines.
     t.assertEqual(meter.succeed(f"systemd-analyze verify --man=no {SERVICE} {SOCKET} 2>&1"), "")
+
+with subtest("and removed by hand"):
+    for command in (
+        f"sudo systemctl disable --now {SOCKET} {SERVICE}",
+        "sudo rm /usr/local/bin/fronius-smartmeter",
+        f"sudo rm /etc/systemd/system/{SOCKET} /etc/systemd/system/{SERVICE}",
+        "sudo systemctl daemon-reload",
+    ):
+        meter.succeed(documented(command, "docs/debian.md"))
+    t.assertEqual(meter.execute("nc -z localhost 502")[0], 1)
+    t.assertEqual(show(SOCKET, "LoadState"), "not-found")

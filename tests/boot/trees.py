@@ -84,8 +84,9 @@ def script_user(binary: Path, package: Path, trees: Path) -> Path:
     project = home / "fronius-smartmeter"
     (tree / "root").mkdir(parents=True)
     shutil.copy(package, tree / "root/fronius-smartmeter.deb")
-    for name in ("README.md", *(f"systemd/{unit.name}" for unit in (PROJECT / "systemd").iterdir())):
-        write(project / name, (PROJECT / name).read_text())
+    documents = [PROJECT / "README.md", *(PROJECT / "docs").glob("*.md")]
+    for file in (*documents, *(PROJECT / "systemd").iterdir()):
+        write(project / file.relative_to(PROJECT), file.read_text())
     (project / "target/release").mkdir(parents=True)
     shutil.copy(binary, project / "target/release")
     old = home / "modbus_tcp_smartmeter/src"
