@@ -31,7 +31,7 @@ ANSWER_WITHIN = 5.0
 SAMPLE_EVERY = 60.0
 
 # How long the meter may show that something was wrong: after a lie, and after openHAB was away
-# (README: "values are back within 10 s"); two seconds more for a busy machine.
+# (docs/migration.md: "within 10 s"); two seconds more for a busy machine.
 AFTER_LIE = 2.0
 AFTER_OUTAGE = 12.0
 # A power that openHAB does not have any more may be shown for so long.
