@@ -4,6 +4,7 @@
 
 use std::{
     fmt,
+    str::FromStr,
     time::{Duration, Instant},
 };
 
@@ -95,6 +96,25 @@ impl Phase {
 impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self, f)
+    }
+}
+
+/// A text that does not name a phase.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown phase {0:?}; expected L1, L2 or L3")]
+pub struct PhaseError(String);
+
+/// Reads what `Display` writes, and no other spelling: `L1`, not `l1`.
+impl FromStr for Phase {
+    type Err = PhaseError;
+
+    fn from_str(text: &str) -> Result<Self, PhaseError> {
+        match text {
+            "L1" => Ok(Self::L1),
+            "L2" => Ok(Self::L2),
+            "L3" => Ok(Self::L3),
+            _ => Err(PhaseError(text.to_owned())),
+        }
     }
 }
 
@@ -222,6 +242,20 @@ mod tests {
         }
         for (value, point) in (0_u32..).zip(points()) {
             assert_eq!(reading.get(point).unwrap().value.to_bits(), f64::from(value).to_bits());
+        }
+    }
+
+    #[test]
+    fn a_phase_has_one_spelling() {
+        for phase in Phase::ALL {
+            assert_eq!(phase.to_string().parse(), Ok(phase));
+        }
+        for other in ["", "l1", "1", "L4", "L1 "] {
+            let error = other.parse::<Phase>().unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                format!("unknown phase {other:?}; expected L1, L2 or L3")
+            );
         }
     }
 
