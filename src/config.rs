@@ -106,18 +106,18 @@ fn read(entries: &mut Entries<'_>) -> Config {
 }
 
 fn log_level(entries: &mut Entries<'_>) -> Level {
+    const LEVELS: [(&str, Level); 4] = [
+        ("debug", Level::DEBUG),
+        ("info", Level::INFO),
+        ("warning", Level::WARN),
+        ("error", Level::ERROR),
+    ];
     // The script wrote the name in capitals before it used it, so either case was right.
-    let level = entries.value("loglevel", "debug, info, warning or error", |text| {
-        match text.to_ascii_lowercase().as_str() {
-            "debug" => Some(Level::DEBUG),
-            "info" => Some(Level::INFO),
-            "warning" => Some(Level::WARN),
-            "error" => Some(Level::ERROR),
-            _ => None,
-        }
+    let level = entries.value("loglevel", &values::alternatives(&LEVELS), |text| {
+        values::chosen(&LEVELS, &text.to_ascii_lowercase())
     });
     // The add-on's switch to log each request, which we do at this level.
-    let requests = entries.value("modbus_requests", "true or false", values::parse);
+    let requests = values::choice(entries, "modbus_requests", &[("true", true), ("false", false)]);
     if requests == Some(true) { Level::DEBUG } else { level.unwrap_or(Level::INFO) }
 }
 

@@ -7,20 +7,19 @@ use crate::meter::{
 
 /// Takes the keys of the meter whose values come from there.
 pub(super) fn read(entries: &mut Entries<'_>, bindings: &[Binding]) -> MeterConfig {
-    let role = entries.value("role", "producer or grid", |text| match text {
-        "producer" => Some(Role::Producer),
-        "grid" => Some(Role::Grid),
-        _ => None,
-    });
+    let role =
+        values::choice(entries, "role", &[("producer", Role::Producer), ("grid", Role::Grid)]);
     let role = role.unwrap_or(Role::Producer);
-    let on_stale =
-        entries.value("on_stale", "zero, exception, hold or disconnect", |text| match text {
-            "zero" => Some(OnStale::Zero),
-            "exception" => Some(OnStale::Exception),
-            "hold" => Some(OnStale::Hold),
-            "disconnect" => Some(OnStale::Disconnect),
-            _ => None,
-        });
+    let on_stale = values::choice(
+        entries,
+        "on_stale",
+        &[
+            ("zero", OnStale::Zero),
+            ("exception", OnStale::Exception),
+            ("hold", OnStale::Hold),
+            ("disconnect", OnStale::Disconnect),
+        ],
+    );
     // An inverter asleep is the daily case of a producer; a grid meter that is silent is a fault.
     let default_on_stale = match role {
         Role::Producer => OnStale::Zero,

@@ -8,11 +8,8 @@ use crate::modbus::{ServerConfig, UnitIds};
 const IDLE_TIMEOUT: Duration = Duration::from_mins(10);
 
 pub(super) fn read(entries: &mut Entries<'_>) -> ServerConfig {
-    let unit_ids = entries.value("unit_ids", "any or strict", |text| match text {
-        "any" => Some(UnitIds::Any),
-        "strict" => Some(UnitIds::Strict),
-        _ => None,
-    });
+    let unit_ids =
+        values::choice(entries, "unit_ids", &[("any", UnitIds::Any), ("strict", UnitIds::Strict)]);
     let max_connections = entries.value("max_connections", "a number from 1 to 1000", |text| {
         values::parse::<usize>(text).filter(|count| (1..=1000).contains(count))
     });

@@ -26,11 +26,8 @@ const STALE_AFTER: Duration = Duration::from_secs(30);
 pub(super) fn read(entries: &mut Entries<'_>) -> (OpenHabConfig, Freshness) {
     openhab_alone(entries);
     let endpoint = endpoint(entries).unwrap_or_else(|| Endpoint::localhost(8080));
-    let update = entries.value("update", "events or poll", |text| match text {
-        "events" => Some(Update::Events),
-        "poll" => Some(Update::Poll),
-        _ => None,
-    });
+    let update =
+        values::choice(entries, "update", &[("events", Update::Events), ("poll", Update::Poll)]);
     let poll_interval =
         values::duration(entries, "poll_interval", 100, 600).unwrap_or(POLL_INTERVAL);
     let stale_after = stale_after(entries, poll_interval);
@@ -109,12 +106,11 @@ fn credentials(entries: &mut Entries<'_>) -> Credentials {
 
 /// All configured items, each with its point.
 fn bindings(entries: &mut Entries<'_>) -> Vec<Binding> {
-    let connected = entries.value("connected_phase", "1, 2 or 3", |text| match text {
-        "1" => Some(Phase::L1),
-        "2" => Some(Phase::L2),
-        "3" => Some(Phase::L3),
-        _ => None,
-    });
+    let connected = values::choice(
+        entries,
+        "connected_phase",
+        &[("1", Phase::L1), ("2", Phase::L2), ("3", Phase::L3)],
+    );
     let connected = connected.unwrap_or(Phase::L1);
     let mut bindings = Vec::new();
     for measurand in Measurand::ALL {

@@ -8,6 +8,29 @@ pub(super) fn parse<T: FromStr>(text: &str) -> Option<T> {
     text.parse().ok()
 }
 
+/// A value that is one of a few words, each with what it means.
+pub(super) fn choice<T: Copy>(
+    entries: &mut Entries<'_>,
+    name: &str,
+    choices: &[(&str, T)],
+) -> Option<T> {
+    entries.value(name, &alternatives(choices), |text| chosen(choices, text))
+}
+
+/// What a word means, if it is one of the choices.
+pub(super) fn chosen<T: Copy>(choices: &[(&str, T)], text: &str) -> Option<T> {
+    choices.iter().find(|(word, _)| *word == text).map(|(_, meaning)| *meaning)
+}
+
+/// The words, as a message lists them: `a, b or c`.
+pub(super) fn alternatives<T>(choices: &[(&str, T)]) -> String {
+    let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
+    match words.split_last() {
+        Some((last, others)) if !others.is_empty() => format!("{} or {last}", others.join(", ")),
+        _ => words.concat(),
+    }
+}
+
 pub(super) fn path(entries: &mut Entries<'_>, name: &str) -> Option<PathBuf> {
     entries.value(name, "a path", |text| (!text.is_empty()).then(|| text.into()))
 }
@@ -46,4 +69,27 @@ pub(super) fn text(
         let printable = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
         (printable && (min..=max).contains(&text.len())).then(|| text.to_owned())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_expected_text_lists_the_words() {
+        let expected = |words: &[&str]| {
+            alternatives(&words.iter().map(|word| (*word, ())).collect::<Vec<_>>())
+        };
+        assert_eq!(expected(&["openhab"]), "openhab");
+        assert_eq!(expected(&["producer", "grid"]), "producer or grid");
+        assert_eq!(expected(&["1", "2", "3"]), "1, 2 or 3");
+    }
+
+    #[test]
+    fn a_choice_is_the_meaning_of_its_own_word() {
+        let choices = [("any", 1), ("strict", 2)];
+        assert_eq!(chosen(&choices, "strict"), Some(2));
+        assert_eq!(chosen(&choices, "Strict"), None);
+        assert_eq!(chosen(&choices, ""), None);
+    }
 }
