@@ -18,9 +18,11 @@ use crate::{
     time_zone::TimeZone,
 };
 
+mod bindings;
 mod document;
 mod entries;
 mod error;
+mod freshness;
 mod meter;
 mod modbus;
 mod openhab;
@@ -89,7 +91,9 @@ impl Config {
 fn read(entries: &mut Entries<'_>) -> Config {
     let log_level = log_level(entries);
     let time_zone = entries.value("time_zone", "an IANA name such as Europe/Berlin", values::parse);
-    let (openhab, freshness) = openhab::read(entries);
+    let bindings = bindings::read(entries);
+    let openhab = openhab::read(entries, bindings);
+    let freshness = freshness::read(entries, openhab.poll_interval);
     let source = SourceConfig::OpenHab(openhab);
     let meter = meter::read(entries, source.bindings());
     let modbus = modbus::read(entries);

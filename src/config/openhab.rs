@@ -1,18 +1,10 @@
-//! The keys of the source.
+//! The keys of openHAB.
 
 use std::time::Duration;
 
-use super::{
-    document::Part,
-    entries::{Entries, ItemEntry},
-    values,
-};
+use super::{document::Part, entries::Entries, values};
 use crate::{
-    meter::{
-        binding::Binding,
-        reading::{Freshness, Measurand, Phase, Point},
-        units::Unit,
-    },
+    meter::binding::Binding,
     source::{
         endpoint::Endpoint,
         openhab::{self, OpenHabConfig, Update, credentials::Credentials},
@@ -20,30 +12,24 @@ use crate::{
 };
 
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
-const STALE_AFTER: Duration = Duration::from_secs(30);
 
-/// Takes the keys of openHAB and its items.
-pub(super) fn read(entries: &mut Entries<'_>) -> (OpenHabConfig, Freshness) {
+/// Takes the keys of openHAB; the bindings are of its items.
+pub(super) fn read(entries: &mut Entries<'_>, bindings: Vec<Binding>) -> OpenHabConfig {
     openhab_alone(entries);
     let endpoint = endpoint(entries).unwrap_or_else(|| Endpoint::localhost(8080));
     let update =
         values::choice(entries, "update", &[("events", Update::Events), ("poll", Update::Poll)]);
-    let poll_interval =
-        values::duration(entries, "poll_interval", 100, 600).unwrap_or(POLL_INTERVAL);
-    let stale_after = stale_after(entries, poll_interval);
-    let item_max_age = values::duration(entries, "item_max_age", 10_000, 604_800);
+    let poll_interval = values::duration(entries, "poll_interval", 100, 600);
     let credentials = credentials(entries);
     let ca_file = values::path(entries, "openhab_ca_file");
-    let bindings = bindings(entries);
-    let openhab = OpenHabConfig {
+    OpenHabConfig {
         endpoint,
         update: update.unwrap_or(Update::Events),
-        poll_interval,
+        poll_interval: poll_interval.unwrap_or(POLL_INTERVAL),
         credentials,
         ca_file,
         bindings,
-    };
-    (openhab, Freshness { stale_after, item_max_age })
+    }
 }
 
 /// What the add-on can do with Home Assistant as its source, and we cannot.
@@ -75,13 +61,6 @@ fn endpoint(entries: &mut Entries<'_>) -> Option<Endpoint> {
     endpoint
 }
 
-/// Polled values must be able to stay fresh.
-fn stale_after(entries: &mut Entries<'_>, poll_interval: Duration) -> Duration {
-    let least = poll_interval.saturating_mul(2).max(Duration::from_secs(1));
-    let millis = u64::try_from(least.as_millis()).unwrap_or(u64::MAX);
-    values::duration(entries, "stale_after", millis, 86_400).unwrap_or(STALE_AFTER.max(least))
-}
-
 fn credentials(entries: &mut Entries<'_>) -> Credentials {
     let token_file = values::path(entries, "openhab_token_file");
     let username = entries.take("openhab_username");
@@ -102,55 +81,4 @@ fn credentials(entries: &mut Entries<'_>) -> Credentials {
         entries.missing("openhab_username", "the name that belongs to openhab_password_file");
     }
     Credentials { token_file, login: username.map(|(_, name)| name).zip(password_file) }
-}
-
-/// All configured items, each with its point.
-fn bindings(entries: &mut Entries<'_>) -> Vec<Binding> {
-    let connected = values::choice(
-        entries,
-        "connected_phase",
-        &[("1", Phase::L1), ("2", Phase::L2), ("3", Phase::L3)],
-    );
-    let connected = connected.unwrap_or(Phase::L1);
-    let mut bindings = Vec::new();
-    for measurand in Measurand::ALL {
-        let Some(found) = entries.items(measurand.key()) else {
-            if measurand.is_required() {
-                entries.missing(measurand.key(), "the name of an item");
-            }
-            continue;
-        };
-        for (phase, entry) in found {
-            let phase = phase.and_then(|place| Phase::ALL.get(place)).copied();
-            let point = Point { measurand, phase: phase.unwrap_or(connected) };
-            bindings.extend(binding(entries, point, entry));
-        }
-    }
-    bindings
-}
-
-fn binding(entries: &mut Entries<'_>, point: Point, found: ItemEntry) -> Option<Binding> {
-    const NAME: &str = "an item name of letters, digits and _";
-    let ItemEntry { entry, name, unit } = found;
-    if name.is_empty() && !point.measurand.is_required() {
-        return None;
-    }
-    // openHAB's own rule; anything else would never reach its items.
-    let valid = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    if name.is_empty() || name.len() > 255 || !name.chars().all(valid) {
-        entries.wrong(&entry, &name, NAME);
-        return None;
-    }
-    let quantity = point.measurand.quantity();
-    let unit = match unit {
-        None => quantity.default_unit(),
-        Some((entry, symbol)) => match Unit::parse(quantity, &symbol) {
-            Ok(unit) => unit,
-            Err(error) => {
-                entries.note(&entry, Part::Value, error.to_string());
-                return None;
-            }
-        },
-    };
-    Some(Binding { point, item: name, unit })
 }

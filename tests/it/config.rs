@@ -169,6 +169,9 @@ fn the_default_serial_number_is_stable_and_differs_between_meters() {
     };
     // Written down: were it ever to change, every inverter would take it for a new meter.
     assert_eq!(serial("inverter_energy", 1), "01699275001");
+    // Of several phases in the order of the file.
+    assert_eq!(serial("{l1: a, l2: b}", 1), "94271946001");
+    assert_eq!(serial("{l2: b, l1: a}", 1), "09493708001");
     assert_ne!(serial("inverter_energy", 1), serial("inverter_energy", 2));
     assert_ne!(serial("inverter_energy", 1), serial("heatpump_energy", 1));
 }
