@@ -21,14 +21,17 @@ use crate::{
 mod bindings;
 mod document;
 mod entries;
+mod entry;
 mod error;
 mod freshness;
 mod meter;
 mod modbus;
+mod notes;
 mod openhab;
+mod sections;
+mod unknown;
 mod values;
 
-use document::Document;
 use entries::Entries;
 pub use error::{ConfigError, Problem};
 
@@ -77,13 +80,7 @@ impl Config {
     /// # Errors
     /// All that is wrong with it.
     pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
-        let document = Document::parse(text).map_err(|(position, message)| {
-            vec![Problem { position, key: String::new(), message }]
-        })?;
-        let mut entries = Entries::new(document)?;
-        let config = read(&mut entries);
-        let problems = entries.into_problems();
-        if problems.is_empty() { Ok(config) } else { Err(problems) }
+        entries::read(text, read)
     }
 }
 
@@ -121,7 +118,8 @@ fn log_level(entries: &mut Entries<'_>) -> Level {
         values::chosen(&LEVELS, &text.to_ascii_lowercase())
     });
     // The add-on's switch to log each request, which we do at this level.
-    let requests = values::choice(entries, "modbus_requests", &[("true", true), ("false", false)]);
+    let requests =
+        values::choice(entries, "debug.modbus_requests", &[("true", true), ("false", false)]);
     if requests == Some(true) { Level::DEBUG } else { level.unwrap_or(Level::INFO) }
 }
 

@@ -1,17 +1,22 @@
 //! The keys of the values: which item gives which.
 
-use super::{
-    document::Part,
-    entries::{Entries, ItemEntry},
-    values,
-};
+use super::{document::Part, entries::Entries, entry::Entry, values};
 use crate::meter::{
     binding::Binding,
     reading::{Measurand, Phase, Point},
-    units::Unit,
+    units::{Quantity, Unit},
 };
 
-/// All configured items, each with its point.
+/// What the value of a measurand may be.
+const EXPECTED: &str = "the name of an item, {item: …, unit: …} or a map of l1, l2, l3 to such";
+
+const ITEM: &str = "item";
+const UNIT: &str = "unit";
+
+/// The phases, as the keys of a map.
+const PHASES: [(&str, Phase); 3] = [("l1", Phase::L1), ("l2", Phase::L2), ("l3", Phase::L3)];
+
+/// Takes the keys of all measurands; gives each configured item with what it stands for.
 pub(super) fn read(entries: &mut Entries<'_>) -> Vec<Binding> {
     let connected = values::choice(
         entries,
@@ -21,43 +26,92 @@ pub(super) fn read(entries: &mut Entries<'_>) -> Vec<Binding> {
     let connected = connected.unwrap_or(Phase::L1);
     let mut bindings = Vec::new();
     for measurand in Measurand::ALL {
-        let Some(found) = entries.items(measurand.key()) else {
-            if measurand.is_required() {
-                entries.missing(measurand.key(), "the name of an item");
-            }
-            continue;
+        let entry = if measurand.is_required() {
+            entries.require(measurand.key(), "the name of an item")
+        } else {
+            entries.take(measurand.key())
         };
-        for (phase, entry) in found {
-            let phase = phase.and_then(|place| Phase::ALL.get(place)).copied();
-            let point = Point { measurand, phase: phase.unwrap_or(connected) };
-            bindings.extend(binding(entries, point, entry));
+        if let Some(entry) = entry {
+            bindings.extend(of_measurand(entries, entry, measurand, connected));
         }
     }
     bindings
 }
 
-fn binding(entries: &mut Entries<'_>, point: Point, found: ItemEntry) -> Option<Binding> {
-    const NAME: &str = "an item name of letters, digits and _";
-    let ItemEntry { entry, name, unit } = found;
-    if name.is_empty() && !point.measurand.is_required() {
+/// That of the connected phase, or one for each phase given.
+fn of_measurand(
+    entries: &mut Entries<'_>,
+    entry: Entry,
+    measurand: Measurand,
+    connected: Phase,
+) -> Vec<Binding> {
+    if !entry.is_map() || entry.keys().any(|key| [ITEM, UNIT].contains(&key)) {
+        let point = Point { measurand, phase: connected };
+        return binding(entries, entry, point).into_iter().collect();
+    }
+    let bindings = entries.map(entry, EXPECTED, |phases| {
+        let mut found: Vec<_> = PHASES
+            .into_iter()
+            .filter_map(|(key, phase)| Some((phase, phases.take_even_empty(key)?)))
+            .collect();
+        // In the order of the file: the default serial number depends on it.
+        found.sort_by(|(_, a), (_, b)| a.path.cmp(&b.path));
+        let binding = |(phase, entry)| binding(phases, entry, Point { measurand, phase });
+        found.into_iter().filter_map(binding).collect()
+    });
+    bindings.unwrap_or_default()
+}
+
+fn binding(entries: &mut Entries<'_>, entry: Entry, point: Point) -> Option<Binding> {
+    let quantity = point.measurand.quantity();
+    if !entry.is_map() {
+        let name = name(entries, &entry, EXPECTED, point.measurand)?;
+        return Some(Binding { point, item: name, unit: quantity.default_unit() });
+    }
+    let binding = entries.map(entry, EXPECTED, |keys| {
+        let name = match keys.take_even_empty(ITEM) {
+            Some(entry) => name(keys, &entry, "the name of an item", point.measurand),
+            None => {
+                keys.note_whole("the name of the item is missing");
+                None
+            }
+        };
+        let unit = match keys.take_even_empty(UNIT) {
+            Some(entry) => unit(keys, &entry, quantity),
+            None => Some(quantity.default_unit()),
+        };
+        Some(Binding { point, item: name?, unit: unit? })
+    });
+    binding.flatten()
+}
+
+/// None for an empty name too, which in the add-on's form is that of no item.
+fn name(
+    entries: &mut Entries<'_>,
+    entry: &Entry,
+    expected: &str,
+    measurand: Measurand,
+) -> Option<String> {
+    let name = entries.scalar(entry, expected)?;
+    if name.is_empty() && !measurand.is_required() {
         return None;
     }
     // openHAB's own rule; anything else would never reach its items.
     let valid = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if name.is_empty() || name.len() > 255 || !name.chars().all(valid) {
-        entries.wrong(&entry, &name, NAME);
+        entries.wrong(entry, &name, "an item name of letters, digits and _");
         return None;
     }
-    let quantity = point.measurand.quantity();
-    let unit = match unit {
-        None => quantity.default_unit(),
-        Some((entry, symbol)) => match Unit::parse(quantity, &symbol) {
-            Ok(unit) => unit,
-            Err(error) => {
-                entries.note(&entry, Part::Value, error.to_string());
-                return None;
-            }
-        },
-    };
-    Some(Binding { point, item: name, unit })
+    Some(name)
+}
+
+fn unit(entries: &mut Entries<'_>, entry: &Entry, quantity: Quantity) -> Option<Unit> {
+    let symbol = entries.scalar(entry, "a unit such as kWh")?;
+    match Unit::parse(quantity, &symbol) {
+        Ok(unit) => Some(unit),
+        Err(error) => {
+            entries.note(entry, Part::Value, error.to_string());
+            None
+        }
+    }
 }

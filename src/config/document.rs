@@ -37,16 +37,17 @@ impl Position {
     }
 }
 
+/// A text that is YAML.
+#[derive(Clone, Copy)]
 pub(super) struct Document<'t> {
     text: &'t str,
-    pub(super) root: Node,
 }
 
 impl<'t> Document<'t> {
-    /// Parses `text`, or says where and why it is not YAML.
-    pub(super) fn parse(text: &'t str) -> Result<Self, (Position, String)> {
+    /// Parses `text` to its root node, or says where and why it is not YAML.
+    pub(super) fn parse(text: &'t str) -> Result<(Self, Node), (Position, String)> {
         match Node::deserialize(serde_yaml::Deserializer::from_str(text)) {
-            Ok(root) => Ok(Self { text, root }),
+            Ok(root) => Ok((Self { text }, root)),
             Err(error) => {
                 let position = Position::of(&error);
                 let message = error.to_string();
@@ -66,7 +67,7 @@ impl<'t> Document<'t> {
     }
 
     /// The text of a scalar, as written.
-    pub(super) fn text(&self, path: &[usize]) -> String {
+    pub(super) fn text(self, path: &[usize]) -> String {
         let walk = Walk { path, goal: Goal::Text };
         walk.deserialize(serde_yaml::Deserializer::from_str(self.text))
             .ok()
@@ -75,7 +76,7 @@ impl<'t> Document<'t> {
     }
 
     /// Where a value stands, or the key before it.
-    pub(super) fn locate(&self, path: &[usize], part: Part) -> Position {
+    pub(super) fn locate(self, path: &[usize], part: Part) -> Position {
         let walk = Walk { path, goal: Goal::Position(part) };
         match walk.deserialize(serde_yaml::Deserializer::from_str(self.text)) {
             Ok(_) => Position::START,

@@ -26,11 +26,8 @@ fn listen(entries: &mut Entries<'_>) -> Vec<SocketAddr> {
     const EXPECTED: &str = "address:port, such as 0.0.0.0:502 or [::]:502";
     let Some(entry) = entries.take("modbus_listen") else { return Vec::new() };
     let mut addresses = Vec::new();
-    for (entry, text) in entries.list(entry, EXPECTED) {
-        match text.parse() {
-            Ok(address) => addresses.push(address),
-            Err(_) => entries.wrong(&entry, &text, EXPECTED),
-        }
+    for element in entry.elements() {
+        addresses.extend(entries.parse(&element, EXPECTED, values::parse::<SocketAddr>));
     }
     addresses
 }

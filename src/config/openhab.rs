@@ -34,19 +34,16 @@ pub(super) fn read(entries: &mut Entries<'_>, bindings: Vec<Binding>) -> OpenHab
 
 /// What the add-on can do with Home Assistant as its source, and we cannot.
 fn openhab_alone(entries: &mut Entries<'_>) {
-    entries.value("source", "openhab, the only source there is", |text| {
+    entries.value("data.source", "openhab, the only source there is", |text| {
         (text == "openhab").then_some(())
     });
     // The add-on has this for Home Assistant, and with openHAB never looked at it.
-    entries.take("access_token");
+    entries.take("data.access_token");
 }
 
 fn endpoint(entries: &mut Entries<'_>) -> Option<Endpoint> {
     const EXPECTED: &str = "host, host:port, [v6]:port or http(s)://host[:port][/path]";
-    let Some(entry) = entries.take("openhab_host") else {
-        entries.missing("openhab_host", EXPECTED);
-        return None;
-    };
+    let entry = entries.require("openhab_host", EXPECTED)?;
     let text = entries.scalar(&entry, EXPECTED)?;
     if text.contains('@') {
         let message = "a name and password do not belong into the address; use \
@@ -54,31 +51,27 @@ fn endpoint(entries: &mut Entries<'_>) -> Option<Endpoint> {
         entries.note(&entry, Part::Value, message.to_owned());
         return None;
     }
-    let endpoint = openhab::parse_host(&text).ok();
-    if endpoint.is_none() {
-        entries.wrong(&entry, &text, EXPECTED);
-    }
-    endpoint
+    entries.parse(&entry, EXPECTED, |text| openhab::parse_host(text).ok())
 }
 
 fn credentials(entries: &mut Entries<'_>) -> Credentials {
     let token_file = values::path(entries, "openhab_token_file");
-    let username = entries.take("openhab_username");
-    let username = username.and_then(|entry| {
-        let name = entries.scalar(&entry, "a name")?;
-        if name.is_empty() || name.contains(':') {
-            entries.wrong(&entry, &name, "a name without a colon");
-            return None;
-        }
-        Some((entry, name))
-    });
     let password_file = values::path(entries, "openhab_password_file");
-    if let (Some((entry, _)), None) = (&username, &password_file) {
-        let message = "needs openhab_password_file beside it".to_owned();
-        entries.note(entry, Part::Key, message);
-    }
-    if username.is_none() && password_file.is_some() {
-        entries.missing("openhab_username", "the name that belongs to openhab_password_file");
-    }
-    Credentials { token_file, login: username.map(|(_, name)| name).zip(password_file) }
+    let username = match password_file {
+        Some(_) => {
+            entries.require("openhab_username", "the name that belongs to openhab_password_file")
+        }
+        None => entries.take("openhab_username"),
+    };
+    let username = username.and_then(|entry| {
+        let name = entries.parse(&entry, "a name without a colon", |name| {
+            (!name.is_empty() && !name.contains(':')).then(|| name.to_owned())
+        })?;
+        if password_file.is_none() {
+            let message = "needs openhab_password_file beside it".to_owned();
+            entries.note(&entry, Part::Key, message);
+        }
+        Some(name)
+    });
+    Credentials { token_file, login: username.zip(password_file) }
 }

@@ -11,7 +11,7 @@ pub(super) fn parse<T: FromStr>(text: &str) -> Option<T> {
 /// A value that is one of a few words, each with what it means.
 pub(super) fn choice<T: Copy>(
     entries: &mut Entries<'_>,
-    name: &str,
+    name: &'static str,
     choices: &[(&str, T)],
 ) -> Option<T> {
     entries.value(name, &alternatives(choices), |text| chosen(choices, text))
@@ -31,14 +31,14 @@ pub(super) fn alternatives<T>(choices: &[(&str, T)]) -> String {
     }
 }
 
-pub(super) fn path(entries: &mut Entries<'_>, name: &str) -> Option<PathBuf> {
+pub(super) fn path(entries: &mut Entries<'_>, name: &'static str) -> Option<PathBuf> {
     entries.value(name, "a path", |text| (!text.is_empty()).then(|| text.into()))
 }
 
 /// A number with a unit, such as `2s` or `10m`; without one it is seconds.
 pub(super) fn duration(
     entries: &mut Entries<'_>,
-    name: &str,
+    name: &'static str,
     min_millis: u64,
     max_secs: u64,
 ) -> Option<Duration> {
@@ -60,7 +60,7 @@ pub(super) fn duration(
 /// A text that fits into its registers.
 pub(super) fn text(
     entries: &mut Entries<'_>,
-    name: &str,
+    name: &'static str,
     min: usize,
     max: usize,
 ) -> Option<String> {
