@@ -99,15 +99,15 @@ fn name(
     // openHAB's own rule; anything else would never reach its items.
     let valid = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if name.is_empty() || name.len() > 255 || !name.chars().all(valid) {
-        entries.wrong(entry, &name, "an item name of letters, digits and _");
+        entries.wrong(entry, name, "an item name of letters, digits and _");
         return None;
     }
-    Some(name)
+    Some(name.to_owned())
 }
 
 fn unit(entries: &mut Entries<'_>, entry: &Entry, quantity: Quantity) -> Option<Unit> {
     let symbol = entries.scalar(entry, "a unit such as kWh")?;
-    match Unit::parse(quantity, &symbol) {
+    match Unit::parse(quantity, symbol) {
         Ok(unit) => Some(unit),
         Err(error) => {
             entries.note(entry, Part::Value, error.to_string());

@@ -1,7 +1,7 @@
-//! A YAML (or JSON) text as a tree whose nodes can be asked where they stand.
+//! A YAML (or JSON) text as a tree whose nodes can be located.
 //!
-//! `serde_yaml` tells positions only in its errors, so [`Document::locate`] walks to a node and
-//! raises one there. A configuration is small and an error rare; the second pass costs nothing.
+//! `serde_yaml` gives positions only in its errors, so [`Document::locate`] walks to a node and
+//! raises one there. A configuration is small and an error rare; another pass costs nothing.
 
 use std::fmt;
 
@@ -10,11 +10,11 @@ use serde::{
     de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
-/// A node. The text of a scalar is got by [`Document::text`], as it was written: `2.10` is not 2.1.
+/// A node. A scalar has its text as it was written: `2.10` is not 2.1.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Node {
     Null,
-    Scalar,
+    Scalar(String),
     List(Vec<Node>),
     Map(Vec<(String, Node)>),
 }
@@ -46,12 +46,17 @@ pub(super) struct Document<'t> {
 impl<'t> Document<'t> {
     /// Parses `text` to its root node, or says where and why it is not YAML.
     pub(super) fn parse(text: &'t str) -> Result<(Self, Node), (Position, String)> {
-        match Node::deserialize(serde_yaml::Deserializer::from_str(text)) {
+        let nodes = Node::deserialize(serde_yaml::Deserializer::from_str(text));
+        let filled = nodes.and_then(|mut root| {
+            Texts(&mut root).deserialize(serde_yaml::Deserializer::from_str(text))?;
+            Ok(root)
+        });
+        match filled {
             Ok(root) => Ok((Self { text }, root)),
             Err(error) => {
                 let position = Position::of(&error);
                 let message = error.to_string();
-                // The position is told apart; libyaml appends it too.
+                // libyaml appends the position, which is reported apart.
                 let message = message.split(" at line ").next().unwrap_or_default();
                 let line = text.lines().nth(position.line.saturating_sub(1)).unwrap_or_default();
                 let hint = if line.contains(": [") {
@@ -66,25 +71,18 @@ impl<'t> Document<'t> {
         }
     }
 
-    /// The text of a scalar, as written.
-    pub(super) fn text(self, path: &[usize]) -> String {
-        let walk = Walk { path, goal: Goal::Text };
-        walk.deserialize(serde_yaml::Deserializer::from_str(self.text))
-            .ok()
-            .flatten()
-            .unwrap_or_default()
-    }
-
     /// Where a value stands, or the key before it.
     pub(super) fn locate(self, path: &[usize], part: Part) -> Position {
-        let walk = Walk { path, goal: Goal::Position(part) };
+        let walk = Walk { path, part };
         match walk.deserialize(serde_yaml::Deserializer::from_str(self.text)) {
-            Ok(_) => Position::START,
+            Ok(()) => Position::START,
             Err(error) => Position::of(&error),
         }
     }
 }
 
+/// Reads the kinds of the nodes. Only a node that is known to be a scalar can be asked for its text
+/// as written, so those are still empty; see [`Texts`].
 impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Nodes;
@@ -105,31 +103,31 @@ impl<'de> Deserialize<'de> for Node {
             }
 
             fn visit_bool<E>(self, _: bool) -> Result<Node, E> {
-                Ok(Node::Scalar)
+                Ok(Node::Scalar(String::new()))
             }
 
             fn visit_i64<E>(self, _: i64) -> Result<Node, E> {
-                Ok(Node::Scalar)
+                Ok(Node::Scalar(String::new()))
             }
 
             fn visit_u64<E>(self, _: u64) -> Result<Node, E> {
-                Ok(Node::Scalar)
+                Ok(Node::Scalar(String::new()))
             }
 
             fn visit_i128<E>(self, _: i128) -> Result<Node, E> {
-                Ok(Node::Scalar)
+                Ok(Node::Scalar(String::new()))
             }
 
             fn visit_u128<E>(self, _: u128) -> Result<Node, E> {
-                Ok(Node::Scalar)
+                Ok(Node::Scalar(String::new()))
             }
 
             fn visit_f64<E>(self, _: f64) -> Result<Node, E> {
-                Ok(Node::Scalar)
+                Ok(Node::Scalar(String::new()))
             }
 
             fn visit_str<E>(self, _: &str) -> Result<Node, E> {
-                Ok(Node::Scalar)
+                Ok(Node::Scalar(String::new()))
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Node, A::Error> {
@@ -153,6 +151,54 @@ impl<'de> Deserialize<'de> for Node {
     }
 }
 
+/// Fills in the texts of all scalars.
+struct Texts<'n>(&'n mut Node);
+
+impl<'de> DeserializeSeed<'de> for Texts<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        if let Node::Scalar(text) = self.0 {
+            *text = String::deserialize(deserializer)?;
+            return Ok(());
+        }
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Texts<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("what it was at first sight")
+    }
+
+    fn visit_none<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        let Node::List(nodes) = self.0 else { return Ok(()) };
+        for node in nodes {
+            list.next_element_seed(Texts(node))?;
+        }
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Node::Map(entries) = self.0 else { return Ok(()) };
+        for (_, node) in entries {
+            map.next_key::<IgnoredAny>()?;
+            map.next_value_seed(Texts(node))?;
+        }
+        Ok(())
+    }
+}
+
 /// Of an entry of a map.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Part {
@@ -160,62 +206,51 @@ pub(super) enum Part {
     Value,
 }
 
-/// What to get at the end of a [`Walk`].
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Goal {
-    Text,
-    Position(Part),
-}
-
+/// The way that is left to a node, at whose end an error is raised.
 struct Walk<'p> {
     path: &'p [usize],
-    goal: Goal,
+    part: Part,
 }
 
 impl<'de> DeserializeSeed<'de> for Walk<'_> {
-    type Value = Option<String>;
+    type Value = ();
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        match (self.path, self.goal) {
-            ([], Goal::Text) => String::deserialize(deserializer).map(Some),
-            ([], _) => deserializer.deserialize_any(Stop),
-            _ => deserializer.deserialize_any(self),
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        if self.path.is_empty() {
+            return deserializer.deserialize_any(Stop);
         }
+        deserializer.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for Walk<'_> {
-    type Value = Option<String>;
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a list or a map on the way")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-        let Some((&place, path)) = self.path.split_first() else { return Ok(None) };
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        let Some((&place, path)) = self.path.split_first() else { return Ok(()) };
         for _ in 0..place {
             list.next_element::<IgnoredAny>()?;
         }
-        let found = list.next_element_seed(Walk { path, goal: self.goal })?;
-        while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(found.flatten())
+        list.next_element_seed(Walk { path, ..self })?;
+        Ok(())
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let Some((&place, path)) = self.path.split_first() else { return Ok(None) };
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Some((&place, path)) = self.path.split_first() else { return Ok(()) };
         for _ in 0..place {
             map.next_entry::<IgnoredAny, IgnoredAny>()?;
         }
-        if path.is_empty() && self.goal == Goal::Position(Part::Key) {
-            map.next_key_seed(Walk { path, goal: self.goal })?;
-            return Ok(None);
+        if path.is_empty() && self.part == Part::Key {
+            map.next_key_seed(Walk { path, ..self })?;
+        } else {
+            map.next_key::<IgnoredAny>()?;
+            map.next_value_seed(Walk { path, ..self })?;
         }
-        if map.next_key::<IgnoredAny>()?.is_none() {
-            return Ok(None);
-        }
-        let found = map.next_value_seed(Walk { path, goal: self.goal })?;
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(found)
+        Ok(())
     }
 }
 
@@ -223,9 +258,29 @@ impl<'de> Visitor<'de> for Walk<'_> {
 struct Stop;
 
 impl Visitor<'_> for Stop {
-    type Value = Option<String>;
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("nothing")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scalar_has_the_text_that_was_written() {
+        let text = "- 2.10\n- &a 00123\n- {x: *a, y: [True, 'it''s', ~]}\n- \"\\t\"";
+        let (document, root) = Document::parse(text).unwrap();
+        let scalar = |text: &str| Node::Scalar(text.to_owned());
+        let list = vec![scalar("True"), scalar("it's"), Node::Null];
+        let map = vec![("x".to_owned(), scalar("00123")), ("y".to_owned(), Node::List(list))];
+        assert_eq!(
+            root,
+            Node::List(vec![scalar("2.10"), scalar("00123"), Node::Map(map), scalar("\t")])
+        );
+        assert_eq!(document.locate(&[2, 1, 1], Part::Value), Position { line: 3, column: 21 });
+        assert_eq!(document.locate(&[2, 1], Part::Key), Position { line: 3, column: 11 });
     }
 }

@@ -20,12 +20,12 @@ pub(super) fn read<T>(
     let whole = |position, message| vec![Problem { position, key: String::new(), message }];
     let (document, root) =
         Document::parse(text).map_err(|(position, message)| whole(position, message))?;
-    if matches!(root, Node::Scalar | Node::List(_)) {
+    if matches!(root, Node::Scalar(_) | Node::List(_)) {
         let message = "expected lines of the form key: value";
         return Err(whole(Position::START, message.to_owned()));
     }
     let mut notes = Notes::default();
-    let mut entries = Entries::of(Entry::root(root), document, &mut notes);
+    let mut entries = Entries::of(Entry::root(root), &mut notes);
     entries.left = entries.left.into_iter().flat_map(Entry::flattened).collect();
     let value = reader(&mut entries);
     entries.finish();
@@ -35,7 +35,6 @@ pub(super) fn read<T>(
 
 /// A map that is being read: the entries that were not taken yet.
 pub(super) struct Entries<'a> {
-    document: Document<'a>,
     notes: &'a mut Notes,
     /// Of the map itself; empty for the root.
     path: Path,
@@ -46,9 +45,9 @@ pub(super) struct Entries<'a> {
 }
 
 impl<'a> Entries<'a> {
-    fn of(map: Entry, document: Document<'a>, notes: &'a mut Notes) -> Self {
+    fn of(map: Entry, notes: &'a mut Notes) -> Self {
         let (path, shown) = (map.path.clone(), map.shown.clone());
-        Self { document, notes, path, shown, left: map.children(), asked: Vec::new() }
+        Self { notes, path, shown, left: map.children(), asked: Vec::new() }
     }
 
     /// Takes an entry out. One without a value counts as absent.
@@ -111,9 +110,9 @@ impl<'a> Entries<'a> {
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Option<T> {
         let text = self.scalar(entry, expected)?;
-        let value = parse(&text);
+        let value = parse(text);
         if value.is_none() {
-            self.wrong(entry, &text, expected);
+            self.wrong(entry, text, expected);
         }
         value
     }
@@ -134,26 +133,28 @@ impl<'a> Entries<'a> {
             self.note(&entry, Part::Value, format!("found nothing, expected {expected}"));
             return None;
         }
-        let mut entries = Entries::of(entry, self.document, self.notes);
+        let mut entries = Entries::of(entry, self.notes);
         let value = reader(&mut entries);
         entries.finish();
         Some(value)
     }
 
     /// The text of a plain value; anything else is noted.
-    pub(super) fn scalar(&mut self, entry: &Entry, expected: &str) -> Option<String> {
-        if entry.node != Node::Scalar {
-            self.mismatch(entry, expected);
-            return None;
+    pub(super) fn scalar<'e>(&mut self, entry: &'e Entry, expected: &str) -> Option<&'e str> {
+        match &entry.node {
+            Node::Scalar(text) => Some(text),
+            _ => {
+                self.mismatch(entry, expected);
+                None
+            }
         }
-        Some(self.document.text(&entry.path))
     }
 
     /// Notes that the value of an entry is of another kind than was expected.
     fn mismatch(&mut self, entry: &Entry, expected: &str) {
         let found = match &entry.node {
             Node::Null => "nothing",
-            Node::Scalar => "a plain value",
+            Node::Scalar(_) => "a plain value",
             Node::List(_) => "a list",
             Node::Map(_) => "a map",
         };

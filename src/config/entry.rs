@@ -68,7 +68,7 @@ impl Entry {
                 let keys = (0..).map(|place: usize| place.to_string());
                 keys.zip(nodes).collect()
             }
-            Node::Null | Node::Scalar => Vec::new(),
+            Node::Null | Node::Scalar(_) => Vec::new(),
         };
         let child = |(place, (key, node)): (usize, (String, Node))| {
             let mut path = self.path.clone();
