@@ -35,7 +35,7 @@ mod values;
 use entries::Entries;
 pub use error::{ConfigError, Problem};
 
-/// A larger file is none of ours.
+/// A larger file is refused: it must be something else.
 const MAX_SIZE: u64 = 64 * 1024;
 
 /// Everything the service needs to know.
@@ -61,7 +61,7 @@ impl Config {
     /// Reads and checks a file.
     ///
     /// # Errors
-    /// Where the file cannot be read, or is wrong.
+    /// Returns an error if the file cannot be read or is wrong.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
         let mut text = String::new();
@@ -78,7 +78,7 @@ impl Config {
     /// Checks the text of a file.
     ///
     /// # Errors
-    /// All that is wrong with it.
+    /// Returns everything that is wrong with it.
     pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
         entries::read(text, read)
     }

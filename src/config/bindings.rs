@@ -85,7 +85,7 @@ fn binding(entries: &mut Entries<'_>, entry: Entry, point: Point) -> Option<Bind
     binding.flatten()
 }
 
-/// None for an empty name too, which in the add-on's form is that of no item.
+/// An empty name means no item: the add-on's form writes it so.
 fn name(
     entries: &mut Entries<'_>,
     entry: &Entry,

@@ -1,7 +1,6 @@
 //! Every file in `fixtures/config`: the valid ones load, the invalid ones say what is wrong.
 //!
-//! The texts in `*.expected` are written anew with `UPDATE_EXPECTED=1`, to be read before they are
-//! committed.
+//! `UPDATE_EXPECTED=1` rewrites the texts in `*.expected`; read them before you commit them.
 
 use std::{
     env, fs,
