@@ -1,0 +1,25 @@
+# shellcheck shell=bash
+# The flake and the NixOS module. nixpkgs is too large to be had everywhere: a stand-in beside this
+# checkout takes its place, which knows what they use of it. It evaluates, and builds nothing.
+
+stand_in=$PWD/../shared/nixpkgs-stand-in
+
+step_nix() {
+  if [[ -d $stand_in ]]; then
+    packages git jq nix-bin systemd
+    tool deadnix deadnix@1.3.1
+    tool nixfmt nixfmt_rs@0.5.3
+    make_once binary
+    nixos/tests/eval/run "$stand_in" "$binary"
+  else
+    cannot_check "Nix: neither nixpkgs nor its stand-in is here"
+  fi
+  cannot_check "Nix: the builds, the VM tests and evcc need nixpkgs and KVM: nix flake check -L"
+}
+
+# The machines of the VM tests, as the module makes them.
+make_trees() {
+  packages jq nix-bin
+  make_once binary
+  nixos/tests/eval/trees "$stand_in" "$binary" "$scratch/trees"
+}

@@ -1,0 +1,51 @@
+# shellcheck shell=bash
+# The release binary, its package, and what it does for others.
+
+binary=$target/release/fronius-smartmeter
+make_binary() {
+  cargo build --release --locked
+}
+
+make_deb() {
+  tool cargo-deb cargo-deb@3.8.0
+  rm -f "$target"/debian/*.deb # of an earlier version
+  cargo run --locked --example manual -- target/manual
+  cargo deb --locked --quiet
+}
+
+step_package() {
+  make_once deb
+}
+
+step_judges() {
+  packages mbpoll python3-venv
+  make_once binary
+  tests/judges/run "$binary"
+}
+
+demo_pid=""
+demo_kill() {
+  if [[ $demo_pid ]]; then kill -KILL "$demo_pid" 2>/dev/null || true; fi
+}
+
+# The README's first command: a table without openHAB, and Ctrl-C ends it cleanly.
+step_demo() {
+  local line="" code=0 out
+  make_once binary
+  # A shell without job control starts children with SIGINT ignored.
+  exec {out}< <(exec env --default-signal=INT "$binary" demo 2>&1)
+  demo_pid=$!
+  local deadline=$((SECONDS + 20))
+  # A line of the table: a number with a unit behind it.
+  until [[ $line =~ [0-9]\ *(W|V|A|Hz|Wh|kWh)([^A-Za-z]|$) ]]; do
+    IFS= read -r -t 20 -u "$out" line || { echo "the demo fell silent before its table"; return 1; }
+    printf '%s\n' "$line"
+    ((SECONDS < deadline)) || { echo "no table within 20 s"; return 1; }
+  done
+  kill -INT "$demo_pid"
+  timeout 5 tail --pid="$demo_pid" -s 0.1 -f /dev/null || { echo "still there 5 s after SIGINT"; return 1; }
+  wait "$demo_pid" || code=$?
+  demo_pid=""
+  ((code == 0)) || { echo "exit code $code after SIGINT, 0 expected"; return 1; }
+  exec {out}<&-
+}

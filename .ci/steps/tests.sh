@@ -1,0 +1,31 @@
+# shellcheck shell=bash
+# Tests, benchmarks and fuzzing.
+
+step_tests() {
+  cargo test --locked
+}
+
+step_unit() {
+  cargo test --locked --lib
+}
+
+# Those left out wait: for an age, a timeout, a retry.
+step_short() {
+  cargo test --locked --test it -- --skip openhab --skip counters --skip systemd
+}
+
+step_benches() {
+  packages python3 valgrind
+  cargo clippy --manifest-path benches/Cargo.toml --locked --all-targets -- -D warnings
+  benches/instructions
+}
+
+# A minute for each target; ten are for people.
+step_fuzz() {
+  packages g++
+  tool cargo-fuzz cargo-fuzz@0.13.2
+  nice -n 15 fuzz/ten-minutes 60
+  if ! rustc +nightly --version >"$scratch/log" 2>&1; then
+    cannot_check "AddressSanitizer while fuzzing: no nightly toolchain"
+  fi
+}
