@@ -25,10 +25,10 @@ use tokio::{
     time::{MissedTickBehavior, interval, sleep},
 };
 
-#[path = "it/common/mod.rs"]
-mod common;
+#[path = "it/harness/mod.rs"]
+mod harness;
 
-use common::{
+use harness::{
     client::{Client, READ_HOLDING, floats, frame, read_request},
     program::{ITEMS, OpenHab, Running, Service, example, file, text},
     server::{live, serve, server_config},

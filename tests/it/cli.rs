@@ -5,7 +5,7 @@ use std::{process::Stdio, time::Duration};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 
-use crate::common::{
+use crate::harness::{
     program::{
         ITEMS, OpenHab, Outcome, Running, Service, directory, example, file, outcome, program,
         text, unused_address,

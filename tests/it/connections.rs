@@ -24,7 +24,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::common::{
+use crate::harness::{
     LIMIT,
     client::{Client, NO_TARGET, READ_HOLDING, floats, frame, read_request},
     server::{live, serve, server_config, stale},

@@ -13,7 +13,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::common::{
+use crate::harness::{
     client::{Client, NO_TARGET, floats},
     program::{Service, file, outcome, program, text},
     within,
@@ -58,7 +58,7 @@ impl Plant {
         Some(state.meters.get("SN")?.counters[0].served_wh)
     }
 
-    async fn counters(&self, arguments: &[&str]) -> crate::common::program::Outcome {
+    async fn counters(&self, arguments: &[&str]) -> crate::harness::program::Outcome {
         let config = file(&self.config());
         let mut command = program(&["counters", "--config", text(config.path())]);
         outcome(command.args(arguments)).await

@@ -9,7 +9,7 @@ use std::{
 
 use fronius_smartmeter::config::{Config, ConfigError};
 
-use crate::common::program::{OpenHab, file, outcome, program, text};
+use crate::harness::program::{OpenHab, file, outcome, program, text};
 
 /// A document, and where it is in the project.
 #[derive(Clone)]

@@ -9,16 +9,12 @@
 )]
 
 mod cli;
-mod common;
 mod config;
 mod connections;
 mod counters;
 mod documents;
+mod harness;
 mod modbus;
 mod openhab;
-mod openhab_access;
-mod openhab_events;
-mod openhab_freshness;
-mod openhab_log;
 mod service;
 mod systemd;

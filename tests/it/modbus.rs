@@ -17,7 +17,7 @@ use sunspec::{
     models::{model1::Model1, model213::Model213},
 };
 
-use crate::common::{
+use crate::harness::{
     client::{
         Client, ILLEGAL_ADDRESS, ILLEGAL_FUNCTION, ILLEGAL_VALUE, NO_TARGET, READ_HOLDING,
         READ_INPUT, floats, frame, read_request,

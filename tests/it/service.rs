@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal};
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use crate::common::{
+use crate::harness::{
     client::{Client, floats},
     program::{
         ITEMS, OpenHab, Running, Service, example, file, outcome, program, text, unused_address,

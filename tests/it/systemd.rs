@@ -12,7 +12,7 @@ use std::{
 use tempfile::TempDir;
 use tokio::{net::UnixDatagram, process::Command, time::timeout};
 
-use crate::common::{
+use crate::harness::{
     client::Client,
     program::{
         ITEMS, OpenHab, PROGRAM, Service, command, directory, example, file, text, unused_address,

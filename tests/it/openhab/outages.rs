@@ -10,7 +10,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::common::openhab::{
+use crate::harness::openhab::{
     Answer, ENERGY, Fault, LISTEN, POWER, READ, RawServer, Running, anywhere, config, house, same,
     serve, simulator, state, status, wait_for,
 };

@@ -9,7 +9,7 @@ use fronius_smartmeter::{
     source::{SourceConfig, openhab::Update},
 };
 
-use crate::common::openhab::{ENERGY, POWER, anywhere, config, serve, simulator, wait_for};
+use crate::harness::openhab::{ENERGY, POWER, anywhere, config, serve, simulator, wait_for};
 
 /// Shorter than the configuration allows, lest the test takes as long.
 const MAX_AGE: Duration = Duration::from_secs(1);

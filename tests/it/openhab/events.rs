@@ -13,7 +13,7 @@ use tokio::{
     time::{interval, timeout},
 };
 
-use crate::common::openhab::{
+use crate::harness::openhab::{
     Answer, BOUND, ENERGY, Fault, LISTEN, POWER, READ, RawServer, Running, Task, alive, anywhere,
     config, event, house, power_changed, same, serve, simulator, state, status, stream_head,
     wait_for,

@@ -15,7 +15,7 @@ use tokio::{sync::broadcast, time::sleep};
 use tracing::{Level, subscriber::DefaultGuard};
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::common::openhab::{
+use crate::harness::openhab::{
     Answer, LISTEN, POWER, READ, RawServer, Running, alive, anywhere, config, house, power_changed,
     serve, simulator, state, status, stream_head, wait_for,
 };

@@ -22,7 +22,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use crate::common::openhab::{
+use crate::harness::openhab::{
     Answer, LISTEN, POWER, READ, RawServer, Running, Task, anywhere, config, house, serve,
     simulator, state, status, wait_for,
 };

@@ -1,0 +1,7 @@
+//! openHAB as the source: reached, listened to, polled, lost and found again.
+
+mod access;
+mod events;
+mod freshness;
+mod log;
+mod outages;
