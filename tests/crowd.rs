@@ -1,12 +1,6 @@
-//! Crowds: a thousand clients at once, more clients than descriptors, and what is logged of them.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    reason = "a broken expectation is how a test fails"
-)]
+//! Crowds: a thousand clients at once, more clients than descriptors, and what is logged of them. A
+//! program of its own, since it runs itself again with more descriptors.
+#![allow(clippy::restriction, reason = "a broken expectation is how a test fails")]
 
 use std::{
     fs,
@@ -17,12 +11,12 @@ use std::{
 };
 
 use fronius_smartmeter::modbus::ServerConfig;
-use rustix::process::{Pid, Resource, Rlimit};
+use rustix::process::{Resource, Rlimit, prlimit};
 use tokio::{
     net::TcpSocket,
-    sync::oneshot,
+    sync::watch,
     task::JoinSet,
-    time::{MissedTickBehavior, interval, sleep},
+    time::{MissedTickBehavior, interval},
 };
 
 #[path = "it/harness/mod.rs"]
@@ -30,9 +24,11 @@ mod harness;
 
 use harness::{
     client::{Client, READ_HOLDING, floats, frame, read_request},
-    program::{ITEMS, OpenHab, Running, Service, example, file, text},
+    openhab::OpenHab,
     server::{live, serve, server_config},
-    within,
+    service::{ITEMS, Service, example_at},
+    task::Task,
+    until, wait_for, within,
 };
 
 /// As many as `max_connections` allows.
@@ -93,32 +89,16 @@ async fn poll(client: &mut Client) -> Vec<Vec<u16>> {
     answers
 }
 
-async fn join_all<T: 'static>(mut tasks: JoinSet<T>) -> Vec<T> {
-    let mut results = Vec::new();
-    while let Some(result) = within(tasks.join_next()).await {
-        results.push(result.unwrap());
-    }
-    results
-}
-
-/// So many clients, all connected in the end. The listener of the tests lets 128 wait; to a further
-/// one the system would give a second's wait, and then a longer one.
+/// So many clients, all connected in the end.
 async fn crowd(size: usize, address: SocketAddr) -> Vec<Client> {
-    let mut crowd = Vec::new();
-    while crowd.len() < size {
-        let mut connecting = JoinSet::new();
-        for _ in 0..(size - crowd.len()).min(100) {
-            connecting.spawn(Client::connect(address));
-        }
-        crowd.extend(join_all(connecting).await);
-    }
-    crowd
+    let connecting: JoinSet<_> = (0..size).map(|_| Client::connect(address)).collect();
+    within(connecting.join_all()).await
 }
 
 #[tokio::test]
 async fn a_thousand_clients_at_once_all_get_right_answers() {
     let Some(size) = crowd_of("a_thousand_clients_at_once_all_get_right_answers") else { return };
-    let served = serve(ServerConfig { max_connections: size, ..server_config() }, live()).await;
+    let served = serve(&ServerConfig { max_connections: size, ..server_config() }, live());
     let address = served.address;
     let mut first = Client::connect(address).await;
     let expected = Arc::new(poll(&mut first).await);
@@ -136,7 +116,7 @@ async fn a_thousand_clients_at_once_all_get_right_answers() {
                 client
             });
         }
-        crowd = join_all(polling).await;
+        crowd = within(polling.join_all()).await;
         assert_eq!(
             served.connections.usage().connections,
             size,
@@ -146,22 +126,21 @@ async fn a_thousand_clients_at_once_all_get_right_answers() {
     assert_eq!(served.connections.usage().requests, (4 * (3 * size + 1)) as u64);
 }
 
-/// Polls every 100 ms until it is told to end. The connection must stay, and every answer come.
-/// Gives how many did.
-async fn poll_on(
-    mut client: Client,
-    expected: Vec<Vec<u16>>,
-    mut end: oneshot::Receiver<()>,
-) -> usize {
-    let mut tick = interval(Duration::from_millis(100));
+/// Polls every 20 ms, and counts the rounds. The connection must stay, and every answer come.
+async fn poll_on(mut client: Client, expected: Vec<Vec<u16>>, rounds: watch::Sender<usize>) {
+    let mut tick = interval(Duration::from_millis(20));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut answered = 0;
-    while end.try_recv().is_err() {
+    loop {
         tick.tick().await;
-        assert_eq!(poll(&mut client).await, expected, "after {answered} rounds");
-        answered += 1;
+        assert_eq!(poll(&mut client).await, expected, "after {} rounds", *rounds.borrow());
+        rounds.send_modify(|rounds| *rounds += 1);
     }
-    answered
+}
+
+/// Waits for two more rounds, of which one has begun after this.
+async fn goes_on(rounds: &mut watch::Receiver<usize>) {
+    let wanted = *rounds.borrow() + 2;
+    wait_for(rounds, |rounds| *rounds >= wanted).await;
 }
 
 /// A client with an address of its own among those of this machine.
@@ -178,12 +157,12 @@ async fn a_crowd_past_the_limit_never_starves_a_client_that_polls() {
         return;
     };
     let max_connections = 64;
-    let served = serve(ServerConfig { max_connections, ..server_config() }, live()).await;
+    let served = serve(&ServerConfig { max_connections, ..server_config() }, live());
     let address = served.address;
     let mut inverter = Client::connect(address).await;
     let expected = poll(&mut inverter).await;
-    let (end, ended) = oneshot::channel();
-    let polling = tokio::spawn(poll_on(inverter, expected, ended));
+    let (count, mut rounds) = watch::channel(0);
+    let _polling = Task::spawn(poll_on(inverter, expected, count));
 
     // As fast as they come, and none gets as far as a whole request.
     let mut silent = crowd(size, address).await;
@@ -192,6 +171,7 @@ async fn a_crowd_past_the_limit_never_starves_a_client_that_polls() {
         // It may be closed already.
         let _ = client.send(&request[..7]).await;
     }
+    goes_on(&mut rounds).await;
     // As fast as they come, each asks, and all stay: 20 times as many as there is room for.
     let mut asking = Vec::new();
     for _ in 0..20 * max_connections {
@@ -200,110 +180,72 @@ async fn a_crowd_past_the_limit_never_starves_a_client_that_polls() {
         asking.push(client);
     }
     assert_eq!(served.connections.usage().connections, max_connections);
-    end.send(()).expect("the inverter was starved");
-    let answered = within(polling).await.unwrap();
-    assert!(answered >= 5, "only {answered} rounds, so nothing was tried");
+    goes_on(&mut rounds).await;
     drop((silent, asking));
 }
 
-/// The service as a process whose id is known, and where it listens.
-async fn start_with_id(config: &str) -> (Running, String, SocketAddr) {
-    let config = file(&format!("{config}modbus_listen: 127.0.0.1:0\n"));
-    let mut command = tokio::process::Command::new("sh");
-    command
-        .args(["-c", r#"echo "process $$" >&2; exec "$0" "$@""#])
-        .args([env!("CARGO_BIN_EXE_fronius-smartmeter"), "run", "--config", text(config.path())])
-        .env_remove("LISTEN_FDS")
-        .stdin(Stdio::null())
-        .kill_on_drop(true);
-    let mut running = Running::start(command);
-    let id = running.err.find("process ").await.replace("process ", "");
-    let line = running.err.find("listening on").await;
-    let (_, address) = line.rsplit_once(' ').unwrap();
-    (running, id, address.parse().unwrap())
-}
-
-fn quiet_example(openhab: &OpenHab) -> String {
-    example(&openhab.address).replace("loglevel: debug", "loglevel: info")
-}
-
 #[tokio::test]
-async fn a_lack_of_descriptors_is_survived_and_told_once() {
-    let openhab = OpenHab::start(&ITEMS).await;
-    let (mut service, id, address) = start_with_id(&quiet_example(&openhab)).await;
-    service.err.find("data is live").await;
+async fn a_lack_of_descriptors_is_survived_and_logged_once() {
+    let openhab = OpenHab::start(&ITEMS);
+    let mut service = Service::listening(&example_at("info", openhab.address)).await;
+    service.is_live().await;
     // It has seen to it that there are enough, so they must be taken away later.
     let few = Rlimit { current: Some(30), maximum: Some(30) };
-    let id = Pid::from_raw(id.parse().unwrap());
-    rustix::process::prlimit(id, Resource::Nofile, few).unwrap();
+    prlimit(Some(service.running.id()), Resource::Nofile, few).unwrap();
     for round in 0..2 {
         let mut crowd = Vec::new();
         for _ in 0..100 {
-            crowd.push(Client::connect(address).await);
+            crowd.push(service.client().await);
         }
         if round == 0 {
-            service.err.find("cannot accept clients: Too many open files").await;
+            service.logs("cannot accept clients: Too many open files").await;
         }
         drop(crowd);
         // A connection of the crowd's time may be closed with it, so another one may be needed.
-        let power = within(async {
-            loop {
-                let mut client = Client::connect(address).await;
-                let request = read_request(READ_HOLDING, 40_097, 2);
-                if let Ok(answer) = client.try_ask(1, &request).await {
-                    break answer;
-                }
-                sleep(Duration::from_millis(10)).await;
-            }
-        });
-        assert_eq!(power.await, [&[READ_HOLDING, 4], &(-800_f32).to_be_bytes()[..]].concat());
+        let power = [&[READ_HOLDING, 4], &(-800_f32).to_be_bytes()[..]].concat();
+        let request = read_request(READ_HOLDING, 40_097, 2);
+        until(async || service.client().await.try_ask(1, &request).await.is_ok_and(|a| a == power))
+            .await;
     }
-    service.signal("TERM").await;
-    assert_eq!(service.exit_code().await, Some(0));
-    let log = service.err.rest().await;
-    assert!(!log.iter().any(|line| line.contains("cannot accept")), "told again: {log:#?}");
+    let log = service.stop().await;
+    assert!(!log.iter().any(|line| line.contains("cannot accept")), "logged again: {log:#?}");
 }
 
-/// A peer that has lost its power is found out only so. The system shows a connection's timer: 02
-/// is that of keepalive, with the time left in hundredths of a second.
+/// What the system says of a connection from `remote` to `local`: its timer, 02 being that of
+/// keepalive, with the time left in hundredths of a second.
+fn timer(local: SocketAddr, remote: SocketAddr) -> String {
+    let [local, remote] = [local, remote].map(|address| format!(":{:04X}", address.port()));
+    let table = fs::read_to_string("/proc/net/tcp").unwrap();
+    let timer = table.lines().find_map(|line| {
+        let columns: Vec<_> = line.split_whitespace().collect();
+        let ours = columns[1].ends_with(&local) && columns[2].ends_with(&remote);
+        ours.then(|| columns[5].to_owned())
+    });
+    timer.expect("no such connection")
+}
+
+/// A peer that has lost its power is found out only so.
 #[tokio::test]
 async fn a_silent_connection_is_probed_after_half_a_minute() {
-    let served = serve(server_config(), live()).await;
-    let mut client = Client::connect(served.address).await;
+    let served = serve(&server_config(), live());
+    let mut client = served.client().await;
     poll(&mut client).await;
-    let local = format!(":{:04X}", served.address.port());
-    let remote = format!(":{:04X}", client.stream.local_addr().unwrap().port());
-    let left = within(async {
-        loop {
-            let table = fs::read_to_string("/proc/net/tcp").unwrap();
-            let timer = table.lines().find_map(|line| {
-                let columns: Vec<_> = line.split_whitespace().collect();
-                let ours = columns[1].ends_with(&local) && columns[2].ends_with(&remote);
-                ours.then(|| columns[5].to_owned())
-            });
-            // Until the last answer is acknowledged, there is another timer.
-            if let Some(left) = timer.expect("no such connection").strip_prefix("02:") {
-                break u32::from_str_radix(left, 16).unwrap();
-            }
-            sleep(Duration::from_millis(10)).await;
-        }
-    });
-    let left = left.await;
+    let timer = || timer(served.address, client.stream.local_addr().unwrap());
+    // Until the last answer is acknowledged, there is another timer.
+    until(async || timer().starts_with("02:")).await;
+    let left = u32::from_str_radix(timer().trim_start_matches("02:"), 16).unwrap();
     assert!((1..=3000).contains(&left), "the first probe comes after {left} / 100 s");
 }
 
 #[tokio::test]
 async fn a_client_that_comes_and_goes_is_logged_but_once() {
-    let openhab = OpenHab::start(&ITEMS).await;
-    let mut service = Service::start(&quiet_example(&openhab));
-    service.running.err.find("data is live").await;
+    let openhab = OpenHab::start(&ITEMS);
+    let mut service = Service::start(&example_at("info", openhab.address));
+    service.is_live().await;
     for _ in 0..200 {
-        let mut client = Client::connect(service.address).await;
-        assert_eq!(client.read(40_000, 2).await.unwrap(), [0x5375, 0x6E53]);
+        assert_eq!(service.client().await.read(40_000, 2).await.unwrap(), [0x5375, 0x6E53]);
     }
-    service.running.signal("TERM").await;
-    assert_eq!(service.running.exit_code().await, Some(0));
-    let mut log = service.running.err.rest().await;
+    let mut log = service.stop().await;
     log.retain(|line| !line.ends_with("stopped by SIGTERM"));
     assert!(log.len() <= 2, "{log:#?}");
     assert!(log.iter().any(|line| line.ends_with("client 127.0.0.1 polls")), "{log:#?}");

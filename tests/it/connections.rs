@@ -1,31 +1,11 @@
 //! What happens to connections: which ones are closed, when, and that it never costs another one.
 
-use std::{
-    io::{self, Read, Write},
-    net::{self, Shutdown},
-    panic,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-        mpsc,
-    },
-    thread,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use fronius_smartmeter::{meter::OnStale, modbus::ServerConfig};
-use proptest::{
-    collection::vec,
-    prelude::{Just, Strategy, any, prop_oneof},
-    test_runner::{Config, TestCaseError, TestRunner},
-};
-use tokio::{
-    net::TcpSocket,
-    time::{sleep, timeout},
-};
+use tokio::{net::TcpSocket, time::sleep};
 
 use crate::harness::{
-    LIMIT,
     client::{Client, NO_TARGET, READ_HOLDING, floats, frame, read_request},
     server::{live, serve, server_config, stale},
     within,
@@ -43,8 +23,8 @@ async fn cyclic(client: &mut Client) -> Vec<u16> {
 
 #[tokio::test]
 async fn stale_data_under_zero_shows_a_generator_at_rest() {
-    let served = serve(server_config(), live()).await;
-    let mut client = Client::connect(served.address).await;
+    let served = serve(&server_config(), live());
+    let mut client = served.client().await;
     let energies = client.read(40_129, 32).await;
     served.show(stale(OnStale::Zero));
 
@@ -55,15 +35,15 @@ async fn stale_data_under_zero_shows_a_generator_at_rest() {
         let flowing = values[block..block + flow].iter().filter(|value| value.to_bits() != 0);
         assert_eq!(flowing.count(), 0, "{values:?}");
     }
-    assert_eq!(client.read(40_129, 32).await, energies, "a counter stands, it does not fall");
+    assert_eq!(client.read(40_129, 32).await, energies, "a counter does not fall");
     served.show(live());
     assert_eq!(floats(&cyclic(&mut client).await)[POWER..=POWER], [-800.0]);
 }
 
 #[tokio::test]
 async fn stale_data_under_hold_shows_the_last_values() {
-    let served = serve(server_config(), live()).await;
-    let mut client = Client::connect(served.address).await;
+    let served = serve(&server_config(), live());
+    let mut client = served.client().await;
     let before = cyclic(&mut client).await;
     assert_eq!(floats(&before)[POWER..=POWER], [-800.0]);
     served.show(stale(OnStale::Hold));
@@ -72,8 +52,8 @@ async fn stale_data_under_hold_shows_the_last_values() {
 
 #[tokio::test]
 async fn stale_data_under_exception_is_refused_on_a_connection_that_stays() {
-    let served = serve(server_config(), live()).await;
-    let mut client = Client::connect(served.address).await;
+    let served = serve(&server_config(), live());
+    let mut client = served.client().await;
     let before = cyclic(&mut client).await;
     served.show(stale(OnStale::Exception));
     for (start, count) in [(40_071, 58), (40_129, 32), (40_193, 2)] {
@@ -87,9 +67,8 @@ async fn stale_data_under_exception_is_refused_on_a_connection_that_stays() {
 
 #[tokio::test]
 async fn stale_data_under_disconnect_closes_all_connections_until_it_is_live_again() {
-    let served = serve(server_config(), live()).await;
-    let mut clients =
-        [Client::connect(served.address).await, Client::connect(served.address).await];
+    let served = serve(&server_config(), live());
+    let mut clients = [served.client().await, served.client().await];
     for client in &mut clients {
         cyclic(client).await;
     }
@@ -100,13 +79,13 @@ async fn stale_data_under_disconnect_closes_all_connections_until_it_is_live_aga
             client.ended().await;
         }
         for _ in 0..3 {
-            Client::connect(served.address).await.ended().await;
+            served.client().await.ended().await;
         }
         assert_eq!(served.connections.usage().connections, 0);
 
         served.show(live());
         for client in &mut clients {
-            *client = Client::connect(served.address).await;
+            *client = served.client().await;
             cyclic(client).await;
         }
     }
@@ -116,19 +95,19 @@ async fn stale_data_under_disconnect_closes_all_connections_until_it_is_live_aga
 async fn one_connection_too_many_costs_the_one_that_was_idle_longest() {
     // Idle times are told apart by the millisecond.
     let moment = || sleep(Duration::from_millis(5));
-    let served = serve(ServerConfig { max_connections: 3, ..server_config() }, live()).await;
-    let mut oldest = Client::connect(served.address).await;
+    let served = serve(&ServerConfig { max_connections: 3, ..server_config() }, live());
+    let mut oldest = served.client().await;
     cyclic(&mut oldest).await;
     moment().await;
-    let mut idle = Client::connect(served.address).await;
+    let mut idle = served.client().await;
     cyclic(&mut idle).await;
     moment().await;
-    let mut silent = Client::connect(served.address).await;
+    let mut silent = served.client().await;
     cyclic(&mut silent).await;
     moment().await;
     cyclic(&mut oldest).await;
 
-    let mut newest = Client::connect(served.address).await;
+    let mut newest = served.client().await;
     idle.ended().await;
     for client in [&mut oldest, &mut silent, &mut newest] {
         cyclic(client).await;
@@ -140,7 +119,7 @@ async fn one_connection_too_many_costs_the_one_that_was_idle_longest() {
 async fn a_connection_without_whole_requests_is_closed_and_a_polling_one_is_not() {
     let idle_timeout = Duration::from_millis(300);
     let pause = idle_timeout / 4;
-    let served = serve(ServerConfig { idle_timeout, ..server_config() }, live()).await;
+    let served = serve(&ServerConfig { idle_timeout, ..server_config() }, live());
     let (address, clients) = (served.address, &served.connections);
 
     let silent = async {
@@ -148,7 +127,7 @@ async fn a_connection_without_whole_requests_is_closed_and_a_polling_one_is_not(
         cyclic(&mut client).await;
         let last_answer = Instant::now();
         client.ended().await;
-        // The server's clock started a little before ours.
+        // The server counts from before it answered.
         assert!(last_answer.elapsed() > idle_timeout / 2, "{:?}", last_answer.elapsed());
     };
     let mute = async { Client::connect(address).await.ended().await };
@@ -176,7 +155,7 @@ async fn a_connection_without_whole_requests_is_closed_and_a_polling_one_is_not(
 #[tokio::test]
 async fn a_client_that_takes_no_answers_harms_nobody_and_is_closed() {
     let idle_timeout = Duration::from_millis(500);
-    let served = serve(ServerConfig { idle_timeout, ..server_config() }, live()).await;
+    let served = serve(&ServerConfig { idle_timeout, ..server_config() }, live());
 
     // A small window, so that the answers back up at once.
     let socket = TcpSocket::new_v4().unwrap();
@@ -185,10 +164,10 @@ async fn a_client_that_takes_no_answers_harms_nobody_and_is_closed() {
     let requests = frame(1, 1, &read_request(READ_HOLDING, 40_000, 125)).repeat(100);
     let flood = async {
         // Closed with requests unread, the connection is reset: that ends the loop.
-        while timeout(LIMIT, greedy.send(&requests)).await.expect("never closed").is_ok() {}
+        while greedy.send(&requests).await.is_ok() {}
     };
     let polling = async {
-        let mut client = Client::connect(served.address).await;
+        let mut client = served.client().await;
         let mut slowest = Duration::ZERO;
         let mut flooded = false;
         loop {
@@ -210,8 +189,8 @@ async fn a_client_that_takes_no_answers_harms_nobody_and_is_closed() {
 
 #[tokio::test]
 async fn a_hostile_frame_closes_its_own_connection_alone() {
-    let served = serve(server_config(), live()).await;
-    let mut bystander = Client::connect(served.address).await;
+    let served = serve(&server_config(), live());
+    let mut bystander = served.client().await;
     let expected = cyclic(&mut bystander).await;
     for bytes in [
         // Not Modbus.
@@ -234,7 +213,7 @@ async fn a_hostile_frame_closes_its_own_connection_alone() {
         &[0, 1, 0, 0, 0, 6, 1, 0x83, 0x9C, 0x40, 0, 2],
     ] {
         for sound_before in [0, 2] {
-            let mut attacker = Client::connect(served.address).await;
+            let mut attacker = served.client().await;
             let request = frame(7, 1, &read_request(READ_HOLDING, 40_000, 2));
             attacker.send(&[&request.repeat(sound_before), bytes].concat()).await.unwrap();
             for _ in 0..sound_before {
@@ -246,88 +225,4 @@ async fn a_hostile_frame_closes_its_own_connection_alone() {
         assert_eq!(cyclic(&mut bystander).await, expected, "after {bytes:02x?}");
     }
     assert_eq!(served.connections.usage().connections, 1);
-}
-
-/// Bytes from anywhere, and such as get further: sound headers before a request of any content.
-fn hostile_bytes() -> impl Strategy<Value = Vec<u8>> {
-    let function = prop_oneof![
-        any::<u8>(),
-        proptest::sample::select(&[3_u8, 4, 5, 6, 15, 16, 17, 22, 23, 43][..])
-    ];
-    let request = (any::<u16>(), any::<u8>(), function, vec(any::<u8>(), 0..40))
-        .prop_map(|(id, unit, function, data)| frame(id, unit, &[&[function], &data[..]].concat()));
-    let read = (any::<u16>(), Just(READ_HOLDING), any::<u16>(), 0_u16..200).prop_map(
-        |(id, function, start, count)| frame(id, 1, &read_request(function, start, count)),
-    );
-    let noise = vec(any::<u8>(), 0..300);
-    vec(prop_oneof![1 => noise, 4 => request, 4 => read], 1..6).prop_map(|parts| parts.concat())
-}
-
-#[test]
-fn no_bytes_make_the_server_panic_or_hang() {
-    const SERVER: &str = "server under attack";
-
-    // tokio catches a panic of a connection's task, so that only this hook gets to know of it.
-    let panics = Arc::new(AtomicUsize::new(0));
-    let usual = panic::take_hook();
-    panic::set_hook(Box::new({
-        let panics = Arc::clone(&panics);
-        move |info| {
-            if thread::current().name() == Some(SERVER) {
-                panics.fetch_add(1, Ordering::Relaxed);
-            }
-            usual(info);
-        }
-    }));
-    let (send_address, address) = mpsc::channel();
-    // It runs until the process ends.
-    thread::Builder::new()
-        .name(SERVER.to_owned())
-        .spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.unwrap().block_on(async {
-                let served = serve(server_config(), live()).await;
-                send_address.send(served.address).unwrap();
-                std::future::pending::<()>().await;
-            });
-        })
-        .unwrap();
-    let address = address.recv().unwrap();
-    let connect = || -> io::Result<net::TcpStream> {
-        let stream = net::TcpStream::connect(address)?;
-        stream.set_read_timeout(Some(LIMIT))?;
-        Ok(stream)
-    };
-
-    let sound = connect().unwrap();
-    let mut runner =
-        TestRunner::new(Config { cases: 256, failure_persistence: None, ..Config::default() });
-    let result = runner.run(&hostile_bytes(), |bytes| {
-        let mut sound = &sound;
-        let fail = |what: &str, error: &io::Error| TestCaseError::fail(format!("{what}: {error}"));
-        let mut attacker = connect().map_err(|error| fail("not accepted", &error))?;
-        // It may be closed at any byte.
-        let _ = attacker.write_all(&bytes).and_then(|()| attacker.shutdown(Shutdown::Write));
-        match attacker.read_to_end(&mut Vec::new()) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                return Err(fail("neither closed nor answered", &error));
-            }
-            Ok(_) | Err(_) => {}
-        }
-        sound
-            .write_all(&frame(9, 1, &read_request(READ_HOLDING, 40_000, 2)))
-            .map_err(|error| fail("a sound client lost", &error))?;
-        let mut answer = [0; 13];
-        sound.read_exact(&mut answer).map_err(|error| fail("a sound client lost", &error))?;
-        if answer[..] != frame(9, 1, &[3, 4, 0x53, 0x75, 0x6E, 0x53]) {
-            return Err(TestCaseError::fail(format!("a sound client got {answer:02x?}")));
-        }
-        if panics.load(Ordering::Relaxed) > 0 {
-            return Err(TestCaseError::fail("the server panicked"));
-        }
-        Ok(())
-    });
-    if let Err(error) = result {
-        panic!("{error}");
-    }
 }

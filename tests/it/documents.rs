@@ -9,7 +9,11 @@ use std::{
 
 use fronius_smartmeter::config::{Config, ConfigError};
 
-use crate::harness::program::{OpenHab, file, outcome, program, text};
+use crate::harness::{
+    files::{file, text},
+    openhab::OpenHab,
+    program::{outcome, program},
+};
 
 /// A document, and where it is in the project.
 #[derive(Clone)]
@@ -241,11 +245,12 @@ async fn check_prints_what_the_readme_shows() {
     assert_eq!(command, "$ fronius-smartmeter check --config config.yaml");
 
     let items = [("inverter_energy", "12345.678 kWh"), ("inverter_power", "800 W")];
-    let openhab = OpenHab::start(&items).await;
-    let config = file(&config.replace("192.168.1.31", &openhab.address));
+    let openhab = OpenHab::start(&items);
+    let address = openhab.address.to_string();
+    let config = file(&config.replace("192.168.1.31", &address));
     let checked = outcome(&mut program(&["check", "--config", text(config.path())])).await;
     assert_eq!(checked.code, Some(0), "{checked:?}");
-    let printed = checked.out.replace(&openhab.address, "192.168.1.31:8080");
+    let printed = checked.out.replace(&address, "192.168.1.31:8080");
     assert_eq!(ageless(&printed), ageless(shown));
 }
 

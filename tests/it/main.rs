@@ -1,12 +1,8 @@
-//! Everything that is tried from outside, one theme a file.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    reason = "a broken expectation is how a test fails"
-)]
+//! Everything that is tried from outside, one theme a file or folder.
+//!
+//! What runs itself again, or changes its whole process, is a program of its own beside this folder,
+//! with the same harness.
+#![allow(clippy::restriction, reason = "a broken expectation is how a test fails")]
 
 mod cli;
 mod config;

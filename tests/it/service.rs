@@ -1,27 +1,29 @@
 //! The service as a process: what it serves, what it logs, and how it ends.
 
 use std::{
+    os::{fd::OwnedFd, unix::net::UnixStream},
     process::Stdio,
-    time::{Duration, Instant},
 };
 
 use chrono::{NaiveDateTime, TimeDelta, Utc};
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::harness::{
     client::{Client, floats},
-    program::{
-        ITEMS, OpenHab, Running, Service, example, file, outcome, program, text, unused_address,
-    },
-    within,
+    files::{file, text},
+    net::{anywhere, unused_address},
+    openhab::OpenHab,
+    program::{RunningProgram, outcome, program},
+    service::{ITEMS, Service, example, example_at, listening_on},
+    until, within,
 };
 
 /// Reads all that the example makes of its items.
 async fn assert_example_is_served(service: &mut Service) {
-    service.running.err.find("data is live").await;
-    let mut client = Client::connect(service.address).await;
+    service.is_live().await;
+    let mut client = service.client().await;
     assert_eq!(client.read(40_000, 4).await.unwrap(), [0x5375, 0x6E53, 1, 65]);
     assert_eq!(client.read(40_068, 3).await.unwrap(), [2, 213, 124]);
     let values = floats(&client.read(40_071, 58).await.unwrap());
@@ -34,63 +36,46 @@ async fn assert_example_is_served(service: &mut Service) {
     assert_eq!(client.read(40_195, 2).await.unwrap(), [0xFFFF, 0]);
 }
 
-/// Ends the service as systemd or Ctrl-C would, and gives what it logged.
-async fn stop(running: &mut Running, signal: &str) -> Vec<String> {
-    let stopped = Instant::now();
-    running.signal(signal).await;
-    assert_eq!(running.exit_code().await, Some(0));
-    assert!(stopped.elapsed() < Duration::from_secs(5), "it took {:?}", stopped.elapsed());
-    running.err.rest().await
-}
-
 #[tokio::test]
 async fn the_old_example_serves_its_items_and_ends_on_sigterm() {
-    let openhab = OpenHab::start(&ITEMS).await;
-    let mut service = Service::start(&example(&openhab.address));
+    let openhab = OpenHab::start(&ITEMS);
+    let mut service = Service::start(&example(openhab.address));
     assert_example_is_served(&mut service).await;
-    stop(&mut service.running, "TERM").await;
+    service.stop().await;
 }
 
 #[tokio::test]
 async fn a_hang_up_ends_it_as_well_and_reloads_nothing() {
-    let openhab = OpenHab::start(&ITEMS).await;
-    let mut service = Service::start(&example(&openhab.address));
-    service.running.err.find("data is live").await;
-    let log = stop(&mut service.running, "HUP").await;
+    let openhab = OpenHab::start(&ITEMS);
+    let mut service = Service::start(&example(openhab.address));
+    service.is_live().await;
+    let log = service.stop_by(Signal::HUP).await;
     assert!(log.iter().any(|line| line.ends_with("stopped by SIGHUP")), "{log:#?}");
 }
 
 #[tokio::test]
 async fn a_log_that_nobody_reads_stops_neither_answers_nor_the_end() {
-    let openhab = OpenHab::start(&ITEMS).await;
+    let openhab = OpenHab::start(&ITEMS);
     // The other end is held, and never read.
-    let (stderr, _unread) = std::os::unix::net::UnixStream::pair().unwrap();
+    let (stderr, _unread) = UnixStream::pair().unwrap();
     let (_held, address) = unused_address();
-    let config = file(&format!("{}modbus_listen: {address}\n", example(&openhab.address)));
+    let config = file(&format!("{}modbus_listen: {address}\n", example(openhab.address)));
     let mut command = program(&["run", "--config", text(config.path())]);
-    let mut child =
-        command.stderr(Stdio::from(std::os::fd::OwnedFd::from(stderr))).spawn().unwrap();
-    let mut client = within(async {
-        loop {
-            if let Ok(stream) = tokio::net::TcpStream::connect(address).await {
-                break Client::of(stream);
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    })
-    .await;
+    let mut child = command.stderr(Stdio::from(OwnedFd::from(stderr))).spawn().unwrap();
+    until(async || TcpStream::connect(address).await.is_ok()).await;
+    let mut client = Client::connect(address).await;
     for _ in 0..5000 {
         client.read(40_000, 4).await.unwrap();
     }
     let id = Pid::from_raw(child.id().unwrap().try_into().unwrap()).unwrap();
-    rustix::process::kill_process(id, Signal::TERM).unwrap();
+    kill_process(id, Signal::TERM).unwrap();
     let ended = within(child.wait()).await.unwrap();
     assert_eq!(ended.code(), Some(0));
 }
 
 #[tokio::test]
 async fn the_same_keys_work_as_json() {
-    let openhab = OpenHab::start(&ITEMS).await;
+    let openhab = OpenHab::start(&ITEMS);
     let config = json!({
         "connected_phase": 2,
         "energy_counter_out": "inverter2_PV_E_total",
@@ -109,7 +94,7 @@ async fn the_same_keys_work_as_json() {
 
 #[tokio::test]
 async fn the_sections_of_the_add_on_work_too() {
-    let openhab = OpenHab::start(&ITEMS).await;
+    let openhab = OpenHab::start(&ITEMS);
     let config = json!({
         "data": { "source": "openhab", "host": openhab.address, "access_token": "" },
         "modbus": { "modbus_tcp_address": 2, "connected_phase": 2 },
@@ -128,21 +113,21 @@ async fn the_sections_of_the_add_on_work_too() {
     });
     let mut service = Service::start(&format!("{config:#}"));
     assert_example_is_served(&mut service).await;
-    let log = stop(&mut service.running, "TERM").await;
+    let log = service.stop().await;
     let asked_for = log.iter().any(|line| line.contains("Registers(40129, 32)"));
     assert!(asked_for, "modbus_requests shows them: {log:#?}");
 }
 
 #[tokio::test]
 async fn connected_clients_are_closed_when_it_ends() {
-    let openhab = OpenHab::start(&ITEMS).await;
-    let mut service = Service::start(&example(&openhab.address));
-    let mut client = Client::connect(service.address).await;
+    let openhab = OpenHab::start(&ITEMS);
+    let service = Service::start(&example(openhab.address));
+    let mut client = service.client().await;
     client.read(40_000, 2).await.unwrap();
     // This one is in the middle of a request.
-    let mut busy = Client::connect(service.address).await;
+    let mut busy = service.client().await;
     busy.send(&[0, 1, 0, 0, 0, 6, 1]).await.unwrap();
-    let log = stop(&mut service.running, "INT").await;
+    let log = service.stop_by(Signal::INT).await;
     assert!(log.iter().any(|line| line.ends_with("stopped by SIGINT")), "{log:#?}");
     client.ended().await;
     busy.ended().await;
@@ -151,33 +136,30 @@ async fn connected_clients_are_closed_when_it_ends() {
 #[tokio::test]
 async fn it_is_ready_while_openhab_is_away() {
     let (_held, nobody) = unused_address();
-    let mut service = Service::start(&example(&nobody.to_string()));
-    service.running.err.find("cannot connect to").await;
-    let mut client = Client::connect(service.address).await;
+    let mut service = Service::start(&example(nobody));
+    service.logs("cannot connect to").await;
+    let mut client = service.client().await;
     assert_eq!(client.read(40_000, 2).await.unwrap(), [0x5375, 0x6E53]);
-    stop(&mut service.running, "TERM").await;
+    service.stop().await;
 }
 
 #[tokio::test]
 async fn without_an_inherited_socket_it_listens_where_it_is_configured_to() {
     let (_held, openhab) = unused_address();
-    let config = file(&format!(
-        "{}modbus_listen: ['127.0.0.1:0', '127.0.0.1:0']\n",
-        example(&openhab.to_string())
-    ));
-    let mut running = Running::start(program(&["--config", text(config.path())]));
+    let config =
+        file(&format!("{}modbus_listen: ['127.0.0.1:0', '127.0.0.1:0']\n", example(openhab)));
+    let mut running = RunningProgram::start(program(&["--config", text(config.path())]));
     for _ in 0..2 {
-        let line = running.err.find("listening on").await;
-        let (_, address) = line.rsplit_once(' ').unwrap();
-        let mut client = Client::connect(address.parse().unwrap()).await;
+        let mut client = Client::connect(listening_on(&mut running).await).await;
         assert_eq!(client.read(40_000, 2).await.unwrap(), [0x5375, 0x6E53]);
     }
-    stop(&mut running, "TERM").await;
+    running.signal(Signal::TERM);
+    assert_eq!(running.exit_code().await, Some(0));
 }
 
 #[tokio::test]
 async fn a_port_in_use_is_reported_with_what_may_hold_it() {
-    let held = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let held = TcpListener::bind(anywhere()).await.unwrap();
     let address = held.local_addr().unwrap();
     let config = file(&format!("{}modbus_listen: {address}\n", example("127.0.0.1")));
     let ended = outcome(&mut program(&["run", "--config", text(config.path())])).await;
@@ -188,11 +170,11 @@ async fn a_port_in_use_is_reported_with_what_may_hold_it() {
 
 #[tokio::test]
 async fn log_lines_carry_the_time_of_the_configured_zone() {
-    let openhab = OpenHab::start(&ITEMS).await;
+    let openhab = OpenHab::start(&ITEMS);
     // India has no daylight saving time, and is nobody's default.
-    let config = example(&openhab.address).replace("Europe/Berlin", "Asia/Kolkata");
+    let config = example(openhab.address).replace("Europe/Berlin", "Asia/Kolkata");
     let mut service = Service::start(&config);
-    let line = service.running.err.find("data is live").await;
+    let line = service.is_live().await;
     let (time, rest) = line.split_once(" IST").unwrap();
     let time = NaiveDateTime::parse_from_str(time, "%Y-%m-%d %H:%M:%S%.3f").unwrap();
     let now = Utc::now().naive_utc() + TimeDelta::minutes(330);
@@ -202,10 +184,10 @@ async fn log_lines_carry_the_time_of_the_configured_zone() {
 
 #[tokio::test]
 async fn debug_shows_requests_and_what_tokio_modbus_says() {
-    let openhab = OpenHab::start(&ITEMS).await;
-    let mut service = Service::start(&example(&openhab.address));
+    let openhab = OpenHab::start(&ITEMS);
+    let mut service = Service::start(&example(openhab.address));
     assert_example_is_served(&mut service).await;
-    let log = stop(&mut service.running, "TERM").await;
+    let log = service.stop().await;
     let has = |words: &[&str]| log.iter().any(|line| words.iter().all(|word| line.contains(word)));
     assert!(has(&["DEBUG", "127.0.0.1:", "ReadHoldingRegisters(40071, 58)"]), "{log:#?}");
     assert!(has(&["DEBUG", "Accepted connection from 127.0.0.1:"]), "{log:#?}");
@@ -213,27 +195,22 @@ async fn debug_shows_requests_and_what_tokio_modbus_says() {
 }
 
 #[tokio::test]
-async fn info_tells_of_clients_and_not_of_requests() {
-    let openhab = OpenHab::start(&ITEMS).await;
-    let config = example(&openhab.address).replace("loglevel: debug", "loglevel: info");
+async fn info_shows_clients_and_no_requests() {
+    let openhab = OpenHab::start(&ITEMS);
+    let config = example_at("info", openhab.address);
     let mut service = Service::start(&config);
     assert_example_is_served(&mut service).await;
-    let log = stop(&mut service.running, "TERM").await;
+    let log = service.stop().await;
     assert!(log.iter().any(|line| line.contains("client 127.0.0.1 polls")), "{log:#?}");
     assert!(!log.iter().any(|line| line.contains("DEBUG")), "{log:#?}");
 }
 
 #[tokio::test]
 async fn error_is_silent_while_all_is_well() {
-    let openhab = OpenHab::start(&ITEMS).await;
-    let config = example(&openhab.address).replace("loglevel: debug", "loglevel: error");
-    let mut service = Service::start(&config);
-    let mut client = Client::connect(service.address).await;
-    let served = async {
-        while client.read(40_071, 58).await.is_err() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    within(served).await;
-    assert_eq!(stop(&mut service.running, "TERM").await, Vec::<String>::new());
+    let openhab = OpenHab::start(&ITEMS);
+    let config = example_at("error", openhab.address);
+    let service = Service::start(&config);
+    let mut client = service.client().await;
+    until(async || client.read(40_071, 58).await.is_ok()).await;
+    assert_eq!(service.stop().await, Vec::<String>::new());
 }

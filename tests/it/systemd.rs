@@ -2,22 +2,25 @@
 //! watchdog.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     net::{TcpListener, TcpStream, UdpSocket},
     os::{fd::OwnedFd, unix::net::UnixListener},
     process::Stdio,
     time::Duration,
 };
 
+use rustix::process::Signal;
 use tempfile::TempDir;
 use tokio::{net::UnixDatagram, process::Command, time::timeout};
 
 use crate::harness::{
     client::Client,
-    program::{
-        ITEMS, OpenHab, PROGRAM, Service, command, directory, example, file, text, unused_address,
-    },
-    within,
+    files::{directory, file},
+    net::{anywhere, unused_address},
+    openhab::OpenHab,
+    program::{PROGRAM, command},
+    service::{ITEMS, Service, example},
+    until, within,
 };
 
 /// The end of systemd at which the service reports.
@@ -33,7 +36,8 @@ impl Manager {
         Self { socket, directory }
     }
 
-    fn of(&self, command: &mut Command) {
+    /// The command will report to it.
+    fn hears(&self, command: &mut Command) {
         command.env("NOTIFY_SOCKET", self.directory.path().join("notify"));
     }
 
@@ -59,54 +63,54 @@ impl Manager {
 
 #[tokio::test]
 async fn readiness_status_and_the_end_are_reported() {
-    let openhab = OpenHab::start(&ITEMS).await;
+    let openhab = OpenHab::start(&ITEMS);
     let manager = Manager::new();
     // Nobody has an address of this network: to listen there fails, and is not tried.
-    let config = format!("{}modbus_listen: 192.0.2.1:502\n", example(&openhab.address));
-    let mut service = Service::start_with(&config, |command| manager.of(command));
+    let config = format!("{}modbus_listen: 192.0.2.1:502\n", example(openhab.address));
+    let service = Service::start_with(&config, |command| manager.hears(command));
     assert_eq!(within(manager.next()).await, "READY=1", "the first report");
-    let mut client = Client::connect(service.address).await;
-    assert_eq!(client.read(40_000, 2).await.unwrap(), [0x5375, 0x6E53]);
+    assert_eq!(service.client().await.read(40_000, 2).await.unwrap(), [0x5375, 0x6E53]);
     let status = manager.find("STATUS=").await;
     assert!(status.contains("; clients "), "{status}");
-    service.running.signal("TERM").await;
+    service.stop().await;
     manager.find("STOPPING=1").await;
-    assert_eq!(service.running.exit_code().await, Some(0));
 }
 
 #[tokio::test]
 async fn the_watchdog_is_fed_while_openhab_is_away_and_not_while_the_process_stands_still() {
     let (_held, nobody) = unused_address();
-    for update in ["events", "poll"] {
-        let config = format!("{}update: {update}\n", example(&nobody.to_string()));
-        assert_watchdog(&config).await;
-    }
+    let config = |update| format!("{}update: {update}\n", example(nobody));
+    let [events, poll] = ["events", "poll"].map(config);
+    tokio::join!(assert_watchdog(&events), assert_watchdog(&poll));
 }
 
 async fn assert_watchdog(config: &str) {
+    // Shorter than the pauses between two attempts to reach openHAB.
+    const LIMIT: Duration = Duration::from_millis(600);
     let manager = Manager::new();
-    let limit = Duration::from_secs(1);
     let service = Service::start_with(config, |command| {
-        manager.of(command);
-        command.env("WATCHDOG_USEC", limit.as_micros().to_string());
+        manager.hears(command);
+        command.env("WATCHDOG_USEC", LIMIT.as_micros().to_string());
     });
     for _ in 0..12 {
-        let fed = timeout(limit, manager.find("WATCHDOG=1")).await;
+        let fed = timeout(LIMIT, manager.find("WATCHDOG=1")).await;
         fed.expect("systemd would have killed it");
     }
-    service.running.signal("STOP").await;
+    service.running.signal(Signal::STOP);
+    let stat = format!("/proc/{}/stat", service.running.id());
+    until(async || fs::read_to_string(&stat).unwrap().contains(") T ")).await;
     // What was on its way.
     while timeout(Duration::from_millis(100), manager.next()).await.is_ok() {}
-    assert!(timeout(limit, manager.find("WATCHDOG=1")).await.is_err());
-    service.running.signal("CONT").await;
+    assert!(timeout(LIMIT, manager.find("WATCHDOG=1")).await.is_err());
+    service.running.signal(Signal::CONT);
     manager.find("WATCHDOG=1").await;
 }
 
 #[tokio::test]
 async fn the_watchdog_of_another_process_is_not_fed() {
     let manager = Manager::new();
-    let mut service = Service::start_with(&example("127.0.0.1"), |command| {
-        manager.of(command);
+    let service = Service::start_with(&example("127.0.0.1"), |command| {
+        manager.hears(command);
         command.env("WATCHDOG_USEC", "100000").env("WATCHDOG_PID", "1");
     });
     assert_eq!(within(manager.next()).await, "READY=1");
@@ -114,16 +118,15 @@ async fn the_watchdog_of_another_process_is_not_fed() {
     // Were it fed, it would be four times until then.
     let fed = timeout(Duration::from_millis(100), manager.find("WATCHDOG=1")).await;
     assert!(fed.is_err());
-    service.running.signal("TERM").await;
+    service.stop().await;
     assert_eq!(within(manager.next()).await, "STOPPING=1");
-    assert_eq!(service.running.exit_code().await, Some(0));
 }
 
 #[tokio::test]
 async fn all_inherited_sockets_are_served() {
-    let openhab = OpenHab::start(&ITEMS).await;
-    let config = file(&example(&openhab.address));
-    let sockets = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let openhab = OpenHab::start(&ITEMS);
+    let config = file(&example(openhab.address));
+    let sockets = [(); 2].map(|()| TcpListener::bind(anywhere()).unwrap());
     let addresses = sockets.each_ref().map(|socket| socket.local_addr().unwrap());
     let [first, second] = sockets.map(OwnedFd::from);
     let mut with_both = command("sh");
@@ -144,14 +147,14 @@ async fn all_inherited_sockets_are_served() {
 
 #[tokio::test]
 async fn a_descriptor_that_is_no_listening_tcp_socket_is_refused_by_name() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let listener = TcpListener::bind(anywhere()).unwrap();
     let connected = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let directory = TempDir::new().unwrap();
     let unix = UnixListener::bind(directory.path().join("socket")).unwrap();
     let others: [OwnedFd; 4] = [
         connected.into(),
         unix.into(),
-        UdpSocket::bind("127.0.0.1:0").unwrap().into(),
+        UdpSocket::bind(anywhere()).unwrap().into(),
         File::open("/dev/null").unwrap().into(),
     ];
     for other in others {
@@ -166,16 +169,14 @@ async fn a_descriptor_that_is_no_listening_tcp_socket_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn the_token_of_systemd_is_used_and_a_blank_one_is_none() {
+async fn a_token_of_systemd_is_used_and_a_blank_one_is_not() {
     const TOKEN: &str = "oh.meter.secret";
-    let credentials = directory("openhab_token", TOKEN);
-    let token = credentials.path().join("openhab_token");
-    let openhab = OpenHab::start_with(&ITEMS, &["--token-file", text(&token)]).await;
+    let openhab = OpenHab::locked(TOKEN, &ITEMS);
     for (token, expected) in [(TOKEN, "data is live"), ("\n", "openHAB answers 401")] {
         let credentials = directory("openhab_token", token);
-        let mut service = Service::start_with(&example(&openhab.address), |command| {
+        let mut service = Service::start_with(&example(openhab.address), |command| {
             command.env("CREDENTIALS_DIRECTORY", credentials.path());
         });
-        service.running.err.find(expected).await;
+        service.logs(expected).await;
     }
 }

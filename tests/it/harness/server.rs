@@ -1,7 +1,7 @@
 //! The server in this process, with images made by the meter.
 
 use std::{
-    net::{Ipv4Addr, SocketAddr},
+    net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -13,9 +13,15 @@ use fronius_smartmeter::{
         reading::{Freshness, Measurand, Phase, Point, Reading},
         sunspec::Identity,
     },
-    modbus::{self, Server, UnitIds, connections::Connections},
+    modbus::{Server, ServerConfig, UnitIds, connections::Connections},
 };
-use tokio::{net::TcpListener, sync::watch};
+use tokio::sync::watch;
+
+use super::{
+    client::Client,
+    net::{anywhere, listen},
+    task::Task,
+};
 
 const STALE_AFTER: Duration = Duration::from_secs(30);
 
@@ -59,19 +65,25 @@ fn meter(on_stale: OnStale) -> Meter {
 
 /// All values known and fresh.
 pub(crate) fn live() -> Image {
-    at_age(OnStale::Zero, Duration::ZERO)
+    image(OnStale::Zero, &VALUES, Duration::ZERO)
 }
 
 /// All values known, and too old.
 pub(crate) fn stale(on_stale: OnStale) -> Image {
-    at_age(on_stale, STALE_AFTER)
+    image(on_stale, &VALUES, STALE_AFTER)
 }
 
-fn at_age(on_stale: OnStale, age: Duration) -> Image {
+/// Everything but the counter, which openHAB does not have yet.
+pub(crate) fn waiting() -> Image {
+    image(OnStale::Zero, &VALUES[1..], Duration::ZERO)
+}
+
+/// What is served of these values at this age.
+fn image(on_stale: OnStale, values: &[(Measurand, f64)], age: Duration) -> Image {
     let mut meter = meter(on_stale);
     let now = Instant::now();
     let mut reading = Reading::default();
-    for (measurand, value) in VALUES {
+    for &(measurand, value) in values {
         reading.update(point(measurand), value, now);
     }
     // What is held later must have been served once.
@@ -79,19 +91,8 @@ fn at_age(on_stale: OnStale, age: Duration) -> Image {
     meter.observe(&reading, now + age).0
 }
 
-/// Everything but the counter, which openHAB does not have yet.
-pub(crate) fn waiting() -> Image {
-    let mut meter = meter(OnStale::Zero);
-    let now = Instant::now();
-    let mut reading = Reading::default();
-    for (measurand, value) in VALUES.into_iter().skip(1) {
-        reading.update(point(measurand), value, now);
-    }
-    meter.observe(&reading, now).0
-}
-
-pub(crate) fn server_config() -> modbus::ServerConfig {
-    modbus::ServerConfig {
+pub(crate) fn server_config() -> ServerConfig {
+    ServerConfig {
         listen: Vec::new(),
         unit_ids: UnitIds::Any,
         max_connections: 8,
@@ -99,27 +100,34 @@ pub(crate) fn server_config() -> modbus::ServerConfig {
     }
 }
 
-/// A server that runs as long as the runtime of its test.
+/// A running server, and the images it serves.
 pub(crate) struct Served {
     pub(crate) address: SocketAddr,
     pub(crate) images: watch::Sender<Arc<Image>>,
     pub(crate) connections: Connections,
+    _tasks: [Task; 2],
 }
 
 impl Served {
     pub(crate) fn show(&self, image: Image) {
         self.images.send_replace(Arc::new(image));
     }
+
+    pub(crate) async fn client(&self) -> Client {
+        Client::connect(self.address).await
+    }
 }
 
-pub(crate) async fn serve(server_config: modbus::ServerConfig, image: Image) -> Served {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+pub(crate) fn serve(server_config: &ServerConfig, image: Image) -> Served {
+    let listener = listen(anywhere());
     let address = listener.local_addr().unwrap();
     let (images, receiver) = watch::channel(Arc::new(image));
-    let server = Server::new(&server_config, identity(), receiver);
+    let server = Server::new(server_config, identity(), receiver);
     let connections = server.connections().clone();
     let closer = server.clone();
-    tokio::spawn(async move { server.serve(listener).await });
-    tokio::spawn(async move { closer.close_unwanted().await });
-    Served { address, images, connections }
+    let tasks = [
+        Task::spawn(async move { match server.serve(listener).await {} }),
+        Task::spawn(async move { closer.close_unwanted().await }),
+    ];
+    Served { address, images, connections, _tasks: tasks }
 }

@@ -1,89 +1,81 @@
 //! openHAB goes away, comes back without its states, and answers all there is but what it should:
 //! the source gets over it by itself, and no value is made up meanwhile.
 
-use std::{net::SocketAddr, time::Duration};
+use std::net::SocketAddr;
 
-use fronius_smartmeter::{daemon::Daemon, meter::Condition, simulator::Dialect};
+use fronius_smartmeter::meter::Condition;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     task::JoinSet,
+    time::Instant,
 };
 
-use crate::harness::openhab::{
-    Answer, ENERGY, Fault, LISTEN, POWER, READ, RawServer, Running, anywhere, config, house, same,
-    serve, simulator, state, status, wait_for,
+use crate::harness::{
+    openhab::{
+        HOUSE, HOUSE_ENERGY, OpenHab,
+        answers::{Answer, Fault, LISTEN, READ, house, state, status},
+        raw::RawOpenHab,
+    },
+    source::{
+        ENERGY, POWER, QUICK, QUICKLY_STALE, RunningMeter, RunningSource, config, exported, power,
+        same, value,
+    },
+    within,
 };
-
-const QUICK: &str = "poll_interval: 100ms\nstale_after: 1s";
 
 #[tokio::test]
 async fn values_age_while_openhab_is_away_and_recover_when_it_is_back() {
-    let openhab = simulator("12345.678 kWh", "800 W", Dialect::Current);
-    let (address, server) = serve(&openhab, anywhere()).await;
-    let daemon = Daemon::start(config(address, QUICK), Vec::new()).await.unwrap();
-    let mut images = daemon.images();
-    wait_for(&mut images, "live data", |image| {
-        image.condition == Condition::Live
-            && image.measurements.is_some_and(|values| same(values.power.total, -800.0))
-    })
-    .await;
+    let mut openhab = OpenHab::start(&HOUSE);
+    let mut meter = RunningMeter::start(config(openhab.address, QUICK)).await;
+    meter.is_live_at(-800.0).await;
 
-    server.end().await;
-    wait_for(&mut images, "stale data", |image| image.condition == Condition::Stale).await;
-    let image = images.borrow_and_update().clone();
-    assert!(image.confirmed.unwrap().elapsed() >= Duration::from_secs(1), "stale too early");
-    let values = image.measurements.unwrap();
-    assert!(same(values.power.total, 0.0), "a producer's default is zero");
-    assert!(same(values.exported.total, 12_345_678.0), "{}", values.exported.total);
+    openhab.stop().await;
+    meter.is_stale().await;
+    let image = meter.image();
+    let age = Instant::from_std(image.confirmed.unwrap()).elapsed();
+    assert!(age >= QUICKLY_STALE, "stale after {age:?} already");
+    assert!(same(power(&image), 0.0), "a producer's default is zero");
+    assert!(same(exported(&image), HOUSE_ENERGY), "{}", exported(&image));
 
     openhab.set("P", "900 W");
-    let (_, _server) = serve(&openhab, address).await;
-    wait_for(&mut images, "live data again", |image| {
-        image.condition == Condition::Live
-            && image.measurements.is_some_and(|values| same(values.power.total, -900.0))
-    })
-    .await;
+    openhab.restart();
+    meter.is_live_at(-900.0).await;
 }
 
 #[tokio::test]
 async fn items_without_a_state_after_a_restart_age_until_they_have_one() {
-    let openhab = simulator("12345.678 kWh", "800 W", Dialect::Current);
-    let (address, server) = serve(&openhab, anywhere()).await;
-    let mut source = Running::start(config(address, QUICK));
-    let daemon = Daemon::start(config(address, QUICK), Vec::new()).await.unwrap();
-    let mut images = daemon.images();
+    let mut openhab = OpenHab::start(&HOUSE);
+    let address = openhab.address;
+    let mut source = RunningSource::start(&config(address, QUICK));
+    let mut meter = RunningMeter::start(config(address, QUICK)).await;
     source.power(800.0).await;
-    wait_for(&mut images, "live data", |image| image.condition == Condition::Live).await;
+    meter.is_live().await;
 
-    server.end().await;
-    let restarted = simulator("NULL", "UNDEF", Dialect::Current);
-    let (_, _server) = serve(&restarted, address).await;
-    wait_for(&mut images, "stale data", |image| {
-        let values = image.measurements.expect("there were values before");
-        assert!(same(values.exported.total, 12_345_678.0), "energy {}", values.exported.total);
-        let live = image.condition == Condition::Live;
-        // What the policy serves then is not the source's doing.
-        assert!(!live || same(values.power.total, -800.0), "power {}", values.power.total);
-        !live
-    })
-    .await;
+    openhab.stop().await;
+    let _restarted = OpenHab::start_at(address, &[("E", "NULL"), ("P", "UNDEF")]);
+    meter
+        .shows(|image| {
+            assert!(same(exported(image), HOUSE_ENERGY), "energy {}", exported(image));
+            let live = image.condition == Condition::Live;
+            // What the policy serves then is not the source's doing.
+            assert!(!live || same(power(image), -800.0), "power {}", power(image));
+            !live
+        })
+        .await;
     assert_eq!(source.value(POWER), Some(800.0));
 
     // The counter alone does not make the meter live.
     put(address, "E", "12345.7 kWh").await;
     source.energy(12_345_700.0).await;
-    wait_for(&mut images, "the counter", |image| {
-        assert_eq!(image.condition, Condition::Stale);
-        !same(image.measurements.unwrap().exported.total, 12_345_678.0)
-    })
-    .await;
+    meter
+        .shows(|image| {
+            assert_eq!(image.condition, Condition::Stale);
+            same(exported(image), 12_345_700.0)
+        })
+        .await;
     put(address, "P", "0 W").await;
-    wait_for(&mut images, "live data again", |image| {
-        image.condition == Condition::Live
-            && image.measurements.is_some_and(|values| same(values.power.total, 0.0))
-    })
-    .await;
+    meter.is_live_at(0.0).await;
 }
 
 /// Updates an item as a user would with curl.
@@ -100,8 +92,8 @@ async fn put(address: SocketAddr, item: &str, state: &str) {
     assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
 }
 
-/// Every answer that is none, but for those that take the whole time limit to notice.
-fn faults() -> Vec<Fault> {
+/// Answers without a value.
+fn refusals() -> Vec<Fault> {
     vec![
         ("401", || status("401 Unauthorized")),
         ("403", || status("403 Forbidden")),
@@ -112,12 +104,24 @@ fn faults() -> Vec<Fault> {
         }),
         ("204 without a state", || status("204 No Content")),
         ("an empty state", || state("")),
-        ("a state that is none", || state("ON")),
+        ("a state that is no number", || state("ON")),
+    ]
+}
+
+/// Answers that are hardly HTTP.
+fn broken_answers() -> Vec<Fault> {
+    vec![
         ("another protocol", || Answer::Close(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec())),
         ("noise", || Answer::Close(vec![0, 255, 13, 10, 0, 13, 10, 13, 10])),
         ("not a byte", || Answer::Close(Vec::new())),
         ("a reset", || Answer::Reset),
         ("half a line", || Answer::Close(b"HTTP/1.1 20".to_vec())),
+    ]
+}
+
+/// Answers that never end, or too soon.
+fn wrong_lengths() -> Vec<Fault> {
+    vec![
         ("an endless header", || {
             Answer::Endless(b"HTTP/1.1 200 OK\r\nX: ".to_vec(), vec![b'x'; 1024])
         }),
@@ -146,15 +150,17 @@ fn faults() -> Vec<Fault> {
 
 #[tokio::test]
 async fn one_source_gets_over_every_wrong_answer_in_turn() {
-    let mut openhab = RawServer::start(house("800 W", None)).await;
-    let mut source = Running::start(config(openhab.address, QUICK));
+    let mut openhab = RawOpenHab::start(house("800 W", None));
+    let mut source = RunningSource::start(&config(openhab.address, QUICK));
     source.power(800.0).await;
-    for (watts, (fault, answer)) in (801_u32..).zip(faults()) {
+    // Those that take the whole time limit to notice have a test of their own.
+    let faults = [refusals(), broken_answers(), wrong_lengths()].concat();
+    for (watts, (fault, answer)) in (801_u32..).zip(faults) {
         println!("{fault}");
         openhab.behave(move |_| answer());
         openhab.asked(READ, 1).await;
         assert_eq!(source.value(POWER), Some(f64::from(watts) - 1.0), "during {fault}");
-        assert_eq!(source.value(ENERGY), Some(12_345_678.0), "during {fault}");
+        assert_eq!(source.value(ENERGY), Some(HOUSE_ENERGY), "during {fault}");
         // A value that was never there before: it cannot come from anywhere but a good read.
         openhab.behave(house(&format!("{watts} W"), None));
         source.power(watts.into()).await;
@@ -169,12 +175,11 @@ async fn an_answer_that_does_not_come_is_given_up() {
         || b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n".to_vec(),
         || b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n9".to_vec(),
     ];
-    // Each takes the time limit, so they run side by side.
     let mut cases = JoinSet::new();
     for silence in silences {
         cases.spawn(async move {
-            let mut openhab = RawServer::start(house("800 W", None)).await;
-            let mut source = Running::start(config(openhab.address, QUICK));
+            let mut openhab = RawOpenHab::start(house("800 W", None));
+            let mut source = RunningSource::start(&config(openhab.address, QUICK));
             source.power(800.0).await;
             openhab.behave(move |_| Answer::Silent(silence()));
             openhab.asked(READ, 1).await;
@@ -183,36 +188,30 @@ async fn an_answer_that_does_not_come_is_given_up() {
             source.power(900.0).await;
         });
     }
-    while let Some(case) = cases.join_next().await {
-        case.unwrap();
-    }
+    within(cases.join_all()).await;
 }
 
 #[tokio::test]
 async fn a_server_that_closes_after_each_answer_is_polled_all_the_same() {
     let mut watts = 800;
-    let mut openhab = RawServer::start(move |request: &str| {
+    let mut openhab = RawOpenHab::start(move |request: &str| {
         if request.starts_with(LISTEN) {
             return status("404 Not Found");
         }
         watts += 1;
         let unit = if request.contains("/P/") { "W" } else { "kWh" };
         Answer::Close(format!("HTTP/1.0 200 OK\r\n\r\n{watts} {unit}").into_bytes())
-    })
-    .await;
-    let mut source = Running::start(config(openhab.address, QUICK));
+    });
+    let mut source = RunningSource::start(&config(openhab.address, QUICK));
     openhab.asked_in_all(READ, 6).await;
-    wait_for(&mut source.readings, "the third round", |reading| {
-        reading.get(POWER).is_some_and(|sample| sample.value >= 806.0)
-    })
-    .await;
+    source.shows(|reading| value(reading, POWER).is_some_and(|watts| watts >= 806.0)).await;
 }
 
 #[tokio::test]
 async fn one_item_without_an_answer_does_not_hold_up_the_other() {
-    let mut openhab = RawServer::start(house("800 W", None)).await;
-    let mut source = Running::start(config(openhab.address, QUICK));
-    source.energy(12_345_678.0).await;
+    let mut openhab = RawOpenHab::start(house("800 W", None));
+    let mut source = RunningSource::start(&config(openhab.address, QUICK));
+    source.energy(HOUSE_ENERGY).await;
     for line in ["404 Not Found", "500 Internal Server Error"] {
         let mut counter = 12_345;
         openhab.behave(move |request| {
@@ -223,12 +222,9 @@ async fn one_item_without_an_answer_does_not_hold_up_the_other() {
                 status(line)
             }
         });
-        wait_for(&mut source.readings, line, |reading| {
-            reading.get(ENERGY).is_some_and(|sample| sample.value >= 12_348_000.0)
-        })
-        .await;
+        source.shows(|reading| value(reading, ENERGY).is_some_and(|wh| wh >= 12_348_000.0)).await;
         openhab.behave(house("800 W", None));
-        source.energy(12_345_678.0).await;
+        source.energy(HOUSE_ENERGY).await;
         openhab.asked(READ, 2).await;
     }
     assert_eq!(source.value(POWER), Some(800.0));

@@ -5,3 +5,6 @@ mod events;
 mod freshness;
 mod log;
 mod outages;
+mod redirects;
+mod streams;
+mod tls;

@@ -1,0 +1,89 @@
+//! A directory that is slow, late, damaged, full or not there at all.
+
+use std::{fs, path::Path};
+
+use super::{Plant, becomes, energy, remembered, start_live};
+use crate::harness::{
+    program::{command, outcome},
+    service::Service,
+};
+
+#[tokio::test]
+async fn a_directory_that_answers_late_is_waited_for() {
+    let plant = Plant::new("5000 kWh");
+    plant.start_live().await.stop().await;
+    let path = plant.file();
+    let saved = fs::read_to_string(&path).unwrap();
+    fs::remove_file(&path).unwrap();
+    // Lower than what is remembered: nobody may see it.
+    plant.openhab.set("E", "1000 kWh");
+
+    // To open a pipe that nobody writes to takes without end, as a dead network disk does.
+    let made = outcome(command("mkfifo").arg(&path)).await;
+    assert_eq!(made.code, Some(0), "{made:?}");
+    let mut service = plant.start();
+    service.logs("state_dir does not answer").await;
+    service.logs("item E has the state 1000 kWh").await;
+    assert_eq!(energy(&service).await, None);
+    fs::write(&path, saved).unwrap();
+    service.logs("5000000 Wh are remembered").await;
+    service.is_live().await;
+    assert_eq!(energy(&service).await, Some(5_000_000.0));
+    fs::remove_file(&path).unwrap();
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_directory_that_comes_later_brings_its_counters_with_it() {
+    let plant = Plant::new("5000 kWh");
+    let [mount, away] = ["mount", "away"].map(|name| plant.directory.path().join(name));
+    fs::create_dir(&mount).unwrap();
+    let config = plant.config_in(&mount);
+    start_live(&config).await.stop().await;
+
+    fs::rename(&mount, &away).unwrap();
+    fs::write(&mount, "in the way").unwrap();
+    plant.openhab.set("E", "NULL");
+    let mut service = Service::start(&config);
+    service.logs("cannot be used").await;
+    service.logs("item E gives no value").await;
+    assert_eq!(energy(&service).await, None);
+    fs::remove_file(&mount).unwrap();
+    fs::rename(&away, &mount).unwrap();
+    // The first value to be saved is the first occasion to try again.
+    plant.openhab.set("E", "1 kWh");
+    service.logs("5000000 Wh are remembered").await;
+    becomes(&service, 5_000_000.0).await;
+    service.stop().await;
+    assert_eq!(remembered(&mount), Some(5_000_000.0));
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_set_aside_and_the_service_goes_on() {
+    let plant = Plant::new("5000 kWh");
+    fs::write(plant.file(), "{\"version\":1,\"meters\":{\"SN\":{").unwrap();
+    let mut service = plant.start();
+    service.logs("set aside as").await;
+    service.is_live().await;
+    assert_eq!(energy(&service).await, Some(5_000_000.0));
+    service.stop().await;
+    assert_eq!(remembered(plant.directory.path()), Some(5_000_000.0));
+    assert!(plant.directory.path().join("counters.json.damaged").exists());
+}
+
+#[tokio::test]
+async fn a_disk_that_takes_nothing_costs_the_memory_alone() {
+    let plant = Plant::new("5000 kWh");
+    // Every write fails, even root's: the new file's name is a directory's.
+    fs::create_dir(plant.directory.path().join("counters.json.new")).unwrap();
+    let mut service = plant.start();
+    service.logs("cannot be written").await;
+    becomes(&service, 5_000_000.0).await;
+    service.stop().await;
+
+    let mut service = Service::start(&plant.config_in(Path::new("/proc/no/such/directory")));
+    service.logs("cannot be used").await;
+    service.is_live().await;
+    assert_eq!(energy(&service).await, Some(5_000_000.0));
+    service.stop().await;
+}

@@ -1,0 +1,56 @@
+//! What the code of this process logs.
+
+use std::{
+    io::{self, Write},
+    sync::{Arc, Mutex},
+};
+
+use tracing::{Level, subscriber::DefaultGuard};
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// The log of one test: its runtime has one thread, and this is the log of that thread.
+pub(crate) struct Log {
+    bytes: Bytes,
+    _guard: DefaultGuard,
+}
+
+impl Log {
+    #[must_use]
+    pub(crate) fn start(level: Level) -> Self {
+        let bytes = Bytes::default();
+        let writer = bytes.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(level)
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        Self { bytes, _guard: subscriber.set_default() }
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.bytes.0.lock().unwrap().clone()).unwrap()
+    }
+
+    /// The lines of a level that are the source's.
+    pub(crate) fn source_lines(&self, level: &str) -> Vec<String> {
+        let ours = format!("{level} fronius_smartmeter::source");
+        self.text().lines().filter(|line| line.contains(&ours)).map(str::to_owned).collect()
+    }
+
+    pub(crate) fn clear(&self) {
+        self.bytes.0.lock().unwrap().clear();
+    }
+}
+
+#[derive(Clone, Default)]
+struct Bytes(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Bytes {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
