@@ -10,6 +10,7 @@ use tokio::{
 };
 
 pub(crate) mod client;
+pub(crate) mod clock;
 pub(crate) mod files;
 pub(crate) mod log;
 pub(crate) mod net;

@@ -2,6 +2,7 @@
 
 use super::tls::{Authority, Front};
 use crate::harness::{
+    clock::FastClock,
     files::Secrets,
     openhab::{
         HOUSE, OpenHab,
@@ -27,6 +28,7 @@ async fn a_token_opens_openhab() {
 
 #[tokio::test]
 async fn wrong_credentials_are_reported_and_tried_again_and_again() {
+    let _clock = FastClock::start();
     let secrets = Secrets::new();
     let openhab = OpenHab::locked(TOKEN, &HOUSE);
     for credentials in [String::new(), secrets.token("oh.meter.wrong"), secrets.login("wrong")] {

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use crate::harness::{
+    clock::FastClock,
     openhab::{
         Dialect, HOUSE_ENERGY, OpenHab,
         answers::{
@@ -136,6 +137,7 @@ async fn an_event_beats_the_refusal_of_an_older_question() {
 
 #[tokio::test]
 async fn an_item_refused_while_the_stream_lives_is_asked_for_again_soon() {
+    let _clock = FastClock::start();
     let events = events();
     let mut healthy = house("800 W", Some(&events));
     let mut refusals = 4;

@@ -6,12 +6,14 @@ use fronius_smartmeter::meter::Condition;
 use tokio::time::Instant;
 
 use crate::harness::{
+    clock::FastClock,
     openhab::{Dialect, HOUSE, OpenHab},
     source::{ENERGY, POWER, RunningMeter, config},
 };
 
 /// `again` are states that come when the binding works again.
 async fn notices_a_dead_binding(dialect: Dialect, update: &str, again: [(&str, &str); 2]) {
+    let _clock = FastClock::start();
     let openhab = OpenHab::start_as(dialect, &HOUSE);
     let keys = format!("poll_interval: 100ms\nitem_max_age: 10s\nupdate: {update}");
     let mut meter = RunningMeter::start(config(openhab.address, &keys)).await;

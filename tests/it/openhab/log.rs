@@ -2,10 +2,10 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use tokio::time::{resume, sleep};
 use tracing::Level;
 
 use crate::harness::{
+    clock::FastClock,
     files::Secrets,
     log::Log,
     openhab::{
@@ -28,23 +28,21 @@ fn assert_each_once(lines: &[String], expected: &[&str]) {
     assert_eq!(lines.len(), expected.len(), "{start:#?}");
 }
 
-// The clock of this runtime leaps over every pause in which nothing happens, so the outage may be
-// a long one. Where it leaps too far, a read fails that would not have, during an outage.
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_long_outage_is_logged_once_and_so_is_its_end() {
+    let clock = FastClock::start();
     let log = Log::start(Level::INFO);
     let mut openhab = OpenHab::start(&HOUSE);
     openhab.stop().await;
 
     let mut source = RunningSource::start(&config(openhab.address, QUICK));
-    sleep(Duration::from_secs(3600)).await;
+    clock.pass(Duration::from_mins(20)).await;
     assert_each_once(&log.source_lines("WARN"), &["trying again"]);
     assert_each_once(&log.source_lines("INFO"), &[]);
 
     log.clear();
     openhab.restart();
     source.power(800.0).await;
-    resume();
     // Its own value was the last of the round; the next round has seen the whole of this one.
     openhab.set("P", "801 W");
     source.power(801.0).await;
@@ -56,6 +54,7 @@ async fn a_long_outage_is_logged_once_and_so_is_its_end() {
 
 #[tokio::test]
 async fn an_outage_of_a_running_service_is_logged_once() {
+    let _clock = FastClock::start();
     let log = Log::start(Level::INFO);
     let mut openhab = RawOpenHab::start(house("800 W", None));
     let mut meter = RunningMeter::start(config(openhab.address, QUICK)).await;
@@ -87,6 +86,7 @@ async fn an_outage_of_a_running_service_is_logged_once() {
 
 #[tokio::test]
 async fn a_bad_item_is_logged_once_for_each_thing_that_is_wrong_with_it() {
+    let _clock = FastClock::start();
     let log = Log::start(Level::INFO);
     let mut openhab = RawOpenHab::start(house("800 W", None));
     let mut source = RunningSource::start(&config(openhab.address, QUICK));
@@ -111,6 +111,7 @@ async fn a_bad_item_is_logged_once_for_each_thing_that_is_wrong_with_it() {
 
 #[tokio::test]
 async fn a_kept_connection_that_breaks_is_no_outage() {
+    let _clock = FastClock::start();
     for end in [(|| Answer::Close(Vec::new())) as fn() -> Answer, || Answer::Reset] {
         let log = Log::start(Level::INFO);
         let mut healthy = house("800 W", None);
@@ -166,6 +167,7 @@ async fn misbehave(openhab: &mut RawOpenHab, source: &mut RunningSource) {
 
 #[tokio::test]
 async fn secrets_are_in_no_line() {
+    let _clock = FastClock::start();
     let log = Log::start(Level::TRACE);
     let secrets = Secrets::new();
     let keys = format!("{QUICK}{}{}", secrets.token(TOKEN), secrets.login(PASSWORD));

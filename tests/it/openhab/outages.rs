@@ -12,6 +12,7 @@ use tokio::{
 };
 
 use crate::harness::{
+    clock::FastClock,
     openhab::{
         HOUSE, HOUSE_ENERGY, OpenHab,
         answers::{Answer, Fault, LISTEN, READ, house, state, status},
@@ -26,6 +27,7 @@ use crate::harness::{
 
 #[tokio::test]
 async fn values_age_while_openhab_is_away_and_recover_when_it_is_back() {
+    let _clock = FastClock::start();
     let mut openhab = OpenHab::start(&HOUSE);
     let mut meter = RunningMeter::start(config(openhab.address, QUICK)).await;
     meter.is_live_at(-800.0).await;
@@ -45,6 +47,7 @@ async fn values_age_while_openhab_is_away_and_recover_when_it_is_back() {
 
 #[tokio::test]
 async fn items_without_a_state_after_a_restart_age_until_they_have_one() {
+    let _clock = FastClock::start();
     let mut openhab = OpenHab::start(&HOUSE);
     let address = openhab.address;
     let mut source = RunningSource::start(&config(address, QUICK));
@@ -150,6 +153,7 @@ fn wrong_lengths() -> Vec<Fault> {
 
 #[tokio::test]
 async fn one_source_gets_over_every_wrong_answer_in_turn() {
+    let _clock = FastClock::start();
     let mut openhab = RawOpenHab::start(house("800 W", None));
     let mut source = RunningSource::start(&config(openhab.address, QUICK));
     source.power(800.0).await;
@@ -169,6 +173,7 @@ async fn one_source_gets_over_every_wrong_answer_in_turn() {
 
 #[tokio::test]
 async fn an_answer_that_does_not_come_is_given_up() {
+    let _clock = FastClock::start();
     let silences: [fn() -> Vec<u8>; 4] = [
         Vec::new,
         || b"HTTP/1.1 20".to_vec(),
@@ -209,6 +214,7 @@ async fn a_server_that_closes_after_each_answer_is_polled_all_the_same() {
 
 #[tokio::test]
 async fn one_item_without_an_answer_does_not_hold_up_the_other() {
+    let _clock = FastClock::start();
     let mut openhab = RawOpenHab::start(house("800 W", None));
     let mut source = RunningSource::start(&config(openhab.address, QUICK));
     source.energy(HOUSE_ENERGY).await;

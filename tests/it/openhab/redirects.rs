@@ -2,6 +2,7 @@
 
 use super::tls::{Authority, Front};
 use crate::harness::{
+    clock::FastClock,
     files::Secrets,
     openhab::{
         HOUSE, OpenHab,
@@ -56,6 +57,7 @@ async fn a_redirect_to_another_host_or_plain_port_is_followed_without_credential
 
 #[tokio::test]
 async fn a_redirect_from_https_to_http_is_refused() {
+    let _clock = FastClock::start();
     let secrets = Secrets::new();
     let authority = Authority::new();
     let plain = RawOpenHab::start(house("800 W", None));
@@ -86,6 +88,7 @@ async fn assert_leads_nowhere(
 
 #[tokio::test]
 async fn a_redirect_that_leads_nowhere_ends() {
+    let _clock = FastClock::start();
     // The address is known only once it listens; until then nobody asks.
     let mut openhab = RawOpenHab::start(|_: &str| status("404 Not Found"));
     let here = format!("http://{}", openhab.address);

@@ -9,6 +9,7 @@ use std::{
 use tokio::task::JoinSet;
 
 use crate::harness::{
+    clock::FastClock,
     openhab::{
         Dialect, HOUSE, OpenHab,
         answers::{
@@ -35,6 +36,7 @@ async fn reads_rest(source: &mut RunningSource, openhab: &RawOpenHab, time: Dura
 
 #[tokio::test]
 async fn signs_of_life_keep_a_constant_value_fresh_without_reads() {
+    let _clock = FastClock::start();
     let events = events();
     let openhab = RawOpenHab::start(house("800 W", Some(&events)));
     let mut source = RunningSource::start(&config(openhab.address, QUICK));
@@ -46,6 +48,7 @@ async fn signs_of_life_keep_a_constant_value_fresh_without_reads() {
 
 #[tokio::test]
 async fn signs_of_life_do_not_keep_an_item_fresh_that_lost_its_state() {
+    let _clock = FastClock::start();
     let mut cases = JoinSet::new();
     for lost in ["NULL", "UNDEF", "ON", "5 kWh"] {
         cases.spawn(async move {
@@ -75,6 +78,7 @@ async fn signs_of_life_do_not_keep_an_item_fresh_that_lost_its_state() {
 
 #[tokio::test]
 async fn a_stream_that_falls_silent_is_given_up_and_polling_takes_over() {
+    let _clock = FastClock::start();
     let events = events();
     let mut openhab = RawOpenHab::start(house("800 W", Some(&events)));
     let mut source = RunningSource::start(&config(openhab.address, QUICK));
@@ -157,6 +161,7 @@ async fn assert_polled_meanwhile(answer: fn() -> Answer) {
 
 #[tokio::test]
 async fn without_a_stream_there_is_polling_until_it_comes_back() {
+    let _clock = FastClock::start();
     // Side by side, so that the pauses between attempts are spent together.
     let mut cases = JoinSet::new();
     for (fault, answer) in no_streams() {
@@ -170,6 +175,7 @@ async fn without_a_stream_there_is_polling_until_it_comes_back() {
 
 #[tokio::test]
 async fn openhab_3_is_polled_because_its_silence_says_nothing() {
+    let _clock = FastClock::start();
     let openhab = OpenHab::start_as(Dialect::Legacy, &HOUSE);
     let mut source = RunningSource::start(&config(openhab.address, QUICK));
     source.power(800.0).await;

@@ -1,0 +1,56 @@
+//! Time that passes as fast as the work allows.
+
+use std::{thread, time::Duration};
+
+use tokio::{
+    task::yield_now,
+    time::{advance, pause},
+};
+
+use super::task::Task;
+
+/// How far time moves at once.
+const STEP: Duration = Duration::from_millis(10);
+
+/// How often every task gets its turn between two steps: enough for some words over a socket.
+const TURNS: usize = 8;
+
+/// The kernel and other threads get theirs.
+const NAP: Duration = Duration::from_micros(100);
+
+/// The clock of a test whose tasks all run in this process: of its client, its server and its time
+/// limits.
+///
+/// tokio's own paused clock leaps to the next timer as soon as every task waits, even for bytes that
+/// have arrived already. This one moves in small steps, and all that can be done is done between
+/// two of them. So what a time limit measures is what the code does, however busy the machine is.
+pub(crate) struct FastClock(Task);
+
+impl FastClock {
+    /// From here on time belongs to this clock.
+    #[must_use]
+    pub(crate) fn start() -> Self {
+        pause();
+        Self(Task::spawn(async {
+            loop {
+                turns().await;
+                advance(STEP).await;
+            }
+        }))
+    }
+
+    /// Lets a long time pass, second by second: for when nothing needs a finer clock.
+    pub(crate) async fn pass(&self, time: Duration) {
+        for _ in 0..time.as_secs() {
+            turns().await;
+            advance(Duration::from_secs(1)).await;
+        }
+    }
+}
+
+async fn turns() {
+    for _ in 0..TURNS {
+        yield_now().await;
+    }
+    thread::sleep(NAP);
+}
