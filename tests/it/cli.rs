@@ -6,6 +6,7 @@ mod read;
 mod simulate;
 
 use crate::harness::{
+    expected::{assert_all_expected, assert_expected, expected},
     files::{directory, text},
     program::{Outcome, outcome, program},
     service::example,
@@ -20,25 +21,42 @@ async fn run(arguments: &[&str]) -> Outcome {
     outcome(&mut program(arguments)).await
 }
 
-/// The line of a table that begins so, cut at its spaces.
-#[track_caller]
-fn row<'a>(table: &'a str, start: &str) -> Vec<&'a str> {
-    let line = table.lines().find(|line| line.starts_with(start));
-    line.unwrap_or_else(|| panic!("no line {start:?} in\n{table}")).split_whitespace().collect()
+/// The help of a command, on a terminal of usual width.
+async fn help(arguments: &[&str]) -> String {
+    let ended = outcome(program(arguments).arg("--help").env("COLUMNS", "100")).await;
+    assert_eq!((ended.code, ended.err.as_str()), (Some(SUCCESS), ""), "{arguments:?}");
+    ended.out
+}
+
+/// The commands that a help text lists, but for `help` itself.
+fn commands(help: &str) -> impl Iterator<Item = &str> {
+    let list = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let names = list.take_while(|line| !line.is_empty()).filter_map(|line| {
+        let name = line.strip_prefix("  ")?;
+        // Further lines of a text are indented.
+        name.split(' ').next().filter(|name| !name.is_empty())
+    });
+    names.filter(|name| *name != "help")
 }
 
 #[tokio::test]
-async fn help_and_version_are_no_errors() {
-    let help = run(&["--help"]).await;
-    assert_eq!((help.code, help.err.as_str()), (Some(SUCCESS), ""));
-    for command in ["run", "check", "read", "demo", "simulate"] {
-        assert!(help.out.contains(&format!("\n  {command} ")), "{}", help.out);
-        let help = run(&[command, "--help"]).await;
-        assert_eq!((help.code, help.err.as_str()), (Some(SUCCESS), ""), "{command}");
-        assert!(help.out.contains("Usage: fronius-smartmeter"), "{}", help.out);
+async fn each_command_has_its_help() {
+    let main = help(&[]).await;
+    let mut texts = Vec::new();
+    for command in commands(&main) {
+        texts.push((command, help(&[command]).await));
     }
+    assert!(texts.len() > 5, "{main}");
+    texts.push(("fronius-smartmeter", main.clone()));
+    assert_all_expected(
+        texts.into_iter().map(|(name, text)| (expected(&format!("help/{name}")), text)),
+    );
+}
+
+#[tokio::test]
+async fn the_version_is_that_of_the_package() {
     let version = run(&["--version"]).await;
-    assert_eq!(version.code, Some(SUCCESS));
+    assert_eq!((version.code, version.err.as_str()), (Some(SUCCESS), ""));
     assert_eq!(version.out, concat!("fronius-smartmeter ", env!("CARGO_PKG_VERSION"), "\n"));
 }
 
@@ -82,6 +100,5 @@ async fn a_config_that_is_missing_or_wrong_ends_with_78() {
 async fn the_config_is_looked_for_in_the_current_directory() {
     let config = directory("config.yaml", &example("127.0.0.1"));
     let ended = outcome(program(&["check", "--offline"]).current_dir(config.path())).await;
-    assert_eq!(ended.code, Some(SUCCESS), "{ended:?}");
-    assert_eq!(ended.out, "The configuration is valid.\n");
+    assert_expected("check/offline", &ended.transcript());
 }

@@ -1,9 +1,7 @@
 //! Every file in `fixtures/config`: the valid ones load, the invalid ones say what is wrong.
-//!
-//! `UPDATE_EXPECTED=1` rewrites the texts in `*.expected`; read them before you commit them.
 
 use std::{
-    env, fs,
+    fs,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -22,9 +20,11 @@ use fronius_smartmeter::{
     },
 };
 
+use crate::harness::expected::{assert_all_expected, fixture};
+
 fn fixtures(kind: &str) -> Vec<PathBuf> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/config").join(kind);
-    let files = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    let files =
+        fs::read_dir(fixture("config").join(kind)).unwrap().map(|entry| entry.unwrap().path());
     let mut files: Vec<_> = files.filter(|path| path.extension().unwrap() != "expected").collect();
     files.sort();
     assert!(files.len() > 2);
@@ -53,20 +53,17 @@ fn valid_files_load() {
 
 #[test]
 fn invalid_files_say_all_that_is_wrong_with_them() {
-    for path in fixtures("invalid") {
+    let texts = fixtures("invalid").into_iter().map(|path| {
         let Err(ConfigError::Invalid { problems, .. }) = Config::load(&path) else {
             panic!("{} is taken for valid", path.display());
         };
         let name = path.file_name().unwrap();
         let error = ConfigError::Invalid { path: name.into(), problems };
-        let expected = path.with_extension("expected");
         let found = format!("{error}\n");
         assert!(!found.contains("canary-secret"), "a secret is shown: {found}");
-        if env::var_os("UPDATE_EXPECTED").is_some() {
-            fs::write(&expected, &found).unwrap();
-        }
-        assert_eq!(found, fs::read_to_string(&expected).unwrap(), "{}", expected.display());
-    }
+        (path.with_extension("expected"), found)
+    });
+    assert_all_expected(texts);
 }
 
 #[test]

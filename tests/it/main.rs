@@ -1,7 +1,7 @@
 //! Everything that is tried from outside, one theme a file or folder.
 //!
 //! What runs itself again, or changes its whole process, is a program of its own beside this folder,
-//! with the same harness.
+//! with the same harness. The tests of one theme: `cargo test --locked --test it openhab::`.
 #![allow(clippy::restriction, reason = "a broken expectation is how a test fails")]
 
 mod cli;

@@ -5,8 +5,9 @@ use std::process::Stdio;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 
-use super::{SUCCESS, UNAVAILABLE, row, run};
+use super::{SUCCESS, UNAVAILABLE, run};
 use crate::harness::{
+    expected::assert_expected,
     net::unused_address,
     program::program,
     server::{live, serve, server_config, waiting},
@@ -18,14 +19,8 @@ async fn read_shows_a_meter_as_a_table_and_as_json() {
     let served = serve(&server_config(), live());
     let address = served.address.to_string();
     let table = run(&["read", &address]).await;
-    assert_eq!((table.code, table.err.as_str()), (Some(SUCCESS), ""), "{table:?}");
-    let about = "Fronius Smart Meter IP, <secondary>, 2.9\nserial number 28491337002, address 2, ";
-    assert!(table.out.starts_with(about), "{}", table.out);
     assert!(table.out.lines().all(|line| line.len() <= 80), "{}", table.out);
-    assert_eq!(row(&table.out, "power   "), ["power", "W", "-800.00", "0.00", "-800.00", "0.00"]);
-    assert_eq!(row(&table.out, "frequency"), ["frequency", "Hz", "49.98"]);
-    let energy = row(&table.out, "exported energy");
-    assert_eq!(energy[2..], ["Wh", "12345678", "0", "12345678", "0"]);
+    assert_expected("read/live", &table.transcript());
 
     let line = run(&["read", &address, "--unit", "7", "--json"]).await;
     assert_eq!((line.code, line.err.as_str()), (Some(SUCCESS), ""), "{line:?}");
@@ -52,8 +47,7 @@ async fn read_ends_with_69_where_no_meter_answers() {
 
     let served = serve(&server_config(), waiting());
     let withheld = run(&["read", &served.address.to_string()]).await;
-    assert_eq!((withheld.code, withheld.out.as_str()), (Some(UNAVAILABLE), ""), "{withheld:?}");
-    assert!(withheld.err.contains("no (fresh) values"), "{}", withheld.err);
+    assert_expected("read/waiting", &withheld.transcript());
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ const NAP: Duration = Duration::from_micros(100);
 /// limits.
 ///
 /// tokio's own paused clock leaps to the next timer as soon as every task waits, even for bytes that
-/// have arrived already. This one moves in small steps, and all that can be done is done between
+/// have arrived already. This one moves in small steps, and every task gets several turns between
 /// two of them. So what a time limit measures is what the code does, however busy the machine is.
 pub(crate) struct FastClock(Task);
 

@@ -11,6 +11,7 @@ use tokio::{
 
 pub(crate) mod client;
 pub(crate) mod clock;
+pub(crate) mod expected;
 pub(crate) mod files;
 pub(crate) mod log;
 pub(crate) mod net;

@@ -49,6 +49,14 @@ pub(crate) struct Outcome {
     pub(crate) err: String,
 }
 
+impl Outcome {
+    /// All of it as one text, to be compared with what is expected.
+    pub(crate) fn transcript(&self) -> String {
+        let err: String = self.err.lines().flat_map(|line| ["[stderr] ", line, "\n"]).collect();
+        format!("{}{err}[exit code] {}\n", self.out, self.code.unwrap())
+    }
+}
+
 #[track_caller]
 pub(crate) fn outcome(command: &mut Command) -> impl Future<Output = Outcome> {
     let output = within(command.output());
