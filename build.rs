@@ -1,20 +1,20 @@
 //! Writes the rules of all time zones as plain numbers, from the tables of chrono-tz.
 //!
-//! Those have a pointer to a text with each of their 30,000 changes, and the loader has to set every
-//! one of them at each start: 1.5 MiB of memory and a third of the time, for one zone.
-#![expect(clippy::arithmetic_side_effects, reason = "times of this century")]
+//! Each of the 30,000 changes in those tables holds a pointer to a string, which the loader has to
+//! relocate at every start: 1.5 MiB of memory and a third of the start-up time, for one zone.
+#![expect(clippy::arithmetic_side_effects, reason = "times of this century do not overflow")]
 
 use std::{collections::BTreeMap, env, fmt::Write, fs, io, path::Path};
 
 use chrono::{DateTime, Offset, TimeZone};
 use chrono_tz::{TZ_VARIANTS, Tz};
 
-/// From 2020 to 2069, since a log is of now. What applies at the beginning also does before that, and
-/// what applies at the end ever after. In seconds since 1970.
+/// The rules cover 2020 to 2069, since logs are about the present. The first rule also applies
+/// before that, and the last one after it. In seconds since 1970.
 const BEGIN: i64 = 1_577_836_800;
 const END: i64 = 3_155_760_000;
 
-/// No zone changes twice in so short a time; the shortest is a week, in Gaza.
+/// No zone changes twice within this time; the shortest interval is a week, in Gaza.
 const STEP: i64 = 2 * 24 * 3600;
 
 /// Seconds east of UTC, and the abbreviation.
@@ -46,7 +46,7 @@ fn main() -> io::Result<()> {
     fs::write(Path::new(&directory).join("time_zones.rs"), code)
 }
 
-/// The rules of a zone, each with the second since 1970 from which on it applies.
+/// The rules of a zone, each with the time from which it applies, in seconds since 1970.
 fn changes(zone: Tz) -> Vec<(i64, Rule)> {
     let mut last = rule(zone, BEGIN);
     let mut changes = vec![(i64::MIN, last.clone())];

@@ -1,5 +1,4 @@
 //! The command line.
-#![expect(clippy::doc_markdown, reason = "doc comments are help texts here")]
 
 use std::{
     io::{self, Write},
@@ -26,27 +25,56 @@ mod error;
 
 use error::{CliError, exit};
 
-/// Where the add-on of Home Assistant puts its options.
+/// Where the Home Assistant add-on puts its options.
 const ADDON_OPTIONS: &str = "/data/options.json";
 
-/// What a man page tells too.
+/// Also part of the man page.
 const AFTER_HELP: &str = "\
 Files:
   /etc/fronius-smartmeter/config.yaml     configuration of the system service
-  /etc/fronius-smartmeter/openhab_token   its token for openHAB, if that wants one
-  /var/lib/fronius-smartmeter/            its energy counters
+  /etc/fronius-smartmeter/openhab_token   API token for openHAB, if it requires one
+  /var/lib/fronius-smartmeter/            energy counters
 
 Exit codes:
-  0   done, or ended by SIGTERM, SIGINT or SIGHUP
-  64  wrong usage
+  0   success, or stopped by SIGTERM, SIGINT or SIGHUP
+  64  usage error
   69  openHAB, a meter or an address is not available
-  70  a fault of this program
-  78  wrong configuration";
+  70  internal error
+  78  configuration error";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  fronius-smartmeter check                              ask openHAB for every item
+  fronius-smartmeter check --offline --config new.yaml  only look for mistakes in the file";
+
+const READ_EXAMPLES: &str = "\
+Examples:
+  fronius-smartmeter read 127.0.0.1                     the meter on this machine
+  fronius-smartmeter read 192.168.1.20:1502 --watch     another one, every second
+  fronius-smartmeter read 192.168.1.20 --unit 2 --json  one with unit id 2, for a program";
+
+const COUNTERS_EXAMPLES: &str = "\
+Examples:
+  fronius-smartmeter counters
+  fronius-smartmeter counters --reset 01699275001
+
+The counters are in state_dir. For those of the system service, run as root:
+  env STATE_DIRECTORY=/var/lib/fronius-smartmeter \\
+    fronius-smartmeter counters --config /etc/fronius-smartmeter/config.yaml";
+
+const SIMULATE_EXAMPLES: &str = "\
+Examples:
+  fronius-smartmeter simulate                           a solar day
+  fronius-smartmeter simulate --item power='800 W'      one item, with this state
+
+Set a state with PUT, as in openHAB:
+  curl -X PUT -H 'Content-Type: text/plain' -d '900 W' \\
+    http://127.0.0.1:8080/rest/items/power/state";
 
 /// Serves the values of any generator in openHAB as a Fronius Smart Meter (Modbus TCP, SunSpec
 /// models 1 and 213).
 ///
-/// Without a command it runs the service.
+/// Without a command, it runs the service.
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true, max_term_width = 100)]
 #[command(after_long_help = AFTER_HELP)]
@@ -57,7 +85,7 @@ struct Cli {
     config: ConfigArgs,
 }
 
-/// The definition of the command line, for what is generated from it.
+/// The definition of the command line, from which man pages and completions are generated.
 #[must_use]
 pub fn command() -> clap::Command {
     Cli::command()
@@ -68,56 +96,59 @@ enum Command {
     /// Run the service
     Run(ConfigArgs),
     /// Check the configuration, ask openHAB for every item and show what would be served
+    #[command(after_help = CHECK_EXAMPLES)]
     Check {
         #[command(flatten)]
         config: ConfigArgs,
-        /// Only check the file
+        /// Only check the file, without asking openHAB
         #[arg(long, conflicts_with = "json")]
         offline: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Read a meter, this one or a real one, and show its values
+    /// Read a meter, this one or a real one, and print its values
+    #[command(after_help = READ_EXAMPLES)]
     Read {
-        /// Where it is; the port is 502 unless given
+        /// Address of the meter; the port is 502 unless given
         #[arg(value_name = "HOST[:PORT]")]
         address: String,
-        /// Its unit id
+        /// Unit id of the meter
         #[arg(long, value_name = "N", default_value_t = 1)]
         unit: u8,
-        /// Read again every second until interrupted
+        /// Read every second until interrupted
         #[arg(long)]
         watch: bool,
         /// Print JSON, one line per reading
         #[arg(long)]
         json: bool,
     },
-    /// Show the energy counters that are remembered beyond a restart, or forget them
+    /// Show the energy counters kept across restarts, or forget those of a meter
+    #[command(after_help = COUNTERS_EXAMPLES)]
     Counters {
         #[command(flatten)]
         config: ConfigArgs,
-        /// Forget those of the meter with this serial number, so that what its items show next is
-        /// served, even if it is lower than before. The service must be stopped
+        /// Forget the counters of the meter with this serial number, so that the next reading of
+        /// its items is served even if it is lower than before. Stop the service first
         #[arg(long, value_name = "METER")]
         reset: Option<String>,
     },
-    /// Show everything at work on this machine alone: a simulated openHAB with a solar day, the
+    /// Show everything working together on this machine: a simulated openHAB with a solar day, the
     /// meter, and what an inverter would see
     Demo {
-        /// Where the meter listens
+        /// Address that the meter listens on
         #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:5020")]
         listen: SocketAddr,
     },
-    /// Play an openHAB server: the same REST API and events. Set states by PUT, as in openHAB:
-    /// curl -X PUT -H 'Content-Type: text/plain' -d '800 W' http://ADDRESS/rest/items/NAME/state
-    #[command(verbatim_doc_comment)]
+    /// Simulate an openHAB server, with its REST API and events
+    #[command(after_help = SIMULATE_EXAMPLES)]
     Simulate(simulate::SimulateArgs),
 }
 
 #[derive(Args, Debug)]
 struct ConfigArgs {
-    /// The configuration, YAML or JSON [default: /data/options.json if it exists, else config.yaml]
+    /// Configuration file, YAML or JSON [default: /data/options.json if it exists, else
+    /// config.yaml]
     #[arg(long, short, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -131,23 +162,23 @@ impl ConfigArgs {
     }
 }
 
-/// Runs the program. `sockets` are those that systemd passed on.
+/// Runs the program. `sockets` are those that systemd passed to it.
 #[must_use]
 pub fn main(sockets: Result<Vec<Inherited>, SocketError>) -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Help goes to standard output and is no error.
+            // Help goes to standard output and is not an error.
             let _ = error.print();
             return if error.use_stderr() { exit::USAGE.into() } else { ExitCode::SUCCESS };
         }
     };
     match run(cli, sockets) {
         Ok(()) => ExitCode::SUCCESS,
-        // The reader, such as head, has seen enough.
+        // The reader of the output, such as `head`, has seen enough.
         Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
         Err(error) => {
-            // What ends the service is in the log.
+            // The log already says what ended the service.
             if !matches!(error, CliError::Daemon(_)) {
                 eprintln!("{error}");
             }
@@ -158,13 +189,13 @@ pub fn main(sockets: Result<Vec<Inherited>, SocketError>) -> ExitCode {
 
 fn run(cli: Cli, sockets: Result<Vec<Inherited>, SocketError>) -> Result<(), CliError> {
     let command = cli.command.unwrap_or(Command::Run(cli.config));
-    // One thread is enough, and the fastest for this work.
+    // One thread is enough, and the fastest choice for this work.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(CliError::Runtime)?;
     let ended = runtime.block_on(execute(command, sockets));
-    // A look-up of a host name may still hang in a thread; nobody waits for it.
+    // A host name lookup may still hang in a thread; do not wait for it.
     runtime.shutdown_background();
     ended
 }
@@ -224,7 +255,45 @@ async fn serve(path: &Path, sockets: Result<Vec<Inherited>, SocketError>) -> Res
     Ok(ended?)
 }
 
-/// Logging can only be set up twice by a mistake of ours, and is no reason not to serve.
+/// Only a bug could set up logging twice, and that is no reason not to serve.
 fn start_logging(level: Level, time_zone: TimeZone) -> Option<Logging> {
-    logging::init(level, time_zone).inspect_err(|error| eprintln!("no logging: {error}")).ok()
+    logging::init(level, time_zone)
+        .inspect_err(|error| eprintln!("cannot set up logging: {error}"))
+        .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The words of a shell command, without the remark after it.
+    fn words(line: &str) -> Vec<String> {
+        let command = line.trim().split("  ").next().unwrap();
+        let mut words = vec![String::new()];
+        for (place, part) in command.split('\'').enumerate() {
+            let mut pieces = part.split(' ');
+            if place % 2 == 0 {
+                words.last_mut().unwrap().push_str(pieces.next().unwrap());
+                words.extend(pieces.map(str::to_owned));
+            } else {
+                words.last_mut().unwrap().push_str(part);
+            }
+        }
+        words
+    }
+
+    #[test]
+    fn the_examples_in_the_help_are_accepted() {
+        let mut count = 0;
+        for examples in [CHECK_EXAMPLES, READ_EXAMPLES, COUNTERS_EXAMPLES, SIMULATE_EXAMPLES] {
+            for line in examples.lines() {
+                if line.trim().starts_with("fronius-smartmeter ") {
+                    let parsed = Cli::try_parse_from(words(line));
+                    assert!(parsed.is_ok_and(|cli| cli.command.is_some()), "{line}");
+                    count += 1;
+                }
+            }
+        }
+        assert_eq!(count, 10);
+    }
 }

@@ -1,4 +1,4 @@
-//! The commands besides `run`, and what they print with.
+//! The commands besides `run`, and the screen that two of them print to.
 
 pub mod check;
 pub mod counters;

@@ -10,12 +10,13 @@
 //! - [`source`] keeps a [`meter::reading`] up to date.
 //! - [`meter`] decides what may be served, and encodes it as registers.
 //! - [`modbus`] answers every request from the latest image.
-//! - [`persistence`] remembers the counters beyond a restart.
-//! - [`daemon`] wires these together; [`system`] connects it to the system.
-//! - [`time_zone`] and [`text`] are for what people read.
-//! - [`cli`] is the program. Its other [`commands`] are made of [`client`] and [`simulator`].
+//! - [`persistence`] keeps the counters across restarts.
+//! - [`daemon`] wires these together; [`system`] connects it to the operating system.
+//! - [`time_zone`] and [`text`] are for output that people read.
+//! - [`cli`] is the command line, and [`commands`] has its commands besides `run`. [`client`] and
+//!   [`simulator`] are what some of these are built on.
 //!
-//! [`meter`] does no I/O and gets the time passed in.
+//! [`meter`] does no I/O, and the time is passed in.
 
 pub mod cli;
 pub mod client;

@@ -1,12 +1,13 @@
-//! Foreign texts, made fit to be shown.
+//! Makes text from outside safe to show.
 
-/// `text` without what could steer a terminal or break a log line.
+/// `text` with its control characters replaced, so that it can neither control a terminal nor break
+/// a log line.
 #[must_use]
 pub fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
-/// The start of `text`, short enough for a log line, and [`printable`].
+/// The first 40 characters of `text`, [`printable`].
 #[must_use]
 pub fn excerpt(text: &str) -> String {
     const MAX_CHARS: usize = 40;
@@ -23,7 +24,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn control_characters_and_length_are_taken_away() {
+    fn control_characters_are_replaced_and_long_texts_cut() {
         assert_eq!(excerpt("a\u{1b}[31mb\n"), "a\u{fffd}[31mb\u{fffd}");
         assert_eq!(excerpt(&"ü".repeat(40)), "ü".repeat(40));
         assert_eq!(excerpt(&"ü".repeat(41)), format!("{}…", "ü".repeat(40)));

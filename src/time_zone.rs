@@ -1,18 +1,19 @@
-//! Time zones, for times that people read. Their rules come with the program: `build.rs` takes them
-//! from chrono-tz.
+//! Time zones, for times that people read. Their rules are built in: `build.rs` takes them from
+//! chrono-tz.
 
 use std::{fmt::Write, str::FromStr};
 
 use chrono::{DateTime, FixedOffset, Offset, Utc};
 
-/// What applies from a time on.
+/// A rule, and the time from which it applies.
 #[derive(Debug, PartialEq, Eq)]
 struct Change {
     /// Seconds since 1970.
     since: i64,
     /// Seconds east of UTC.
     east: i32,
-    /// Such as `CEST` or `+0530`, with zeros behind it: a text would be a pointer.
+    /// Such as `CEST` or `+0530`, padded with zeros. A `&str` would hold a pointer, which the
+    /// loader would have to relocate.
     abbreviation: [u8; 6],
 }
 
@@ -22,7 +23,7 @@ impl Change {
     }
 }
 
-#[expect(clippy::pedantic, reason = "nobody reads it")]
+#[expect(clippy::pedantic, reason = "generated code")]
 mod generated {
     use super::Change;
 
@@ -31,29 +32,29 @@ mod generated {
 
 const UTC: Change = Change { since: i64::MIN, east: 0, abbreviation: *b"UTC\0\0\0" };
 
-/// A time zone of the IANA database; parsed from its name, such as `Europe/Berlin`. Its rules are known
-/// from 2020 to 2069; the first of them applies before that too, and the last ever after.
+/// A time zone of the IANA database, parsed from its name, such as `Europe/Berlin`. Its rules cover
+/// 2020 to 2069; the first one also applies before that, and the last one after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimeZone(&'static [Change]);
 
-/// There is no such time zone.
+/// The name is not that of a time zone.
 #[derive(Debug, thiserror::Error)]
-#[error("no time zone of the IANA database")]
+#[error("not a time zone of the IANA database")]
 pub struct UnknownTimeZone;
 
 impl TimeZone {
     /// Coordinated universal time.
     pub const UTC: Self = Self(&[UTC]);
 
-    /// A time as the clocks of the zone show it, in a format of [`chrono::format::strftime`], and
-    /// behind it the abbreviation of the zone.
+    /// A time in this zone, in a format of [`chrono::format::strftime`], followed by the
+    /// abbreviation of the zone.
     #[must_use]
     pub fn show(self, time: DateTime<Utc>, format: &str) -> String {
         let change = self.at(time.timestamp());
         let offset = FixedOffset::east_opt(change.east).unwrap_or_else(|| Utc.fix());
         let local = time.with_timezone(&offset).format(format);
         let mut text = String::new();
-        // Fails in a format that is none, where `format!` would panic.
+        // An invalid format is an error here, where `format!` would panic.
         let _ = write!(text, "{local} {}", change.abbreviation());
         text
     }

@@ -1,4 +1,4 @@
-//! Why a command fails, and the exit code that says so.
+//! Why a command failed, and the exit code for it.
 
 use std::io;
 
@@ -40,7 +40,7 @@ pub(super) enum CliError {
 fn config_hint(error: &ConfigError) -> &'static str {
     match error {
         ConfigError::Unreadable { source, .. } if source.kind() == io::ErrorKind::NotFound => {
-            "\nName your file with --config, or see everything at work with the command demo."
+            "\nName your file with --config, or try `fronius-smartmeter demo`, which needs none."
         }
         _ => "",
     }
@@ -72,8 +72,8 @@ impl CliError {
         }
     }
 
-    /// Whether the reader of the output, such as head, has seen enough. Not so with `check`, whose
-    /// exit code says more than that it has printed.
+    /// Whether the reader of the output, such as `head`, has seen enough. This does not apply to
+    /// `check`, whose exit code is its verdict.
     pub(super) fn is_broken_pipe(&self) -> bool {
         match self {
             Self::Print(error)
