@@ -17,40 +17,40 @@ use tokio_modbus::{
 
 use crate::{client::report::Report, system::sockets};
 
-/// For the connection, and for each answer.
+/// Time limit for connecting, and for each answer.
 const TIME_LIMIT: Duration = Duration::from_secs(3);
 
 /// Why a meter cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// Nobody answers there.
+    /// There is no connection.
     #[error("cannot connect to {address}: {source}")]
     Connect {
         /// Host and port.
         address: String,
-        /// Why.
+        /// Error of the connection attempt.
         source: io::Error,
     },
-    /// It answers, but not as a SunSpec device does.
+    /// Something answers, but not like a SunSpec device.
     #[error("no SunSpec device at {address}: {source}{hint}", hint = discovery_hint(source))]
     Discovery {
         /// Host and port.
         address: String,
-        /// Why.
+        /// What went wrong while looking for models.
         source: DiscoveryError,
     },
-    /// It is a SunSpec device, and no meter.
+    /// The SunSpec device has no meter model.
     #[error("the device has none of the meter models 201 to 204 and 211 to 214")]
     NoMeter,
-    /// A meter has no values to give.
+    /// The meter has no values at the moment.
     #[error("the meter has no (fresh) values: it answers with exception 0x0B")]
     Refused,
-    /// A meter did not give a model.
+    /// A model cannot be read.
     #[error("model {model} cannot be read: {reason}")]
     Read {
-        /// Its id.
+        /// SunSpec id of the model.
         model: u16,
-        /// Why.
+        /// What went wrong, for people.
         reason: String,
     },
 }
@@ -61,7 +61,7 @@ fn discovery_hint(error: &DiscoveryError) -> &'static str {
             " (it refuses this unit id; try another with --unit)"
         }
         DiscoveryError::ModbusError(ModbusError::IO(_)) => {
-            " (it closed the connection: no Modbus device, or a meter with stale data and \
+            " (it closed the connection: not a Modbus device, or a meter with stale data and \
              on_stale: disconnect)"
         }
         _ => "",
@@ -78,10 +78,10 @@ pub struct MeterClient {
 }
 
 impl MeterClient {
-    /// Connects to `address`, which is host and port, and looks for a meter.
+    /// Connects to `address`, a host and port, and looks for a meter.
     ///
     /// # Errors
-    /// Where there is none.
+    /// Returns an error if nothing answers there, or what answers is not a SunSpec meter.
     pub async fn connect(address: &str, unit: u8) -> Result<Self, ClientError> {
         let stream = match timeout(TIME_LIMIT, TcpStream::connect(address)).await {
             Ok(stream) => stream,
@@ -96,7 +96,7 @@ impl MeterClient {
             .device(unit)
             .await
             .map_err(|source| ClientError::Discovery { address: address.to_owned(), source })?;
-        // The models of a family have one layout, so one of each is enough to read them all.
+        // All models of a family have the same layout, so one type for each family reads them all.
         let own = |model, at: (u16, u16)| (at.0 > 0).then_some((model, at.0, at.1));
         let known = [own(203, place(device.models.m203)), own(213, place(device.models.m213))];
         let others = device.unknown_models.iter().map(|other| (other.id, other.addr, other.len));
@@ -112,7 +112,7 @@ impl MeterClient {
     /// Reads the common model and the meter model.
     ///
     /// # Errors
-    /// Where the meter does not give them.
+    /// Returns an error if the meter does not return them.
     pub async fn read(&self) -> Result<Report, ClientError> {
         let common = self.model::<Model1>(1, place(self.device.models.m1)).await?;
         let at = (self.address, self.length);
@@ -123,7 +123,7 @@ impl MeterClient {
         })
     }
 
-    /// Reads a model in one request, so that its values are of one instant.
+    /// Reads a model in one request, so that all its values are from one instant.
     async fn model<M: Model>(&self, model: u16, at: (u16, u16)) -> Result<M, ClientError> {
         let fail = |reason: String| ClientError::Read { model, reason };
         let read = self.device.client.read_registers(self.device.slave_id, at.0, at.1);
@@ -133,7 +133,7 @@ impl MeterClient {
                 other => fail(other.to_string()),
             },
         )?;
-        M::parse(&words).map_err(|_| fail("its registers are not as the model has them".to_owned()))
+        M::parse(&words).map_err(|_| fail("its registers do not match the model".to_owned()))
     }
 }
 
@@ -141,8 +141,8 @@ fn place<M: Model>(model: ModelAddr<M>) -> (u16, u16) {
     (model.addr, model.len)
 }
 
-/// Holding registers over Modbus TCP. Unlike the client that `sunspec` brings along, it does not
-/// trust a server to send as many words as were asked for.
+/// Reads holding registers over Modbus TCP. Unlike the client that comes with `sunspec`, it does
+/// not trust a server to send as many registers as requested.
 #[derive(Clone)]
 struct ModbusTransport(Arc<Mutex<Context>>);
 

@@ -1,4 +1,4 @@
-//! What a meter says of itself, in a form for people and one for programs.
+//! What was read from a meter, as a table for people and as JSON for programs.
 
 use std::fmt;
 
@@ -36,20 +36,20 @@ const ROWS: [Row; 10] = [
     },
 ];
 
-/// All that was read of a meter.
+/// Everything read from a meter.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
     common: Model1,
     model: u16,
-    /// In the order of [`ROWS`] and their points; none where the meter lacks a point.
+    /// In the order of [`ROWS`] and their points; `None` where the meter lacks the point.
     values: [[Option<f64>; 4]; 10],
 }
 
 impl Report {
-    /// Of a meter with float values (models 211 to 214).
+    /// The report of a meter with float values (models 211 to 214).
     #[must_use]
     pub fn float(common: Model1, model: u16, m: &Model213) -> Self {
-        // A meter without the phase says NaN, even where the model has the point as mandatory.
+        // A meter that lacks a phase sends NaN, even for points that are mandatory in the model.
         let some = |value: Option<f32>| value.filter(|value| !value.is_nan()).map(shortest);
         let values = [
             [m.a, m.aph_a, m.aph_b, m.aph_c].map(Some),
@@ -66,7 +66,7 @@ impl Report {
         Self { common, model, values: values.map(|row| row.map(some)) }
     }
 
-    /// Of a meter with integers and scale factors (models 201 to 204).
+    /// The report of a meter with integers and scale factors (models 201 to 204).
     #[must_use]
     pub fn integer(common: Model1, model: u16, m: &Model203) -> Self {
         let some = |values: [Option<i16>; 4], scale: i16| {
@@ -108,12 +108,12 @@ impl Report {
     }
 }
 
-/// The number a float32 stands for: 231.4, and not 231.39999389648438.
+/// The shortest number that a float32 represents: 231.4, not 231.39999389648438.
 fn shortest(value: f32) -> f64 {
     value.to_string().parse().unwrap_or_else(|_| value.into())
 }
 
-/// `value` times ten to the power of `scale`; division keeps 2314 · 10⁻¹ at 231.4.
+/// `value` · 10^`scale`. Dividing, where the scale is negative, makes 2314 · 10⁻¹ exactly 231.4.
 fn scaled(value: f64, scale: i16) -> f64 {
     let factor = 10_f64.powi(i32::from(scale).abs());
     if scale < 0 { value / factor } else { value * factor }
@@ -131,7 +131,7 @@ impl fmt::Display for Report {
             write!(f, ", address {address}")?;
         }
         writeln!(f, ", SunSpec model {}\n", self.model)?;
-        // Eighty columns, so that no line wraps on the narrowest of terminals.
+        // At most 80 columns, so that no line wraps on a narrow terminal.
         writeln!(f, "{:20}{:>14}{:>14}{:>14}{:>14}", "", "total", "L1", "L2", "L3")?;
         for (Row { label, unit, .. }, values) in self.rows() {
             let digits = match unit {
@@ -153,7 +153,7 @@ impl fmt::Display for Report {
 }
 
 impl Serialize for Report {
-    /// One flat object, with the point names of SunSpec.
+    /// One flat object, with the SunSpec names of the points as keys.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Model1 { mn, md, opt, vr, sn, da } = &self.common;
         let mut map = serializer.serialize_map(None)?;

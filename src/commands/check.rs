@@ -1,4 +1,4 @@
-//! `check`: asks the source once for every item, and shows what would come of it.
+//! `check`: asks the source for every item once, and shows what would be served.
 
 use std::{
     fmt::Write as _,
@@ -15,27 +15,27 @@ use crate::{
     text::excerpt,
 };
 
-/// Why the meter would not serve.
+/// Why the meter would not serve values.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
     /// Secrets or certificates cannot be loaded.
     #[error(transparent)]
     Setup(#[from] SetupError),
-    /// No answer.
+    /// The source cannot be reached.
     #[error(transparent)]
     Unreachable(#[from] HttpError),
-    /// Items that do not exist, or are of the wrong kind: nothing that time mends.
+    /// Items that do not exist or are of the wrong kind: waiting does not help.
     #[error("{0} cannot be read; see the table")]
     Items(Count),
     /// Required items without a value.
     #[error("{0} without a usable value; see the table")]
     NoValue(Count),
-    /// Nowhere to print to.
+    /// Standard output cannot be written.
     #[error("cannot print: {0}")]
     Print(#[from] io::Error),
 }
 
-/// So many items.
+/// A number of items, in a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Count(usize);
 
@@ -53,7 +53,7 @@ struct Line {
     state: String,
     value: Option<f64>,
     unit: &'static str,
-    /// Seconds since the last update, where openHAB tells (5.0 and later).
+    /// Seconds since the last update, if openHAB reports it (5.0 and later).
     age: Option<f64>,
     register: u16,
     point: String,
@@ -69,10 +69,10 @@ enum ItemStatus {
     Wrong,
 }
 
-/// Reads all items of `config` once and prints what they give.
+/// Reads all items of `config` once and prints their values.
 ///
 /// # Errors
-/// Where the meter would not serve.
+/// Returns an error if the meter would not serve values, or nothing can be printed.
 pub async fn check(config: Config, json: bool) -> Result<(), CheckError> {
     let bindings = config.source.bindings().to_vec();
     let name = config.source.to_string();
@@ -108,7 +108,7 @@ async fn line(
         Err(problem) if !problem.may_pass() => ItemStatus::Wrong,
         Err(_) if measurand.is_required() || measurand.is_counter() => ItemStatus::NoValue,
         Ok(wh) if measurand.is_counter() && *wh < min_energy_wh => ItemStatus::NoValue,
-        // The others have a fallback.
+        // The other values have a fallback.
         _ => ItemStatus::Good,
     };
     let problem = match (&value, status) {
@@ -116,7 +116,7 @@ async fn line(
         (Ok(_), ItemStatus::NoValue) => Some(CounterOutcome::BelowThreshold.to_string()),
         _ => None,
     };
-    // The clock of the source may be ahead of ours; then it was just now.
+    // The clock of the source may be ahead of ours; then the update was just now.
     let age = updated.map(|updated| SystemTime::now().duration_since(updated).unwrap_or_default());
     let (register, name) = sunspec::place(*point);
     Ok(Line {

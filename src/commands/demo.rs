@@ -1,5 +1,5 @@
-//! Everything in one process: a simulated openHAB with a solar day, the meter, and a client that
-//! shows what an inverter would see.
+//! `demo`: everything in one process. A simulated openHAB plays a solar day, the meter serves it,
+//! and a client shows what an inverter would see.
 
 use std::{
     io::{self, Write},
@@ -20,33 +20,33 @@ use crate::{
     simulator::{Dialect, Simulator, house},
 };
 
-/// An hour of the day passes in ten seconds.
+/// Speed of the simulated day: an hour passes in ten seconds.
 const TEN_SECONDS_PER_HOUR: u32 = 360;
 
-/// Why the demonstration cannot be given.
+/// Why the demo cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
     /// No socket for the simulated openHAB.
     #[error("cannot start the simulated openHAB: {0}")]
     Simulator(io::Error),
-    /// Its own configuration is wrong.
+    /// The built-in configuration is wrong, which is a bug.
     #[error("the configuration of the demo is wrong: {0:?}")]
     Config(Vec<Problem>),
-    /// The meter does not run.
-    #[error("{0}\nChoose another place with --listen; 127.0.0.1:0 is always free.")]
+    /// The meter does not start, or has ended.
+    #[error("{0}\nChoose another address with --listen, such as 127.0.0.1:0 for any free port.")]
     Daemon(#[from] DaemonError),
-    /// The meter does not answer.
+    /// The meter cannot be read.
     #[error(transparent)]
     Client(#[from] ClientError),
-    /// The terminal is gone.
+    /// Standard output cannot be written.
     #[error("cannot print: {0}")]
     Print(#[from] io::Error),
 }
 
-/// Runs the demonstration until SIGINT or SIGTERM, with the meter at `listen`.
+/// Runs the demo until SIGINT or SIGTERM, with the meter at `listen`.
 ///
 /// # Errors
-/// Where a part of it does not run.
+/// Returns an error if a part of it fails.
 pub async fn demo(listen: SocketAddr) -> Result<(), DemoError> {
     let openhab =
         TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(DemoError::Simulator)?;
@@ -69,10 +69,10 @@ pub async fn demo(listen: SocketAddr) -> Result<(), DemoError> {
     writeln!(
         io::stdout(),
         "A simulated openHAB at http://{openhab_address} plays a solar day.\n\
-         An hour of it takes 10 s; the energy counter counts in real time.\n\
+         An hour of it takes 10 s, but the energy counter counts in real time.\n\
          The meter is at {listen}, for any Modbus TCP or SunSpec client.\n\
-         What a generator gives is negative power to an inverter.\n\
-         Ctrl-C ends both.\n"
+         To an inverter, the power of a generator is negative.\n\
+         Press Ctrl-C to stop.\n"
     )?;
     let watch = async {
         // The channel closes only with the daemon, which ends all this anyway.
@@ -87,7 +87,7 @@ pub async fn demo(listen: SocketAddr) -> Result<(), DemoError> {
     }
 }
 
-/// Polls the meter every second, as an inverter does, and shows what it says.
+/// Polls the meter every second, as an inverter does, and shows its values.
 async fn watch(meter: SocketAddr) -> Result<(), DemoError> {
     let start = Instant::now();
     let meter = MeterClient::connect(&meter.to_string(), 1).await?;
@@ -106,14 +106,14 @@ async fn watch(meter: SocketAddr) -> Result<(), DemoError> {
     }
 }
 
-/// Hours and minutes of a time of day.
+/// A time of day as hours and minutes.
 fn clock(time: Duration) -> String {
     let minutes = time.as_secs().checked_div(60).unwrap_or_default();
     let (hours, minutes) = (minutes.div_euclid(60), minutes.rem_euclid(60));
     format!("{:02}:{minutes:02}", hours.rem_euclid(24))
 }
 
-/// The values that matter most, in one line.
+/// The most important values, in one line.
 fn line(report: &Report) -> String {
     let value = |point| report.value(point).unwrap_or(f64::NAN);
     format!(

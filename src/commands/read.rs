@@ -1,4 +1,4 @@
-//! `read`: shows the values of a meter.
+//! `read`: prints the values of a meter.
 
 use std::{
     io::{self, Write},
@@ -13,31 +13,31 @@ use crate::{
     commands::screen::Screen,
 };
 
-/// Why a meter cannot be shown.
+/// Why the values of a meter cannot be shown.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// It cannot be read.
+    /// The meter cannot be read.
     #[error(transparent)]
     Client(#[from] ClientError),
-    /// Nobody takes the output.
+    /// Standard output cannot be written.
     #[error("cannot print: {0}")]
     Print(#[from] io::Error),
 }
 
-/// Reads once the meter at `address`, which is a host with or without a port.
+/// Reads the meter at `address`, a host with or without a port, and prints its values once.
 ///
 /// # Errors
-/// Where there is no meter, or it does not give its values.
+/// Returns an error if there is no meter, it cannot be read, or nothing can be printed.
 pub async fn once(address: &str, unit: u8, json: bool) -> Result<(), ReadError> {
     let report = MeterClient::connect(&with_port(address), unit).await?.read().await?;
     Ok(io::stdout().write_all(text(&report, json)?.as_bytes())?)
 }
 
-/// Reads every second, for ever. What goes wrong is told and tried again, since that is what one
-/// watches for.
+/// Reads and prints every second, and does not end by itself. Failures are printed and tried again,
+/// since they are what one watches for.
 ///
 /// # Errors
-/// Where nothing can be printed.
+/// Returns an error if nothing can be printed.
 pub async fn watch(address: &str, unit: u8, json: bool) -> Result<(), ReadError> {
     let address = with_port(address);
     let mut screen = Screen::default();
@@ -69,7 +69,7 @@ fn text(report: &Report, json: bool) -> io::Result<String> {
     Ok(if json { serde_json::to_string(report)? + "\n" } else { report.to_string() })
 }
 
-/// Host and port, of which the latter may be missing.
+/// `address`, with port 502 if it has none.
 fn with_port(address: &str) -> String {
     let has_port = match address.rsplit_once(':') {
         Some((host, _)) => !host.contains(':') || host.ends_with(']'),

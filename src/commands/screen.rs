@@ -1,8 +1,8 @@
-//! Output that is renewed again and again: in place on a terminal, line by line elsewhere.
+//! Output that is updated repeatedly: in place on a terminal, otherwise one text after another.
 
 use std::io::{self, IsTerminal, Write};
 
-/// Standard output, and how much of it the last picture takes up.
+/// Standard output, and how many lines the last text takes up.
 #[derive(Debug)]
 pub struct Screen {
     out: io::Stdout,
@@ -18,19 +18,19 @@ impl Default for Screen {
 }
 
 impl Screen {
-    /// Whether what is shown replaces what was shown before.
+    /// Whether each text replaces the one before.
     #[must_use]
     pub fn is_terminal(&self) -> bool {
         self.is_terminal
     }
 
-    /// Shows a text that ends with a line break; on a terminal in place of the last one.
+    /// Shows `text`, which ends with a line break. On a terminal it replaces the text before.
     ///
     /// # Errors
-    /// Where there is nowhere to print to.
+    /// Returns an error if standard output cannot be written.
     pub fn show(&mut self, text: &str) -> io::Result<()> {
         if self.is_terminal && self.lines > 0 {
-            // Up to the first line of the picture before, and everything from there away.
+            // Up to the first line of the text before, and clear everything from there.
             write!(self.out, "\x1b[{}A\x1b[J", self.lines)?;
         }
         self.lines = text.lines().count();

@@ -16,51 +16,51 @@ use crate::{
     system::signals::ShutdownSignals,
 };
 
-/// An hour of the house's day passes in a minute.
+/// Speed of the simulated day: an hour passes in a minute.
 const MINUTE_PER_HOUR: u32 = 60;
 
-/// Why the simulator does not run.
+/// Why the simulator cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum SimulateError {
-    /// No socket.
+    /// The address cannot be listened on.
     #[error("cannot listen on {address}: {source}")]
     Listen {
-        /// Where it was to be.
+        /// The address that was asked for.
         address: SocketAddr,
-        /// Why there is none.
+        /// Error of the system.
         source: io::Error,
     },
-    /// The token to demand cannot be read.
+    /// The file with the token cannot be read.
     #[error("{}: cannot be read: {source}", path.display())]
     Token {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// Why it cannot be read.
+        /// Error of the system.
         source: io::Error,
     },
-    /// The system refuses a signal handler.
+    /// Signal handlers cannot be installed.
     #[error("cannot wait for signals: {0}")]
     Signals(io::Error),
-    /// Nowhere to print to.
+    /// Standard output cannot be written.
     #[error("cannot print: {0}")]
     Print(#[from] io::Error),
 }
 
-/// What to play, and where.
+/// What to simulate, and where.
 #[derive(Args, Debug)]
 pub struct SimulateArgs {
-    /// Where to listen
+    /// Address to listen on
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
-    /// An item and its first state, such as inverter_power='800 W'; can be repeated. Without any,
-    /// inverter_energy, inverter_power, inverter_voltage, inverter_current and inverter_frequency
-    /// show a solar day in 24 minutes
+    /// An item and its initial state, such as inverter_power='800 W'; repeat it for more. Without
+    /// any, inverter_energy, inverter_power, inverter_voltage, inverter_current and
+    /// inverter_frequency show a solar day in 24 minutes
     #[arg(long = "item", value_name = "NAME=STATE", value_parser = item)]
     items: Vec<(String, String)>,
-    /// Be openHAB 3.0: no stateupdated and no alive events
+    /// Behave like openHAB 3.0: no stateupdated and no alive events
     #[arg(long)]
     legacy: bool,
-    /// Demand the token in this file
+    /// Require the API token in this file
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
 }
@@ -88,7 +88,7 @@ pub async fn simulate(args: SimulateArgs) -> Result<(), SimulateError> {
     let cannot_listen = |source| SimulateError::Listen { address: args.listen, source };
     let listener = TcpListener::bind(args.listen).await.map_err(cannot_listen)?;
     let address = listener.local_addr().map_err(cannot_listen)?;
-    // Before the address is printed: who reads it may end us at once.
+    // Before the address is printed, since whoever reads it may stop us at once.
     let mut signals = ShutdownSignals::install().map_err(SimulateError::Signals)?;
     writeln!(io::stdout(), "simulated openHAB at http://{address}")?;
     let plays_house = args.items.is_empty();
