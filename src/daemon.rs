@@ -32,31 +32,31 @@ mod status;
 use meter_task::MeterTask;
 use status::Status;
 
-/// Between two lines in the log that say how things are.
+/// Time between two summaries in the log.
 const SUMMARY_INTERVAL: Duration = Duration::from_mins(1);
 
-/// Between two such lines for `systemctl status`.
+/// Time between two updates of the status that `systemctl status` shows.
 const STATUS_INTERVAL: Duration = Duration::from_secs(10);
 
-/// For opening the counters' store at the start.
+/// Time limit for opening the counters' store at the start.
 const OPEN_LIMIT: Duration = Duration::from_secs(2);
 
-/// For saving the counters at the end, when all must be over within a second.
+/// Time limit for saving the counters at the end: the whole shutdown takes less than a second.
 const FINISH_LIMIT: Duration = Duration::from_millis(700);
 
-/// Why the service cannot go on.
+/// Why the service cannot start or go on.
 #[derive(Debug, thiserror::Error)]
 pub enum DaemonError {
     /// The source cannot be set up.
     #[error(transparent)]
     Setup(#[from] SetupError),
-    /// Nobody can reach us.
+    /// A socket cannot be opened.
     #[error(transparent)]
     Listen(#[from] ListenError),
-    /// The system refuses what every system has.
+    /// Signal handlers cannot be installed.
     #[error("cannot wait for signals: {0}")]
     Signals(io::Error),
-    /// A task that never should has ended.
+    /// A task has ended that should run as long as the service.
     #[error("the {0} task has ended unexpectedly")]
     TaskEnded(&'static str),
     /// A task has panicked.
@@ -64,12 +64,12 @@ pub enum DaemonError {
     TaskFailed(JoinError),
 }
 
-/// The tasks of one meter.
+/// The running service: the tasks of one meter.
 #[derive(Debug)]
 pub struct Daemon {
     tasks: JoinSet<&'static str>,
     meter: JoinHandle<()>,
-    /// Ends the meter's task in order.
+    /// Makes the meter's task save its counters and end.
     stop_meter: oneshot::Sender<()>,
     images: watch::Receiver<Arc<Image>>,
     server: Server,
@@ -78,8 +78,8 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts to read and to serve. `inherited` are the sockets of systemd; where there are none,
-    /// the configured ones are opened.
+    /// Starts reading and serving. `inherited` are the sockets passed by systemd; if there are
+    /// none, the configured addresses are opened.
     ///
     /// # Errors
     /// Returns an error if the source cannot be set up, or a socket cannot be opened.
@@ -105,22 +105,22 @@ impl Daemon {
         Ok(Self { tasks, meter, stop_meter, images, server, signals, addresses })
     }
 
-    /// What is served.
+    /// The images that are served.
     #[must_use]
     pub fn images(&self) -> watch::Receiver<Arc<Image>> {
         self.images.clone()
     }
 
-    /// Where it listens.
+    /// The addresses it listens on.
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
 
-    /// Runs until SIGTERM, SIGINT or SIGHUP. Connections are closed then.
+    /// Runs until SIGTERM, SIGINT or SIGHUP. Then it closes all connections and saves the counters.
     ///
     /// # Errors
-    /// Returns an error if a task ends, which none should.
+    /// Returns an error if a task ends by itself or panics.
     pub async fn run(mut self) -> Result<(), DaemonError> {
         systemd::ready();
         let mut summary = interval(SUMMARY_INTERVAL);
@@ -143,7 +143,7 @@ impl Daemon {
         systemd::stopping();
         self.tasks.shutdown().await;
         if !self.meter.is_finished() {
-            // An error means that it ends by itself.
+            // An error means that the task is ending already.
             let _ = self.stop_meter.send(());
             if timeout(FINISH_LIMIT, self.meter).await.is_err() {
                 tracing::warn!("the counters could not be saved in time");
@@ -165,7 +165,7 @@ fn ended_task(ended: Result<&'static str, JoinError>) -> DaemonError {
     }
 }
 
-/// The sockets of systemd, or else the configured ones.
+/// The sockets passed by systemd or, if there are none, those of the configured addresses.
 fn open_listeners(
     addresses: &[SocketAddr],
     inherited: Vec<Inherited>,
@@ -174,14 +174,14 @@ fn open_listeners(
         return listeners::open(addresses);
     }
     let adopt = |Inherited { name, listener }| {
-        tracing::debug!(name, "systemd passes a socket on as {name:?}");
+        tracing::debug!(name, "systemd has passed a socket named {name:?}");
         listeners::adopt(listener)
     };
     inherited.into_iter().map(adopt).collect()
 }
 
-/// The meter with its counters as they were left, and their store. A disk that does not answer
-/// holds up the counters alone.
+/// The meter with its counters restored, and their store. A disk that does not answer delays only
+/// the counters.
 async fn restored(
     mut meter: Meter,
     state_dir: Option<&Path>,
@@ -192,13 +192,13 @@ async fn restored(
     match timeout(OPEN_LIMIT, store.restored()).await {
         Ok(restored) => meter_task::restore(&mut meter, &restored),
         Err(_) => {
-            tracing::warn!("state_dir does not answer; no counter is served before it does");
+            tracing::warn!("state_dir does not answer; no counter is served until it does");
         }
     }
     (meter, store)
 }
 
-/// Starts to read, watched by systemd's watchdog.
+/// Starts the source, and the watchdog if systemd expects one.
 fn spawn_source(tasks: &mut JoinSet<&'static str>, source: Source) -> watch::Receiver<Reading> {
     let watchdog = systemd::watchdog();
     let liveness = watchdog.map(Liveness::new).unwrap_or_default();
@@ -217,14 +217,14 @@ fn spawn_source(tasks: &mut JoinSet<&'static str>, source: Source) -> watch::Rec
     readings
 }
 
-/// Where accepting fails, tokio-modbus drops every client; so no more are taken than there is room
-/// for.
+/// Limits the connections to what the limit of open files allows: if accepting one fails,
+/// tokio-modbus drops every client.
 fn limited(config: ServerConfig) -> ServerConfig {
     let max_connections = sockets::raise_fd_limit(config.max_connections);
     ServerConfig { max_connections, ..config }
 }
 
-/// Starts to serve on these sockets, and gives their addresses.
+/// Starts serving on these sockets, and returns their addresses.
 fn spawn_server(
     tasks: &mut JoinSet<&'static str>,
     server: &Server,
@@ -247,7 +247,8 @@ fn spawn_server(
     addresses
 }
 
-/// Tells systemd that all tasks move, for as long as they do. A source that is away stops none.
+/// Notifies systemd's watchdog as long as all tasks make progress. A source that is away does not
+/// stop any of them.
 async fn watch_liveness(liveness: &Liveness, limit: Duration) {
     let mut interval = interval(limit.mul_f64(0.25).max(Duration::from_millis(1)));
     loop {
