@@ -1,4 +1,4 @@
-//! Who is connected: a limited number of connections, and what is logged of them.
+//! Who is connected: limits the number of connections, and logs which clients poll.
 
 use std::{
     cmp::Reverse,
@@ -14,10 +14,10 @@ use std::{
 use tokio::sync::oneshot;
 use tokio_modbus::prelude::{ExceptionCode, Request};
 
-/// A client that asked nothing for so long has stopped to poll.
+/// A client that sends no request for this long has stopped polling.
 const SILENCE: Duration = Duration::from_mins(1);
 
-/// Clients whose polling is logged. More of them at once is an attack, not a plant.
+/// The most clients whose polling is logged. More of them at once are an attack, not a plant.
 const MAX_POLLING: usize = 64;
 
 /// All connections of the server. Clones share them.
@@ -33,7 +33,7 @@ struct Registry {
     open: Vec<Entry>,
     requests: u64,
     last_request: Option<u64>,
-    /// Clients that poll, with the time of the last request on connections now closed.
+    /// Clients that poll, with the time of their last request on connections that are closed now.
     polling: Vec<(IpAddr, u64)>,
 }
 
@@ -44,21 +44,22 @@ struct Entry {
     _hold: oneshot::Sender<()>,
 }
 
-/// What one connection does, noted without a lock.
+/// What one connection does, recorded without a lock.
 #[derive(Debug)]
 struct Activity {
     peer: SocketAddr,
-    /// Its client is among those that poll.
+    /// Whether its client is among those that poll.
     polls: AtomicBool,
     requests: AtomicU64,
-    /// Milliseconds from the registry's start to the last request, or to the connection.
+    /// Time of the last request or, before the first, of the connection; in milliseconds since the
+    /// start.
     last: AtomicU64,
 }
 
 /// How much the server is used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Entry connections.
+    /// Open connections.
     pub connections: usize,
     /// Requests answered since the start.
     pub requests: u64,
@@ -67,7 +68,7 @@ pub struct Usage {
 }
 
 impl Connections {
-    /// Nobody yet, and room for `limit` connections.
+    /// No connections yet, and room for `limit`.
     #[must_use]
     pub fn new(limit: usize) -> Self {
         let registry = Registry {
@@ -80,11 +81,11 @@ impl Connections {
         Self { registry: Arc::new(Mutex::new(registry)), start: Instant::now() }
     }
 
-    /// Lets a connection in. If there is no room, the address with the most connections has to give
-    /// one up: one that never asked for anything, or the one that was idle longest. So a crowd from
-    /// one address pushes out nobody but itself.
+    /// Admits a connection. If there is no room, the address with the most connections loses one:
+    /// one that never sent a request, or else the one idle longest. So a crowd from one address
+    /// only pushes out itself.
     ///
-    /// The second value tells the connection, by being dropped at the other end, to close.
+    /// The connection must close when the sender of the returned channel is dropped.
     pub(super) fn admit(&self, peer: SocketAddr) -> (Connection, oneshot::Receiver<()>) {
         let (hold, closed) = oneshot::channel();
         let activity = Arc::new(Activity {
@@ -105,8 +106,8 @@ impl Connections {
         (Connection { connections: self.clone(), activity }, closed)
     }
 
-    /// Closes the connections without a whole request for `timeout`, so that neither silence, nor a
-    /// byte now and then, nor answers that are never read keep one open.
+    /// Closes the connections without a whole request for `timeout`. So neither silence, nor a byte
+    /// now and then, nor answers that are never read keep a connection open.
     pub(super) fn close_idle(&self, timeout: Duration) {
         let timeout = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
         let mut registry = self.lock();
@@ -115,7 +116,7 @@ impl Connections {
             let idle = now.saturating_sub(activity.last.load(Ordering::Relaxed));
             if idle >= timeout {
                 let peer = activity.peer;
-                tracing::debug!(%peer, "{peer} closed, it was idle for {} s", idle / 1000);
+                tracing::debug!(%peer, "{peer} closed after {} s without a request", idle / 1000);
             }
             idle < timeout
         });
@@ -125,7 +126,7 @@ impl Connections {
     pub(super) fn close_all(&self) {
         let open = std::mem::take(&mut self.lock().open);
         if !open.is_empty() {
-            tracing::info!("{} connections closed, the data is stale", open.len());
+            tracing::info!("{} connections closed because the data is stale", open.len());
         }
     }
 
@@ -147,8 +148,8 @@ impl Connections {
         }
     }
 
-    /// Logs the clients that have stopped to poll. To be called now and then; so a client that
-    /// comes and goes with every request is not logged as often.
+    /// Logs the clients that have stopped polling. It is called only now and then, so a client that
+    /// connects for each request is not logged each time.
     pub fn notice_silence(&self) {
         let now = self.millis();
         let silence = u64::try_from(SILENCE.as_millis()).unwrap_or(u64::MAX);
@@ -170,13 +171,14 @@ impl Connections {
         u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// The registry is consistent between any two statements, so a panic elsewhere is no harm.
+    /// The registry is consistent between any two statements, so a panic elsewhere does no harm.
     fn lock(&self) -> MutexGuard<'_, Registry> {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What one machine has: an address, or with IPv6 a whole network of them (RFC 8981).
+/// What identifies a machine: its address or, with IPv6, its /64 network, in which it has many
+/// addresses (RFC 8981).
 fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
@@ -185,7 +187,7 @@ fn network(address: IpAddr) -> IpAddr {
 }
 
 impl Registry {
-    /// The place of the connection that goes, if one has to.
+    /// The index of the connection to close when one has to go.
     fn least_wanted(&self) -> Option<usize> {
         let mut of_network: HashMap<IpAddr, usize> = HashMap::new();
         for open in &self.open {
@@ -200,7 +202,7 @@ impl Registry {
         self.open.iter().enumerate().min_by_key(|(_, open)| key(open)).map(|(place, _)| place)
     }
 
-    /// A client asked something. Notes when, and logs it if it did not poll so far.
+    /// Records when a client sent a request, and logs the client if it has not polled so far.
     fn polls(&mut self, ip: IpAddr, now: u64) {
         if let Some((_, last)) = self.polling.iter_mut().find(|(polling, _)| *polling == ip) {
             *last = now;
@@ -211,7 +213,7 @@ impl Registry {
     }
 }
 
-/// One open connection. Dropping it takes it off the books.
+/// One open connection. Dropping it removes it from the registry.
 #[derive(Debug)]
 pub(super) struct Connection {
     connections: Connections,
@@ -219,7 +221,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Notes a request and how it was answered.
+    /// Records a request, and logs how it was answered.
     pub(super) fn asked(&self, request: &Request<'_>, exception: Option<&ExceptionCode>) {
         let peer = self.activity.peer;
         match exception {

@@ -1,8 +1,8 @@
-//! The guard before tokio-modbus' decoder: only whole and sound frames pass.
+//! The guard in front of tokio-modbus's decoder: it lets only whole, well-formed frames through.
 //!
-//! tokio-modbus 0.17 panics on a write request whose counts do not fit together, and waits for frames
-//! of any length (slowtec/tokio-modbus issue 298). It also writes each answer by itself; here those to
-//! requests that came together go out together.
+//! tokio-modbus 0.17 panics on a write request with inconsistent counts, and waits for frames of
+//! any length (slowtec/tokio-modbus issue 298). It also writes each answer separately; here,
+//! answers to requests that arrived together are sent together.
 
 use std::{
     future::poll_fn,
@@ -18,45 +18,46 @@ use tokio::{
     task::unconstrained,
 };
 
-/// Transaction id, protocol id, length, unit id.
+/// Bytes of the header: transaction id, protocol id, length and unit id.
 const HEADER: usize = 7;
 
-/// Unit id, function code and at most 252 bytes of data.
+/// Largest MBAP length: unit id, function code and at most 252 bytes of data.
 const MAX_LENGTH: u16 = 254;
 
-/// Room for what is received at once: some pipelined requests. A frame is 260 bytes at most.
+/// Bytes received at once: room for several pipelined requests. A frame has at most 260.
 const ROOM: usize = 1024;
 
-/// No answer is held back behind so many bytes of others.
+/// Once this many bytes of answers are held back, they are written before another is added.
 const MAX_HELD: usize = 4096;
 
-/// A transport that reads whole, checked request frames from `stream`, one at a time, and holds the
-/// answers back while there is a further one.
+/// A transport that reads whole, checked request frames from `stream`, one at a time, and holds
+/// answers back while another request is waiting.
 #[derive(Debug)]
 pub struct FrameGuard<S: AsyncWrite + Unpin> {
     stream: S,
-    /// Received, of which the first `passed` bytes are passed on. Less than a frame and [`ROOM`].
+    /// Bytes received, of which the first `passed` have been passed on. Less than a frame and
+    /// [`ROOM`].
     received: Vec<u8>,
     passed: usize,
-    /// So much of the frame that is being passed on is still to be.
+    /// How many bytes of the current frame are still to be passed on.
     rest: usize,
     /// Answers held back.
     held: Vec<u8>,
-    /// Ends when the connection is to be closed.
+    /// Resolves when the connection is to be closed.
     closed: oneshot::Receiver<()>,
 }
 
-/// What is wrong with a frame. The bounds of the next one are not sure then.
+/// What is wrong with a frame. It is then uncertain where the next one begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
-    /// Not Modbus.
+    /// The protocol id is not that of Modbus.
     #[error("protocol id {0}, expected 0")]
     Protocol(u16),
-    /// No frame has this length.
+    /// The length is out of range.
     #[error("MBAP length {0}, expected 2 to {MAX_LENGTH}")]
     Length(u16),
-    /// Quantity, byte count and length of a write do not fit together.
-    #[error("function code {0} with counts that do not fit together")]
+    /// Quantity, byte count and length of a write do not match.
+    #[error("function code {0} with inconsistent counts")]
     Counts(u8),
 }
 
@@ -66,10 +67,10 @@ impl From<FrameError> for io::Error {
     }
 }
 
-/// The length of the frame at the start of `bytes`, once it is there as a whole.
+/// The length of the frame at the start of `bytes`, or `None` while it is incomplete.
 ///
 /// # Errors
-/// Where it is no frame that tokio-modbus may see.
+/// Returns an error if the frame is malformed, so that tokio-modbus must not see it.
 pub fn check(bytes: &[u8]) -> Result<Option<usize>, FrameError> {
     if let Some(&[high, low]) = bytes.get(2..4)
         && (high, low) != (0, 0)
@@ -106,26 +107,26 @@ fn counts_fit(function: u8, pdu: &[u8]) -> bool {
 }
 
 impl<S: AsyncWrite + Unpin> FrameGuard<S> {
-    /// Guards `stream`. It ends when the other end of `closed` is dropped.
+    /// Guards `stream`. The connection ends when the sender of `closed` is dropped.
     pub fn new(stream: S, closed: oneshot::Receiver<()>) -> Self {
         Self { stream, received: Vec::new(), passed: 0, rest: 0, held: Vec::new(), closed }
     }
 
     /// Fails when the connection is to be closed.
     fn poll_closed(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        // The channel must not be asked again once it has said so.
+        // The channel must not be polled again after it has resolved.
         if self.closed.is_terminated() || Pin::new(&mut self.closed).poll(cx).is_ready() {
             return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "closed"));
         }
         Ok(())
     }
 
-    /// Received and not passed on.
+    /// The bytes received but not yet passed on.
     fn waiting(&self) -> &[u8] {
         self.received.get(self.passed..).unwrap_or_default()
     }
 
-    /// Whether a further request is waiting.
+    /// Whether another whole request is waiting.
     fn has_more(&self) -> bool {
         matches!(check(self.waiting()), Ok(Some(_)))
     }
@@ -144,7 +145,7 @@ impl<S: AsyncWrite + Unpin> FrameGuard<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> FrameGuard<S> {
-    /// Receives a whole frame, and gives its length; 0 at the end of the stream.
+    /// Receives a whole frame and returns its length, or 0 at the end of the stream.
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         loop {
             if let Some(length) = check(self.waiting())? {
@@ -192,7 +193,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for FrameGuard<S> {
         if this.held.is_empty() && !this.has_more() {
             let written = Pin::new(&mut this.stream).poll_write(cx, bytes);
             if written.is_pending() {
-                // A client that does not read its answers may have to go.
+                // The connection of a client that does not read its answers may have to be closed.
                 this.poll_closed(cx)?;
             }
             return written;
@@ -220,13 +221,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for FrameGuard<S> {
     }
 }
 
-/// The decoder refuses some frames that are sound, and the connection ends at once. What was asked
-/// before has its answers, as far as they can be sent without a wait.
+/// The decoder refuses some well-formed frames, and the connection then ends at once. Earlier
+/// requests still get their answers, as far as these can be sent without waiting.
 impl<S: AsyncWrite + Unpin> Drop for FrameGuard<S> {
     fn drop(&mut self) {
         if !self.held.is_empty() {
             let Self { stream, held, .. } = self;
-            // This is still part of the task, whose share of the time may be used up.
+            // This is still part of the task, whose budget with the scheduler may be used up.
             let write = unconstrained(poll_fn(|cx| Pin::new(&mut *stream).poll_write(cx, held)));
             let _ = pin!(write).poll(&mut Context::from_waker(Waker::noop()));
         }

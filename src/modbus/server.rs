@@ -19,34 +19,35 @@ use crate::{
     system::sockets,
 };
 
-/// An idle connection may live longer than it should by one part in so many.
+/// How many times in `idle_timeout` idle connections are looked for. So one lives at most a
+/// twentieth longer than that.
 const IDLE_CHECKS: f64 = 20.0;
 
-/// After an accept error, such as too many open files, which ends tokio-modbus' loop.
+/// The pause after an accept error, such as too many open files, which ends tokio-modbus's loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// An accept error so soon after the last one is not worth another line.
+/// An accept error this soon after the last one is not logged again.
 const SAME_FAILURE: Duration = Duration::from_secs(60);
 
 /// Which unit ids are answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnitIds {
-    /// Every one, as most emulators do.
+    /// Every unit id, as most emulators do.
     Any,
-    /// The meter's own; the others get exception 0x0B.
+    /// Only the meter's own; requests to others get exception 0x0B.
     Strict,
 }
 
 /// How the meter is served.
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
-    /// Where to listen, if no socket is inherited; where empty, on port 502 of all addresses.
+    /// Where to listen if no socket is inherited; if empty, port 502 on all addresses.
     pub listen: Vec<SocketAddr>,
     /// Which unit ids are answered.
     pub unit_ids: UnitIds,
-    /// Past so many connections one has to go (see [`Connections`]).
+    /// The most connections; beyond that, one has to go (see [`Connections`]).
     pub max_connections: usize,
-    /// A connection without a request for so long is closed.
+    /// A connection without a request for this long is closed.
     pub idle_timeout: Duration,
 }
 
@@ -75,20 +76,20 @@ impl Server {
         }
     }
 
-    /// Who is connected.
+    /// The connections of this server.
     #[must_use]
     pub fn connections(&self) -> &Connections {
         &self.connections
     }
 
-    /// Accepts clients for ever. An accept error costs the open connections, since tokio-modbus
-    /// ends with it; they are accepted again.
+    /// Accepts clients and never returns. An accept error closes the open connections, since it
+    /// ends tokio-modbus's loop; clients can connect again after a short pause.
     pub async fn serve(&self, listener: TcpListener) -> Infallible {
         let server = tokio_modbus::server::tcp::Server::new(listener);
         let on_connected = |stream, peer| async move {
             let connected = self.connect(stream, peer);
-            // Whoever had to make room closes before the next is accepted, lest a crowd of
-            // newcomers takes more descriptors than there are.
+            // A connection that had to make room closes before the next one is accepted. Otherwise
+            // a crowd of newcomers could take more descriptors than there are.
             yield_now().await;
             Ok(connected)
         };
@@ -106,8 +107,7 @@ impl Server {
         }
     }
 
-    /// Closes connections, for ever: those that are idle for too long, and all whenever the image
-    /// wants none.
+    /// Closes idle connections, and all connections whenever the image asks for it. Never returns.
     pub async fn close_unwanted(&self) {
         tokio::join!(self.close_idle(), self.close_stale());
     }
@@ -136,10 +136,10 @@ impl Server {
         stream: TcpStream,
         peer: SocketAddr,
     ) -> Option<(MeterService, FrameGuard<TcpStream>)> {
-        // On a socket for both families an IPv4 client would be shown as ::ffff:192.0.2.1.
+        // On a socket for both families, an IPv4 client would show up as ::ffff:192.0.2.1.
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         if self.images.borrow().availability == Availability::Disconnect {
-            tracing::debug!(%peer, "{peer} refused, the data is stale");
+            tracing::debug!(%peer, "{peer} refused because the data is stale");
             return None;
         }
         sockets::configure_stream(&stream);

@@ -1,4 +1,4 @@
-//! The answers: what each request of a connection gets.
+//! What each request is answered with.
 
 use std::{
     future::{Ready, ready},
@@ -17,13 +17,13 @@ use crate::meter::{
     sunspec::{BASE, Identity, MEASURED},
 };
 
-/// The most registers a read may ask for, by the Modbus specification.
+/// The most registers that a read may ask for, according to the Modbus specification.
 const MAX_REGISTERS: u16 = 125;
 
-/// What every connection knows of the meter besides its image.
+/// What every connection knows about the meter besides its image.
 #[derive(Debug)]
 pub(super) struct Device {
-    /// Names it in the device identification, and holds its unit id.
+    /// Used for the device identification, and for its unit id.
     pub(super) identity: Identity,
     pub(super) unit_ids: UnitIds,
 }
@@ -54,8 +54,8 @@ impl MeterService {
         }
     }
 
-    /// What follows the function code in the answer to a read. The bytes of the image are copied as
-    /// they are; tokio-modbus would encode each register anew, a fifth of all its instructions.
+    /// The part of a read's answer after the function code. The bytes of the image are copied as
+    /// they are; tokio-modbus would encode each register again, a fifth of all its instructions.
     fn read(&self, start: u16, count: u16) -> Result<Vec<u8>, ExceptionCode> {
         if !(1..=MAX_REGISTERS).contains(&count) {
             return Err(ExceptionCode::IllegalDataValue);
@@ -77,7 +77,7 @@ impl MeterService {
         Ok([&[length], bytes].concat())
     }
 
-    /// The three basic objects, or the one that is asked for.
+    /// The three basic objects, or only the one that is asked for.
     fn identify(
         &self,
         code: ReadCode,
@@ -90,7 +90,7 @@ impl MeterService {
             .map(|(id, text)| DeviceIdObject { id, value: text.as_bytes().to_vec().into() });
         let device_id_objects: Vec<_> = match code {
             ReadCode::Specific => objects.filter(|object| object.id == first).collect(),
-            // By the specification, an object that is not there means the first.
+            // According to the specification, an unknown object id means the first object.
             _ => objects.filter(|object| first > 2 || object.id >= first).collect(),
         };
         if device_id_objects.is_empty() {

@@ -59,7 +59,7 @@ async fn half_a_frame_never_passes() {
 }
 
 #[test]
-fn frames_that_upset_the_decoder_are_refused() {
+fn frames_that_make_the_decoder_panic_are_refused() {
     use FrameError::{Counts, Length, Protocol};
     for (bytes, error) in [
         (&[0, 1, 0, 0, 0, 7, 1, 0x0F, 0, 0, 0, 100, 0][..], Counts(0x0F)),
@@ -77,7 +77,7 @@ fn frames_that_upset_the_decoder_are_refused() {
     assert_eq!(check(&[0, 1, 0, 0, 0, 9, 1, 0x10, 0, 0, 0, 1, 2, 0, 5]), Ok(Some(15)));
 }
 
-/// Records what is written, in pieces as they were written, and reads what it is given at once.
+/// Records each write, and gives its input to the reader at once.
 #[derive(Default)]
 struct Recorder {
     input: Vec<u8>,
@@ -115,7 +115,7 @@ impl AsyncWrite for Recorder {
     }
 }
 
-/// Answers every frame of `input` with `answer`, as tokio-modbus would, and gives what was
+/// Answers every frame of `input` with `answer`, as tokio-modbus would, and returns what was
 /// written, and why it ended.
 async fn answered(input: &[u8], answer: &[u8]) -> (Vec<Vec<u8>>, io::Result<()>) {
     let recorder = Recorder { input: input.to_vec(), ..Recorder::default() };
@@ -162,7 +162,7 @@ async fn requests_before_an_unsound_one_are_answered() {
     assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::InvalidData);
 }
 
-/// A connection on which `requests` came at once, of which the first is read.
+/// A connection on which `requests` arrived together, and the first of them was read.
 async fn begun(requests: &[u8]) -> (DuplexStream, FrameGuard<DuplexStream>, oneshot::Sender<()>) {
     let (mut client, server) = duplex(64);
     let (hold, closed) = oneshot::channel();
@@ -248,7 +248,7 @@ async fn what_was_passed_on_is_forgotten() {
 }
 
 #[tokio::test]
-async fn a_connection_closes_when_it_is_told_to() {
+async fn a_connection_closes_on_request() {
     let (_client, server) = duplex(64);
     let (hold, closed) = oneshot::channel();
     let mut guard = FrameGuard::new(server, closed);
