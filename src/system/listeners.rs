@@ -1,4 +1,4 @@
-//! The sockets on which clients are awaited.
+//! The sockets that clients connect to.
 
 use std::{
     io,
@@ -14,34 +14,34 @@ const MODBUS_PORT: u16 = 502;
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1024;
 
-/// Nobody can reach us there.
+/// An address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address}: {source}{hint}", hint = hint(source))]
 pub struct ListenError {
-    /// Where.
+    /// The address.
     pub address: SocketAddr,
-    /// Why.
+    /// Error of the system.
     pub source: io::Error,
 }
 
-/// What may be the matter, where that is not about this address alone.
+/// The likely cause and a remedy, where they are known.
 fn hint(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::PermissionDenied => {
-            " (ports below 1024 need a socket that systemd passes on; without it, set modbus_listen \
-             to another port, such as 0.0.0.0:1502, which Fronius inverters accept too)"
+            " (ports below 1024 need a socket passed by systemd; without one, set modbus_listen to \
+             another port, such as 0.0.0.0:1502, which Fronius inverters also accept)"
         }
         io::ErrorKind::AddrInUse => {
-            " (another program listens there: the old script, perhaps, or a second instance)"
+            " (another program listens there, perhaps the old script or a second instance)"
         }
         _ => "",
     }
 }
 
-/// Takes over a listening socket that does not block.
+/// Takes over a listening socket in non-blocking mode.
 ///
 /// # Errors
-/// Where the runtime cannot use it.
+/// Returns an error if the runtime cannot use it.
 pub fn adopt(listener: std::net::TcpListener) -> Result<TcpListener, ListenError> {
     let address = listener.local_addr().unwrap_or_else(|_| any_v6());
     TcpListener::from_std(listener).map_err(|source| ListenError { address, source })
@@ -51,11 +51,11 @@ fn any_v6() -> SocketAddr {
     (Ipv6Addr::UNSPECIFIED, MODBUS_PORT).into()
 }
 
-/// Opens the configured addresses; where none are, port 502 of both families, or of IPv4 alone
-/// where the system has no IPv6.
+/// Opens the configured addresses or, if there are none, port 502 for IPv6 and IPv4, or for IPv4
+/// alone if the system has no IPv6.
 ///
 /// # Errors
-/// Where one cannot be opened.
+/// Returns an error if an address cannot be opened.
 pub fn open(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, ListenError> {
     if !addresses.is_empty() {
         return addresses.iter().map(|address| bind(*address)).collect();
@@ -69,7 +69,7 @@ pub fn open(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, ListenError> {
     Ok(vec![listener])
 }
 
-/// A port that is refused, or taken, would be so for IPv4 too.
+/// Whether the system may lack IPv6. A port that is refused or taken would be so for IPv4, too.
 fn lacks_ipv6(error: &io::Error) -> bool {
     !matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::AddrInUse)
 }
@@ -80,12 +80,12 @@ fn bind(address: SocketAddr) -> Result<TcpListener, ListenError> {
             SocketAddr::V4(_) => TcpSocket::new_v4()?,
             SocketAddr::V6(_) => {
                 let socket = TcpSocket::new_v6()?;
-                // `[::]` means IPv4 too, whatever the system's default is.
+                // `[::]` includes IPv4, whatever the system's default is.
                 SockRef::from(&socket).set_only_v6(false)?;
                 socket
             }
         };
-        // A restart must not wait for the connections of before to be forgotten.
+        // A restart must not have to wait until old connections time out.
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
         socket.listen(BACKLOG)

@@ -1,8 +1,8 @@
-//! Whether the tasks of the service move.
+//! Whether the tasks of the service make progress.
 //!
-//! A task beats each time it comes round to a wait, and while it waits there. One that is stuck
-//! between two waits falls silent, and its pulse tells. Where nothing is awaited between two waits, as
-//! in the meter, it tells only that the thread runs: one thread is all there is.
+//! A task beats each time it reaches a wait, and now and then while it waits. If it is stuck
+//! between two waits, its pulse stops. A task that awaits nothing in between, as the meter's, has
+//! no pulse: that would only show that the thread runs, and one thread is all there is.
 
 use std::{
     pin::pin,
@@ -33,13 +33,13 @@ impl Default for Liveness {
 }
 
 impl Liveness {
-    /// No task yet. Whoever has not beaten for `limit` is stuck.
+    /// No tasks yet. A task that has not beaten for `limit` is stuck.
     #[must_use]
     pub fn new(limit: Duration) -> Self {
         Self { beats: Arc::default(), limit }
     }
 
-    /// The pulse of one more task, which has its first beat now.
+    /// Adds a task, with its first beat now, and returns its pulse.
     #[must_use]
     pub fn of(&self, task: &'static str) -> Pulse {
         let mut beats = self.lock();
@@ -49,14 +49,14 @@ impl Liveness {
         Pulse { liveness: self.clone(), place }
     }
 
-    /// A task that does not move.
+    /// A task that makes no progress, if there is one.
     #[must_use]
     pub fn stuck(&self) -> Option<&'static str> {
         let beats = self.lock();
         beats.iter().find(|beat| beat.last.elapsed() >= self.limit).map(|beat| beat.task)
     }
 
-    /// The list is sound between any two statements, so a panic elsewhere is no harm.
+    /// The list is consistent between any two statements, so a panic elsewhere does no harm.
     fn lock(&self) -> MutexGuard<'_, Vec<Beat>> {
         self.beats.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -70,14 +70,14 @@ pub struct Pulse {
 }
 
 impl Pulse {
-    /// The task has moved.
+    /// Notes that the task makes progress.
     pub fn beat(&self) {
         if let Some(beat) = self.liveness.lock().get_mut(self.place) {
             beat.last = Instant::now();
         }
     }
 
-    /// Waits, and beats meanwhile: a task at rest is not stuck.
+    /// Awaits `wait`, and beats meanwhile: a task that waits is not stuck.
     pub async fn during<T>(&self, wait: impl Future<Output = T>) -> T {
         let mut wait = pin!(wait);
         let pause = self.liveness.limit.checked_div(4).unwrap_or_default();

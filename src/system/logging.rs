@@ -19,25 +19,25 @@ use tracing_subscriber::{
 
 use crate::time_zone::TimeZone;
 
-/// Lines that may wait for a slow reader. Room for all of them is taken at the start.
+/// Lines that may wait for a slow reader. Memory for all of them is taken at the start.
 const WAITING_LINES: usize = 1000;
 
-/// Writes what is still to be written, when it is dropped.
+/// Writes the lines that are still waiting when it is dropped.
 #[derive(Debug)]
 #[must_use]
 pub struct Logging {
-    /// The journal needs none.
+    /// `None` for the journal, which needs no thread.
     _writer: Option<WorkerGuard>,
 }
 
-/// Sets up logging for the whole process. Records of tokio-modbus are included; those of the other
-/// libraries only from warning on.
+/// Sets up logging for the whole process. Records of tokio-modbus are included at `level`, those of
+/// other libraries from warnings up.
 ///
-/// Text is written by a thread of its own: where nobody reads it, records are lost, and no client
-/// has to wait.
+/// Text is written by a thread of its own: if nobody reads it, records are lost, but no client has
+/// to wait.
 ///
 /// # Errors
-/// Where it was set up before.
+/// Returns an error if logging is set up already.
 pub fn init(level: Level, time_zone: TimeZone) -> Result<Logging, TryInitError> {
     let wanted = Targets::new()
         .with_default(LevelFilter::WARN)
@@ -62,16 +62,16 @@ fn text(stderr: NonBlocking, time_zone: TimeZone) -> impl Layer<Registry> {
         .with_ansi(false)
         .with_target(false)
         .with_timer(Clock(time_zone))
-        // Messages say all; their fields are for searching the journal.
+        // Messages say everything; their fields are for searching the journal.
         .fmt_fields(debug_fn(|writer, field, value| match field.name() {
             "message" => write!(writer, "{value:?}"),
             _ => Ok(()),
         }))
 }
 
-/// The journal, if standard error leads there.
+/// The journal, if standard error is connected to it.
 fn journal() -> Option<tracing_journald::Layer> {
-    // systemd gives device and inode of the stream, so that one can tell a redirected stderr.
+    // systemd passes device and inode of the stream, so that a redirected stderr can be recognised.
     let stream = env::var("JOURNAL_STREAM").ok()?;
     let stderr = std::fs::metadata("/proc/self/fd/2").ok()?;
     if stream != format!("{}:{}", stderr.dev(), stderr.ino()) {

@@ -1,11 +1,11 @@
-//! The signals that end the program: SIGTERM, as systemd sends it, SIGINT, as Ctrl-C
-//! does, and SIGHUP, as a terminal that is closed does. None of them reloads anything.
+//! The signals that end the program: SIGTERM (from systemd), SIGINT (from Ctrl-C) and SIGHUP (from
+//! a terminal that is closed). None of them reloads anything.
 
 use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Takes these signals from the moment it is made.
+/// Receives these signals from its creation on.
 #[derive(Debug)]
 pub struct ShutdownSignals {
     terminate: Signal,
@@ -14,10 +14,10 @@ pub struct ShutdownSignals {
 }
 
 impl ShutdownSignals {
-    /// From here on the signals do not end the process by themselves.
+    /// Installs the handlers. From then on, the signals do not end the process by themselves.
     ///
     /// # Errors
-    /// Where the system refuses a handler.
+    /// Returns an error if the system refuses a handler.
     pub fn install() -> io::Result<Self> {
         let terminate = signal(SignalKind::terminate())?;
         let interrupt = signal(SignalKind::interrupt())?;
@@ -25,7 +25,7 @@ impl ShutdownSignals {
         Ok(Self { terminate, interrupt, hang_up })
     }
 
-    /// Waits for one of them, and gives its name.
+    /// Waits for one of the signals, and returns its name.
     pub async fn requested(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",

@@ -1,4 +1,4 @@
-//! What all TCP connections have in common.
+//! Settings that all TCP connections have in common, and how many there may be.
 
 use std::time::Duration;
 
@@ -6,9 +6,10 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
-/// Sends small packets at once, and finds out within a minute when the other end is gone.
+/// Makes `stream` send small packets at once, and notice within a minute when the other end is
+/// gone.
 ///
-/// A socket that refuses such an option still works, so that is only worth a debug line.
+/// A socket that refuses such an option still works, so this is only worth a debug line.
 pub(crate) fn configure_stream(stream: &TcpStream) {
     let keepalive = TcpKeepalive::new()
         .with_time(Duration::from_secs(30))
@@ -21,11 +22,12 @@ pub(crate) fn configure_stream(stream: &TcpStream) {
     }
 }
 
-/// Descriptors for all but the clients: listeners, openHAB, log, state, the runtime.
+/// Descriptors for everything but clients: listeners, openHAB, log, state, the runtime.
 const RESERVE: u64 = 32;
 
-/// Sees to it that there are descriptors for so many clients, and gives how many there are room
-/// for. Without room accepting one fails, and tokio-modbus drops all of them then.
+/// Raises the limit of open files, if necessary and possible, to have room for this many clients,
+/// and returns how many there is room for. Without room, accepting a client fails, and tokio-modbus
+/// drops all of them.
 pub(crate) fn raise_fd_limit(clients: usize) -> usize {
     let wanted = RESERVE.saturating_add(clients as u64);
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);

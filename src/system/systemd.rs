@@ -1,4 +1,4 @@
-//! All that systemd and the service say to each other.
+//! The interface to systemd: inherited sockets, notifications and the watchdog.
 
 use std::{env, io, net::TcpListener, time::Duration};
 
@@ -14,30 +14,30 @@ const FIRST: usize = 3;
 pub struct Inherited {
     /// `FileDescriptorName=` of its unit.
     pub name: String,
-    /// The socket, not blocking.
+    /// The socket, in non-blocking mode.
     pub listener: TcpListener,
 }
 
-/// An inherited descriptor that cannot be served.
+/// An inherited descriptor that is not a listening TCP socket.
 #[derive(Debug, thiserror::Error)]
-#[error("the inherited descriptor {descriptor} ({name}) is no listening TCP socket: {source}")]
+#[error("the inherited descriptor {descriptor} ({name}) is not a listening TCP socket: {source}")]
 pub struct SocketError {
-    /// Its number.
+    /// Number of the descriptor.
     pub descriptor: usize,
     /// Its name, as given by systemd.
     pub name: String,
-    /// What is the matter.
+    /// What is wrong with it.
     pub source: io::Error,
 }
 
-/// The listening sockets that were inherited.
+/// Takes over the listening sockets that were inherited.
 ///
-/// To be called before the runtime starts: it takes the `LISTEN_*` variables out of the
+/// Must be called before the runtime starts: it removes the `LISTEN_*` variables from the
 /// environment, which is unsound once there are threads.
 ///
 /// # Errors
-/// Where a descriptor is no listening TCP socket. A Unix socket is none either, nor is a connection,
-/// as a unit with `Accept=yes` passes on.
+/// Returns an error if a descriptor is not a listening TCP socket. A Unix socket is not one, nor is
+/// a connection, which a unit with `Accept=yes` passes.
 pub fn inherited_sockets() -> Result<Vec<Inherited>, SocketError> {
     let names = env::var("LISTEN_FDNAMES").unwrap_or_default();
     let names = names.split(':').map(str::to_owned).chain(std::iter::repeat(String::new()));
@@ -60,35 +60,35 @@ fn adopt(sockets: &mut ListenFd, index: usize, name: String) -> Result<Inherited
     }
 }
 
-/// How often systemd wants to hear that the service moves (`WatchdogSec=`), if it does.
+/// The time limit of systemd's watchdog (`WatchdogSec=`), if it watches the service.
 #[must_use]
 pub fn watchdog() -> Option<Duration> {
     sd_notify::watchdog_enabled().filter(|limit| !limit.is_zero())
 }
 
-/// The service moves.
+/// Reports that the service makes progress.
 pub fn notify_watchdog() {
     notify(&[NotifyState::Watchdog]);
 }
 
-/// The configuration is sound and the sockets are open. openHAB may still be away.
+/// Reports that the configuration is valid and the sockets are open. openHAB may still be away.
 pub fn ready() {
     notify(&[NotifyState::Ready]);
 }
 
-/// One line on how things are, for `systemctl status`.
+/// Reports the state of the service in one line, for `systemctl status`.
 pub fn status(text: &str) {
     notify(&[NotifyState::Status(text)]);
 }
 
-/// The service is about to end on purpose.
+/// Reports that the service is stopping on purpose.
 pub fn stopping() {
     notify(&[NotifyState::Stopping]);
 }
 
-/// Does nothing where nobody listens.
+/// Does nothing if nobody listens.
 fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        tracing::debug!("systemd not notified: {error}");
+        tracing::debug!("cannot notify systemd: {error}");
     }
 }

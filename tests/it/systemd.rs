@@ -163,7 +163,7 @@ async fn a_descriptor_that_is_no_listening_tcp_socket_is_refused_by_name() {
         });
         assert_eq!(service.running.exit_code().await, Some(78));
         let complaint = service.running.err.rest().await;
-        let expected = "the inherited descriptor 3 (modbus) is no listening TCP socket: ";
+        let expected = "the inherited descriptor 3 (modbus) is not a listening TCP socket: ";
         assert!(complaint.len() == 1 && complaint[0].starts_with(expected), "{complaint:?}");
     }
 }
