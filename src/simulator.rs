@@ -1,5 +1,5 @@
-//! An openHAB look-alike: its REST and its server-sent events, for the demo, the tests and
-//! anyone who wants to try this service without an openHAB.
+//! An openHAB look-alike, with its REST API and its server-sent events: for the demo, the tests,
+//! and anyone who wants to try this service without openHAB.
 //!
 //! What it sends is modelled on openHAB's own sources (5.2.1, and 3.2.0 for [`Dialect::Legacy`]):
 //! chunked JSON without a length, no `Date`, events flushed before their blank line.
@@ -30,17 +30,17 @@ use event::Event;
 use item::Item;
 pub use solar::{SolarDay, Sunlight};
 
-/// Connections served at once; further ones are closed unanswered.
+/// The most connections served at once; others are closed unanswered.
 const MAX_CONNECTIONS: usize = 256;
 
-/// Events kept for the slowest client. openHAB keeps 10 000 and drops what comes after; here
-/// the oldest go, so that a client that wakes up sees the present.
+/// Events kept for the slowest client. openHAB keeps 10,000 and drops newer ones; here the oldest
+/// are dropped, so that a client that catches up sees the present.
 const EVENT_QUEUE: usize = 1024;
 
-/// The wait after a failed accept, lest a lack of file descriptors becomes a busy loop.
+/// The pause after a failed accept, so that a lack of file descriptors does not become a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
-/// What dialect of openHAB is spoken.
+/// Which versions of openHAB are simulated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
     /// openHAB 4 and 5: `stateupdated` on every update and `statechanged` on a change, `alive`
@@ -51,7 +51,7 @@ pub enum Dialect {
 }
 
 impl Dialect {
-    /// The version told at `/rest/`.
+    /// The version reported at `/rest/`.
     fn version(self) -> &'static str {
         match self {
             Self::Current => "5.2.1",
@@ -62,7 +62,7 @@ impl Dialect {
 
 /// An openHAB with a fixed set of items, as far as REST and server-sent events show it.
 ///
-/// Clones share their items and their event bus.
+/// Clones share the items and the event bus.
 #[derive(Clone, Debug)]
 pub struct Simulator {
     shared: Arc<Shared>,
@@ -77,10 +77,10 @@ struct Shared {
 }
 
 impl Simulator {
-    /// An openHAB with these items (name and first state, such as `800 W` or `NULL`).
+    /// An openHAB with these items (name and initial state, such as `800 W` or `NULL`).
     ///
-    /// With a token, everything but `/rest/` asks for it. Without one, nothing is asked for, but
-    /// whoever shows credentials all the same is refused, as openHAB does.
+    /// With a token, everything but `/rest/` requires it. Without one, nothing is required, but a
+    /// request with credentials is refused, as openHAB does.
     pub fn new(
         items: impl IntoIterator<Item = (String, String)>,
         dialect: Dialect,
@@ -101,14 +101,14 @@ impl Simulator {
 
     /// Updates an item as a `PUT` of its state would, and emits the events of an update.
     ///
-    /// Returns false where there is no such item.
+    /// Returns false if there is no such item.
     #[expect(clippy::must_use_candidate, reason = "a caller may know that its items exist")]
     pub fn set(&self, name: &str, state: &str) -> bool {
         let mut items = self.items();
         let Some(item) = items.get_mut(name) else {
             return false;
         };
-        // Sent with the lock held: the order of events is the order of states.
+        // Sent with the lock held, so that events are in the order of the states.
         for event in item.update(name, state.trim(), self.shared.dialect, Utc::now()) {
             // An error means that nobody listens.
             let _ = self.shared.events.send(Arc::new(event));
@@ -116,7 +116,7 @@ impl Simulator {
         true
     }
 
-    /// The state of an item, as `GET /rest/items/NAME/state` shows it.
+    /// The state of an item, as `GET /rest/items/NAME/state` returns it.
     #[must_use]
     pub fn state(&self, name: &str) -> Option<String> {
         self.items().get(name).map(|item| item.state().to_owned())
@@ -124,11 +124,11 @@ impl Simulator {
 
     /// Serves HTTP on `listener` until the future is dropped, which closes all its connections.
     ///
-    /// A connection that cannot be accepted is no error; it is tried again after a pause.
+    /// If a connection cannot be accepted, it tries again after a pause.
     ///
     /// # Errors
     ///
-    /// When the listener does not know its own address.
+    /// Returns an error if the listener does not know its own address.
     pub async fn serve(&self, listener: TcpListener) -> io::Result<()> {
         let address = listener.local_addr()?;
         let mut connections = JoinSet::new();
@@ -141,7 +141,7 @@ impl Simulator {
                         }
                     }
                     Err(error) => {
-                        tracing::warn!("simulator: no connection accepted: {error}");
+                        tracing::warn!("simulator: cannot accept connections: {error}");
                         tokio::time::sleep(ACCEPT_PAUSE).await;
                     }
                 },
@@ -151,7 +151,7 @@ impl Simulator {
     }
 
     fn items(&self) -> MutexGuard<'_, BTreeMap<String, Item>> {
-        // No update can panic half done, so the map is whole even where the lock is poisoned.
+        // No update can panic halfway, so the map is consistent even if the lock is poisoned.
         self.shared.items.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -184,7 +184,7 @@ mod tests {
         assert_eq!(simulator.state("nothing"), None);
     }
 
-    /// What comes up to and including `end`.
+    /// What arrives up to and including `end`.
     async fn read_to(client: &mut TcpStream, end: &str) -> String {
         let mut bytes = Vec::new();
         while !bytes.ends_with(end.as_bytes()) {

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hyper::header::{AUTHORIZATION, HeaderMap};
 
-/// The API token that opens the simulator.
+/// The API token that the simulator accepts.
 pub(super) struct Token(String);
 
 impl fmt::Debug for Token {
@@ -15,14 +15,14 @@ impl fmt::Debug for Token {
     }
 }
 
-/// What a request's credentials are good for.
+/// What a request may do with its credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Access {
-    /// May do everything.
+    /// Everything.
     Granted,
-    /// Showed no credentials where some are wanted.
+    /// Only what needs no credentials: there are none, but some are required.
     Anonymous,
-    /// Showed credentials that are not known. These spoil even what needs none.
+    /// Nothing, because the credentials are unknown. Even what needs none is refused.
     Refused,
 }
 
@@ -33,7 +33,7 @@ impl Token {
 }
 
 impl Access {
-    /// Judges a request by its headers; `token` is the one wanted, if any.
+    /// Judges a request by its headers; `token` is the required one, if any.
     pub(super) fn of(headers: &HeaderMap, token: Option<&Token>) -> Self {
         match (shown(headers), token) {
             (None, None) => Self::Granted,
@@ -44,8 +44,8 @@ impl Access {
     }
 }
 
-/// The token shown: openHAB looks at its own header first, then at `Authorization`, where it
-/// ignores schemes that it does not know.
+/// The token in the request. openHAB looks at its own header first, then at `Authorization`, where
+/// it ignores unknown schemes.
 fn shown(headers: &HeaderMap) -> Option<Vec<u8>> {
     if let Some(token) = headers.get("x-openhab-token") {
         return Some(token.as_bytes().to_vec());
@@ -55,8 +55,9 @@ fn shown(headers: &HeaderMap) -> Option<Vec<u8>> {
     if scheme.eq_ignore_ascii_case("bearer") {
         Some(credentials.as_bytes().to_vec())
     } else if scheme.eq_ignore_ascii_case("basic") {
-        // The token is the user and the password is empty. A real password leaves its colon
-        // in here and so is no token: basic authentication is off by default in openHAB.
+        // The token is the user name, and the password is empty. With a real password the colon
+        // stays in here, and so this is not the token: basic authentication is off by default in
+        // openHAB.
         let mut user = STANDARD.decode(credentials).unwrap_or_default();
         user.pop_if(|last| *last == b':');
         Some(user)

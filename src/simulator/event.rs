@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{gson, item};
 
-/// What openHAB sends every 10 s since 3.4 so that a dead stream can be told from a quiet one.
+/// What openHAB 3.4 and later send every 10 s, so that a dead stream differs from a quiet one.
 pub(super) const ALIVE: &[u8] = b"event: alive\ndata: {\"type\":\"ALIVE\",\"interval\":10}";
 
 /// One event, ready to be sent to whoever wants its topic.
@@ -13,18 +13,18 @@ pub(super) const ALIVE: &[u8] = b"event: alive\ndata: {\"type\":\"ALIVE\",\"inte
 pub(super) struct Event {
     /// Such as `openhab/items/inverter_power/statechanged`.
     pub(super) topic: String,
-    /// Up to the end of the JSON, which is where openHAB flushes; the blank line comes after.
+    /// Up to the end of the JSON, which is where openHAB flushes; the blank line follows.
     pub(super) bytes: Bytes,
 }
 
 /// What happened to an item.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Kind {
-    /// A state was posted; whether it was taken is not said.
+    /// A state was posted; it is open whether it was accepted.
     Posted,
-    /// A state was taken, changed or not; since openHAB 4.0.
+    /// A state was accepted, changed or not; since openHAB 4.0.
     Updated,
-    /// A state was taken that differs from the one before.
+    /// A state was accepted that differs from the one before.
     Changed,
 }
 
@@ -46,7 +46,7 @@ impl Kind {
     }
 }
 
-/// What an event says of its item. Absent fields are left out of the JSON, whose order this is.
+/// What an event says about its item, in the order of the JSON. Absent fields are left out.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Payload<'a> {
@@ -75,20 +75,21 @@ impl<'a> Payload<'a> {
         }
     }
 
-    /// The state before.
+    /// Adds the previous state.
     pub(super) fn old(mut self, value: &'a str) -> Self {
         self.old_type = Some(item::type_of(value));
         self.old_value = Some(value);
         self
     }
 
-    /// The zoned time of the update before (openHAB sends before it takes the new time down).
+    /// Adds the zoned time of the previous update (openHAB sends the event before it records the
+    /// new time).
     pub(super) fn last_update(mut self, time: Option<String>) -> Self {
         self.last_state_update = time;
         self
     }
 
-    /// The zoned time of the change before.
+    /// Adds the zoned time of the previous change.
     pub(super) fn last_change(mut self, time: Option<String>) -> Self {
         self.last_state_change = time;
         self
@@ -104,7 +105,7 @@ struct Message<'a> {
 }
 
 impl Event {
-    /// What happened to the item of this name.
+    /// An event about the item of this name.
     pub(super) fn new(kind: Kind, name: &str, payload: &Payload<'_>) -> Self {
         let topic = format!("openhab/items/{name}/{}", kind.topic());
         let json = gson::to_string(&Message {
@@ -130,7 +131,7 @@ mod tests {
         assert_eq!(String::from_utf8_lossy(&event.bytes), format!("event: message\ndata: {json}"));
     }
 
-    // The lines that openHAB 5.2.1's ItemEventFactory and Gson make of these.
+    // These lines are what ItemEventFactory and Gson of openHAB 5.2.1 make of the same events.
     #[test]
     fn events_are_openhabs_bytes() {
         assert_bytes(

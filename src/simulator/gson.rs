@@ -6,13 +6,13 @@ use serde::Serialize;
 
 /// Compact JSON with the HTML escapes of Gson's default settings (`=` is `\u003d`).
 pub(super) fn to_string(value: &impl Serialize) -> String {
-    // Serialisation fails for maps with odd keys alone; there are none here.
+    // Serialisation only fails for maps with keys that are not strings; there are none here.
     let plain = serde_json::to_string(value).unwrap_or_default();
     let mut escaped = String::with_capacity(plain.len());
     for character in plain.chars() {
-        // None of these is part of JSON's own syntax, so they stand inside strings only.
+        // None of these is part of JSON's own syntax, so they can only be inside strings.
         if matches!(character, '<' | '>' | '&' | '=' | '\'' | '\u{2028}' | '\u{2029}') {
-            // Writing to a string does not fail.
+            // Writing to a string cannot fail.
             let _ = write!(escaped, "\\u{:04x}", u32::from(character));
         } else {
             escaped.push(character);

@@ -1,4 +1,4 @@
-//! The house that the simulator plays where no items are given: a generator's solar day.
+//! The house that the simulator plays if no items are given: a generator's solar day.
 
 use std::time::Duration;
 
@@ -27,15 +27,15 @@ pub fn items() -> Vec<(String, String)> {
     ITEMS.map(|item| (item.to_owned(), "NULL".to_owned())).to_vec()
 }
 
-/// Plays one solar day after the other on a simulator that has [`items`]; never returns. The sun is
-/// `speed` times as fast as ours; the energy counter counts what the power comes to in real time,
-/// so that the two agree for whoever watches.
+/// Plays one solar day after another on a simulator that has [`items`], and never returns. The sun
+/// moves `speed` times as fast as the real one. The energy counter counts in real time, so that it
+/// agrees with the power for whoever watches.
 pub async fn play(simulator: &Simulator, speed: u32) {
     let day = SolarDay::new(5000.0, START_KWH);
     let at_sunrise = day.at(SUNRISE).energy_kwh;
     let start = Instant::now();
     let mut tick = interval(Duration::from_millis(500));
-    // The first states are set without a wait, so that nobody reads NULL.
+    // The first states are set without waiting, so that nobody reads NULL.
     tick.reset();
     loop {
         let time = SUNRISE.saturating_add(start.elapsed().saturating_mul(speed));

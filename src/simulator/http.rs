@@ -1,4 +1,4 @@
-//! One connection, and the paths that openHAB answers on.
+//! Serves one connection, with the paths that openHAB has.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -20,10 +20,10 @@ use super::reply::{self, ReplyBody};
 use super::stream::EventStream;
 use super::topics::Topics;
 
-/// Bytes of request head taken before it is answered 431.
+/// Largest request head, in bytes; a larger one is answered with 431.
 const MAX_HEAD: usize = 16 * 1024;
 
-/// Bytes of a state put.
+/// Largest state that can be put, in bytes.
 const MAX_STATE: usize = 4 * 1024;
 
 /// How long a connection may be without a request: pax-web's idle timeout on plain HTTP.
@@ -31,7 +31,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Serves one connection to its end.
 pub(super) async fn serve(simulator: Simulator, stream: TcpStream, address: SocketAddr) {
-    // Else the second half of an event waits for the client to acknowledge the first.
+    // Otherwise, the second half of an event waits until the client acknowledges the first.
     if stream.set_nodelay(true).is_err() {
         return;
     }
@@ -51,7 +51,7 @@ pub(super) async fn serve(simulator: Simulator, stream: TcpStream, address: Sock
     }
 }
 
-/// What a path of openHAB's stands for.
+/// What a path of openHAB means.
 enum Route<'a> {
     Root,
     Items,
@@ -82,7 +82,7 @@ impl<'a> Route<'a> {
     }
 }
 
-/// openHAB's paths take no other names.
+/// Whether openHAB's paths accept this name.
 fn is_name(name: &str) -> bool {
     let allowed = |character: char| character.is_ascii_alphanumeric() || character == '_';
     !name.is_empty() && name.chars().all(allowed)

@@ -1,4 +1,4 @@
-//! An item: its state, the one before, and when they came.
+//! An item: its state, the previous one, and when they were set.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::Dialect;
 use super::event::{Event, Kind, Payload};
 
-/// An item with its present state and what openHAB 5 remembers of its past.
+/// An item with its current state and what openHAB 5 remembers of its past.
 #[derive(Debug)]
 pub(super) struct Item {
     state: String,
@@ -40,7 +40,7 @@ pub(super) struct Description<'a> {
 }
 
 impl Item {
-    /// An item whose state was restored at start; `NULL` is an item that never had one.
+    /// An item whose state was restored at the start; `NULL` is an item that never had one.
     pub(super) fn new(state: &str, now: DateTime<Utc>) -> Self {
         let since = (state != "NULL").then_some(now);
         Self {
@@ -56,7 +56,7 @@ impl Item {
         &self.state
     }
 
-    /// Takes a new state and returns the events of it, in openHAB's order.
+    /// Sets a new state and returns its events, in openHAB's order.
     pub(super) fn update(
         &mut self,
         name: &str,
@@ -89,7 +89,7 @@ impl Item {
         events
     }
 
-    /// The item as `GET /rest/items/NAME` shows it; `host` is the one the client asked.
+    /// The item as `GET /rest/items/NAME` returns it; `host` is the one in the request.
     pub(super) fn describe<'a>(
         &'a self,
         name: &'a str,
@@ -129,7 +129,7 @@ impl Item {
     }
 }
 
-/// What openHAB calls the type of a state, told from its looks.
+/// What openHAB calls the type of a state, judged by its looks.
 pub(super) fn type_of(state: &str) -> &'static str {
     if matches!(state, "NULL" | "UNDEF") {
         "UnDef"
@@ -148,7 +148,7 @@ fn unit_of(state: &str) -> Option<&str> {
 }
 
 fn is_number(text: &str) -> bool {
-    // Rust reads "inf" and ".5" as numbers too; openHAB prints neither.
+    // Rust reads "inf" and ".5" as numbers, too; openHAB prints neither.
     text.trim_start_matches('-').starts_with(|first: char| first.is_ascii_digit())
         && text.parse::<f64>().is_ok()
 }
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn current_tells_of_updates_and_legacy_of_changes_alone() {
+    fn current_has_events_for_updates_and_legacy_only_for_changes() {
         for (dialect, changed, same) in [
             (
                 Dialect::Current,

@@ -19,7 +19,7 @@ pub(super) enum ReplyBody {
     Sized(Full<Bytes>),
     /// Sent in chunks, as openHAB streams all its JSON.
     Chunked(Full<Bytes>),
-    /// Sent as it happens.
+    /// Sent event by event, as they happen.
     Events(EventStream),
 }
 
@@ -47,32 +47,32 @@ impl Body for ReplyBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Sized(body) => body.size_hint(),
-            // hyper makes chunks of what it does not know the length of.
+            // hyper sends a body of unknown length in chunks.
             Self::Chunked(_) | Self::Events(_) => SizeHint::default(),
         }
     }
 }
 
-/// An answer of a status alone.
+/// An answer with nothing but a status.
 pub(super) fn empty(status: StatusCode) -> Response<ReplyBody> {
     let mut reply = Response::new(ReplyBody::Sized(Full::default()));
     *reply.status_mut() = status;
     reply
 }
 
-/// The answer to a method that the path does not have.
+/// The answer to a method that the path does not support.
 pub(super) fn not_allowed(allowed: &'static str) -> Response<ReplyBody> {
     let reply = empty(StatusCode::METHOD_NOT_ALLOWED);
     with_header(reply, ALLOW, allowed)
 }
 
-/// A state.
+/// An answer with a state.
 pub(super) fn text(text: String) -> Response<ReplyBody> {
     let reply = Response::new(ReplyBody::Sized(Full::from(text)));
     with_header(reply, CONTENT_TYPE, "text/plain;charset=UTF-8")
 }
 
-/// Anything in JSON.
+/// An answer in JSON.
 pub(super) fn json(value: &impl Serialize) -> Response<ReplyBody> {
     let reply = Response::new(ReplyBody::Chunked(Full::from(gson::to_string(value))));
     with_header(reply, CONTENT_TYPE, "application/json")

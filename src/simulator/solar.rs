@@ -1,4 +1,4 @@
-//! A solar day to play to openHAB's items.
+//! A solar day, for the simulator to play.
 
 use std::f64::consts::TAU;
 use std::time::Duration;
@@ -33,13 +33,14 @@ pub struct Sunlight {
 }
 
 impl SolarDay {
-    /// A generator of `peak_watts` at 13:00, whose counter stood at `start_kwh` at midnight.
+    /// A generator with `peak_watts` at 13:00, whose counter shows `start_kwh` at midnight.
     #[must_use]
     pub fn new(peak_watts: f64, start_kwh: f64) -> Self {
         Self { peak_watts, start_kwh }
     }
 
-    /// The values at a time since midnight. Past 24 h the next day goes on, and the counter too.
+    /// The values at a time since midnight. After 24 h the next day begins, and the counter goes
+    /// on.
     #[must_use]
     pub fn at(&self, time_of_day: Duration) -> Sunlight {
         let seconds = time_of_day.as_secs();

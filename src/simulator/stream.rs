@@ -19,7 +19,7 @@ use super::topics::Topics;
 /// The first `alive` comes this long after the start (`SseResource`).
 const FIRST_ALIVE: Duration = Duration::from_secs(1);
 
-/// As the `alive` event itself says.
+/// The interval that the `alive` event itself announces.
 const ALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The endless body of `GET /rest/events`.
@@ -28,15 +28,15 @@ pub(super) struct EventStream {
     next: Option<NextPiece>,
 }
 
-/// The wait for a piece to send; it yields the subscription with it, to wait for the next.
+/// Waits for a piece to send, and returns it with the subscription, to wait for the next.
 type NextPiece = Pin<Box<dyn Future<Output = Option<(Bytes, Subscription)>> + Send>>;
 
-/// What the stream is made from, handed from one of its pieces to the next.
+/// What the stream is made from, passed from one of its pieces to the next.
 struct Subscription {
     topics: Topics,
     events: Receiver<Arc<Event>>,
     alive: Option<Interval>,
-    /// An event was sent up to its JSON; the blank line that ends it is due.
+    /// An event was sent up to the end of its JSON; the blank line after it is due.
     unfinished: bool,
 }
 
@@ -61,8 +61,8 @@ impl Subscription {
     /// The next piece to send, `None` at the end.
     async fn next(mut self) -> Option<(Bytes, Self)> {
         if self.unfinished {
-            // openHAB flushes between the two, and hyper does when there is nothing more to
-            // send; so clients learn to put an event together from pieces.
+            // openHAB flushes between the two, and so does hyper when there is nothing more to
+            // send. So clients must put an event together from pieces.
             tokio::task::yield_now().await;
             self.unfinished = false;
             return Some((Bytes::from_static(b"\n\n"), self));
@@ -72,7 +72,7 @@ impl Subscription {
                 () = tick(self.alive.as_mut()) => break Bytes::from_static(ALIVE),
                 event = self.events.recv() => match event {
                     Ok(event) if self.topics.want(&event.topic) => break event.bytes.clone(),
-                    // A client too slow for the queue loses events and is not told.
+                    // A client too slow for the queue loses events without notice.
                     Ok(_) | Err(RecvError::Lagged(_)) => {}
                     Err(RecvError::Closed) => return None,
                 },

@@ -1,13 +1,13 @@
 //! The topic filter of an event stream.
 
-/// The patterns of `?topics=`: comma separated, each matching whole topics, `*` standing for
-/// any characters (openHAB's `SseUtil`).
+/// The patterns of `?topics=`: comma-separated, each matching whole topics, `*` standing for any
+/// characters (openHAB's `SseUtil`).
 #[derive(Debug)]
 pub(super) struct Topics(Vec<String>);
 
 impl Topics {
-    /// The filter in a request's query, percent encoded; no query or an empty filter wants
-    /// everything. `None` where openHAB answers 400.
+    /// The filter in a request's query, percent-encoded; no query or an empty filter selects
+    /// everything. `None` if openHAB would answer 400.
     pub(super) fn of_query(query: Option<&str>) -> Option<Self> {
         let encoded = query
             .unwrap_or_default()
@@ -46,7 +46,7 @@ fn matches(pattern: &str, topic: &str) -> bool {
     let Some(mut rest) = rest.strip_suffix(end) else {
         return false;
     };
-    // The leftmost place for each part leaves the most room for those that follow.
+    // The leftmost match of each part leaves the most room for those that follow.
     middle.split('*').all(|part| match rest.split_once(part) {
         Some((_, after)) => {
             rest = after;
