@@ -1,8 +1,7 @@
 //! Sources: where readings come from.
 //!
-//! A source is a task that keeps a [`Reading`] up to date for as long as it runs. A further one is
-//! a further folder and a further variant; the HTTP connection, TLS, credentials and back-off are
-//! shared.
+//! A source is a task that keeps a [`Reading`] up to date for as long as it runs. Another source is
+//! another folder and another variant; the HTTP connection, TLS, secrets and back-off are shared.
 
 use std::{fmt, time::SystemTime};
 
@@ -30,32 +29,32 @@ use openhab::{ItemProblem, OpenHab, OpenHabConfig};
 use secret::SecretError;
 use tls::TlsError;
 
-/// Which source, and what there is to know of it.
+/// The configuration of a source.
 #[derive(Clone, Debug)]
 pub enum SourceConfig {
     /// Items of an openHAB server.
     OpenHab(OpenHabConfig),
 }
 
-/// A source that cannot even be tried.
+/// Why a source cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    /// A secret is missing or useless.
+    /// A secret is missing or unusable.
     #[error(transparent)]
     Secret(#[from] SecretError),
-    /// Certificates are missing or useless.
+    /// Certificates are missing or unusable.
     #[error(transparent)]
     Tls(#[from] TlsError),
 }
 
-/// What a source says of an item, asked once.
+/// What a source answers when it is asked for one item.
 #[derive(Debug)]
 pub struct Probe {
-    /// The item's state, as the source has it; empty where it gives none.
+    /// The item's state, as the source has it; empty if there is none.
     pub state: String,
     /// The value, in the base unit of its quantity.
     pub value: Result<f64, ItemProblem>,
-    /// When the source last updated it, by its own clock, if it knows.
+    /// When the source last updated it, by the source's clock, if it is known.
     pub updated: Option<SystemTime>,
 }
 
@@ -68,7 +67,7 @@ impl SourceConfig {
         }
     }
 
-    /// The source, not yet connected.
+    /// Creates the source, which is not connected yet.
     ///
     /// # Errors
     /// Returns an error if secrets or certificates cannot be loaded.
@@ -87,7 +86,7 @@ impl fmt::Display for SourceConfig {
     }
 }
 
-/// Something that knows the values of a meter.
+/// Where the values of a meter come from.
 #[derive(Debug)]
 pub enum Source {
     /// Items of an openHAB server.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
-/// Half a second at first, and 4 seconds at most; the jitter adds up to as much again. A refused
-/// connection costs nothing, and whoever waits for values should not wait longer than that.
+/// Half a second at first, and 4 s at most; the jitter adds up to as much again. A refused
+/// connection costs nothing, and nobody should wait longer than that for values.
 pub(super) fn new_backoff() -> ExponentialBackoff {
     ExponentialBuilder::new()
         .with_min_delay(Duration::from_millis(500))

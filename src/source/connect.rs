@@ -15,11 +15,11 @@ use tokio::{
     time::sleep,
 };
 
-/// An address that does not answer for so long gets company by the next one.
+/// If an address does not answer for this long, the next one is tried alongside.
 const STAGGER: Duration = Duration::from_millis(250);
 
-/// Connects to the first address that answers. One that stays silent, as behind a packet filter that
-/// knows only local addresses, must not use up the time of the others.
+/// Connects to the first address that answers. One that stays silent, such as one behind a packet
+/// filter that only knows local addresses, must not use up the time of the others.
 pub(super) async fn dial(host: &str, port: u16) -> io::Result<TcpStream> {
     let mut attempts = JoinSet::new();
     for (address, turn) in lookup_host((host, port)).await?.zip(0..) {
@@ -28,7 +28,7 @@ pub(super) async fn dial(host: &str, port: u16) -> io::Result<TcpStream> {
             TcpStream::connect(address).await
         });
     }
-    let mut failure = io::Error::new(io::ErrorKind::NotFound, "no address");
+    let mut failure = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
     while let Some(attempt) = attempts.join_next().await {
         match attempt.unwrap_or_else(|error| Err(io::Error::other(error))) {
             Ok(stream) => return Ok(stream),
@@ -38,7 +38,7 @@ pub(super) async fn dial(host: &str, port: u16) -> io::Result<TcpStream> {
     Err(failure)
 }
 
-/// Starts HTTP on a connection. Its task ends when the returned half is dropped.
+/// Starts HTTP on a connection. Its task ends when the returned sender is dropped.
 pub(super) async fn handshake<S>(stream: S) -> io::Result<SendRequest<Empty<Bytes>>>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,

@@ -1,10 +1,10 @@
-//! Where a server is reached.
+//! Addresses of servers.
 
 use std::fmt;
 
 use hyper::Uri;
 
-/// How a server is spoken to.
+/// The protocol to speak to a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
     /// Plain HTTP.
@@ -14,7 +14,7 @@ pub enum Scheme {
 }
 
 impl Scheme {
-    /// The port that a URL with this scheme, such as a redirect, means without naming it.
+    /// The port of a URL with this scheme that names none, such as a redirect.
     fn url_port(self) -> u16 {
         match self {
             Self::Http => 80,
@@ -23,27 +23,27 @@ impl Scheme {
     }
 }
 
-/// A server, and the path under which its API is.
+/// The address of a server, and the path under which its API is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
-    /// Plain or TLS.
+    /// Plain HTTP or TLS.
     pub scheme: Scheme,
     /// Name or address; an IPv6 address without its brackets.
     pub host: String,
     /// TCP port.
     pub port: u16,
-    /// What comes before the paths of the API, such as `/openhab` behind a proxy; without a slash at
-    /// its end.
+    /// What comes before the paths of the API, such as `/openhab` behind a proxy; without a
+    /// trailing slash.
     pub path: String,
 }
 
-/// The text names no server.
+/// The text is not the address of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected host, host:port, [v6]:port or http(s)://host[:port][/path]")]
 pub struct InvalidEndpoint;
 
 impl Endpoint {
-    /// Reads `host`, `host:port`, `[v6]:port` or `http(s)://host[:port][/path]`. Where there is no
+    /// Parses `host`, `host:port`, `[v6]:port` or `http(s)://host[:port][/path]`. If there is no
     /// port, `https://` means 443, and anything else `default_port`.
     ///
     /// # Errors
@@ -87,7 +87,7 @@ impl Endpoint {
         let port = match authority.as_str().strip_prefix(authority.host()) {
             Some("") => default_port,
             Some(_) => authority.port_u16().ok_or(InvalidEndpoint)?,
-            // There is a name and password before the host.
+            // There are a name and a password before the host.
             None => return Err(InvalidEndpoint),
         };
         if host.is_empty() || port == 0 || uri.query().is_some() || rest.contains('#') {
@@ -97,7 +97,7 @@ impl Endpoint {
         Ok(Self { scheme, host: host.to_owned(), port, path: path.to_owned() })
     }
 
-    /// Host and port as the `Host` header has them.
+    /// Host and port, as in the `Host` header.
     pub(super) fn authority(&self) -> String {
         let host =
             if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };

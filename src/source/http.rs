@@ -20,24 +20,24 @@ use super::{
 };
 use crate::{system::sockets, text::excerpt};
 
-/// For connecting, and again for an answer. The Python script had the same.
+/// Time limit for connecting, and for each answer. The Python script had the same.
 const TIME_LIMIT: Duration = Duration::from_secs(5);
 
-/// Of an answer that is read as a whole.
+/// Largest answer that is read as a whole, in bytes.
 const MAX_BODY: usize = 64 * 1024;
 
-/// Redirects followed for one request.
+/// The most redirects followed for one request.
 const MAX_REDIRECTS: usize = 3;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
-    /// No connection.
+    /// There is no connection.
     #[error("cannot connect to {endpoint}: {source}")]
     Connect {
-        /// Whereto.
+        /// The server.
         endpoint: String,
-        /// Why.
+        /// Error of the connection attempt.
         source: io::Error,
     },
     /// The server did not answer in time.
@@ -46,36 +46,36 @@ pub enum HttpError {
     /// The connection broke, or what came was not HTTP.
     #[error("no valid answer from {endpoint}: {source}")]
     Protocol {
-        /// From where.
+        /// The server.
         endpoint: String,
-        /// What was wrong.
+        /// What was wrong with the answer.
         source: hyper::Error,
     },
-    /// The answer broke off.
-    #[error("the answer of {endpoint} broke off: {source}")]
+    /// The body of the answer did not arrive as a whole.
+    #[error("the answer from {endpoint} broke off: {source}")]
     Body {
-        /// From where.
+        /// The server.
         endpoint: String,
-        /// Why.
+        /// Why the body is incomplete.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The path and the address do not make a request.
-    #[error("no request can be made to {endpoint}: {source}")]
+    /// The address and the path are not a valid URL.
+    #[error("cannot make a request to {endpoint}: {source}")]
     Request {
-        /// Whereto.
+        /// The server.
         endpoint: String,
-        /// Why.
+        /// What is wrong with the request.
         source: hyper::http::Error,
     },
-    /// The server sent us elsewhere, and we do not go there.
+    /// The server redirects, and the redirect is not followed.
     #[error("redirected from {from} to {to:?}, which is not followed")]
     Redirect {
-        /// From where.
+        /// The server that redirects.
         from: String,
-        /// The start of the new address.
+        /// The start of the new URL.
         to: String,
     },
-    /// The certificates to trust cannot be used.
+    /// The certificates to trust cannot be loaded.
     #[error(transparent)]
     Tls(#[from] TlsError),
 }
@@ -83,7 +83,7 @@ pub enum HttpError {
 /// A client of one server.
 pub struct Client {
     configured: Endpoint,
-    /// Where redirects have led.
+    /// The server that redirects have led to.
     current: Endpoint,
     headers: HeaderMap,
     ca_file: Option<PathBuf>,
@@ -98,10 +98,10 @@ impl fmt::Debug for Client {
 }
 
 impl Client {
-    /// A client that is not yet connected. `headers` are sent along, but never to another host.
+    /// A client that is not connected yet. It sends `headers` along, but never to another host.
     ///
     /// # Errors
-    /// Where TLS is needed and its certificates cannot be loaded.
+    /// Returns an error if certificates are needed or configured, and cannot be loaded.
     pub fn new(
         endpoint: Endpoint,
         headers: HeaderMap,
@@ -134,11 +134,12 @@ impl Client {
         }
     }
 
-    /// Gets `path`, which is below the endpoint's own. The caller reads the body of what is returned, and
-    /// limits that.
+    /// Gets `path`, relative to the path of the endpoint. The caller reads the body of the answer,
+    /// and limits it.
     ///
     /// # Errors
-    /// Where there is no answer. Any status is an answer.
+    /// Returns an error if there is no answer, or a redirect that is not followed. An answer with
+    /// any other status is not an error.
     pub async fn get(
         &mut self,
         path: &str,
@@ -172,10 +173,10 @@ impl Client {
         }
     }
 
-    /// Gets `path` as text. The text is none where it is larger than 64 KiB or not UTF-8.
+    /// Gets `path` as text, which is `None` if it is larger than 64 KiB or not UTF-8.
     ///
     /// # Errors
-    /// As [`Client::get`], and where the body does not come whole in time.
+    /// Returns an error if [`Client::get`] does, or if the body does not arrive as a whole in time.
     pub async fn text(
         &mut self,
         path: &str,
@@ -190,12 +191,13 @@ impl Client {
             Ok(Err(source)) => Some(HttpError::Body { endpoint: self.current.to_string(), source }),
             Err(_) => Some(HttpError::Timeout(self.current.to_string())),
         };
-        // The rest of the body may still come; it must not be taken for the next answer.
+        // The rest of the body may still arrive; it must not be taken for the next answer.
         self.connection = None;
         failure.map_or(Ok((status, None)), Err)
     }
 
-    /// One request. A connection that the server closed while it was idle is tried anew, once.
+    /// Sends one request. If the server has closed an idle connection, tries once more on a new
+    /// one.
     async fn ask(
         &mut self,
         path: &str,
@@ -233,7 +235,7 @@ impl Client {
             .header(USER_AGENT, concat!("fronius-smartmeter/", env!("CARGO_PKG_VERSION")))
             .body(Empty::new())
             .map_err(invalid)?;
-        if self.may_be_told_secrets() {
+        if self.may_send_credentials() {
             request.headers_mut().extend(self.headers.clone());
         }
         match timeout(TIME_LIMIT, connection.send_request(request)).await {
@@ -243,9 +245,9 @@ impl Client {
         }
     }
 
-    /// Credentials are for the configured host; elsewhere on it only behind TLS, which is where a
-    /// redirect from http to https leads.
-    fn may_be_told_secrets(&self) -> bool {
+    /// Whether credentials may be sent: to the configured host, and to another port of it only over
+    /// TLS, which is where a redirect from http to https leads.
+    fn may_send_credentials(&self) -> bool {
         self.current.host.eq_ignore_ascii_case(&self.configured.host)
             && (self.current.port == self.configured.port || self.current.scheme == Scheme::Https)
     }
@@ -278,7 +280,7 @@ impl Client {
     }
 }
 
-/// Whether the server closed the connection, as it may while that is idle, before it answered.
+/// Whether the server closed the connection, as it may while it is idle, instead of answering.
 fn went_away(error: &hyper::Error) -> bool {
     let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
     error.is_incomplete_message()

@@ -1,8 +1,8 @@
 //! openHAB as a source: its event stream for speed, reads of the items for certainty.
 //!
 //! Two loops run side by side, each with a connection of its own. One listens to the event stream
-//! (`stream`). The other (`poll`) reads every item: after each (re)connection of the stream and
-//! once a minute while the stream shows signs of life, every `poll_interval` where it does not.
+//! (`stream`). The other (`poll`) reads every item: after each (re)connection of the stream, once a
+//! minute while the stream shows signs of life, and every `poll_interval` while it does not.
 
 use std::{
     path::PathBuf,
@@ -41,10 +41,10 @@ use fetch::{Detail, ItemReply, fetch};
 use state::parse_state;
 use tracker::Tracker;
 
-/// The port where the address names none.
+/// The port of an address that names none.
 const DEFAULT_PORT: u16 = 8080;
 
-/// Reads the address of a server. A `/rest` at its end and slashes behind it are tolerated.
+/// Parses the address of a server. A `/rest` at its end, and slashes after it, are ignored.
 ///
 /// # Errors
 /// Returns an error if the text is not an address; see [`Endpoint::parse`].
@@ -56,29 +56,29 @@ pub fn parse_host(text: &str) -> Result<Endpoint, InvalidEndpoint> {
     Ok(endpoint)
 }
 
-/// How updates are got.
+/// How to get updates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Update {
-    /// From the event stream, with polling while that is away.
+    /// From the event stream, and by polling while that is down.
     Events,
-    /// By polling alone.
+    /// Only by polling.
     Poll,
 }
 
-/// What there is to know of a server and its items.
+/// The configuration of an openHAB server and its items.
 #[derive(Clone, Debug)]
 pub struct OpenHabConfig {
-    /// The server.
+    /// Address of the server.
     pub endpoint: Endpoint,
-    /// How updates are got.
+    /// How to get updates.
     pub update: Update,
     /// Time from one poll to the next.
     pub poll_interval: Duration,
-    /// Who we are.
+    /// How to authenticate.
     pub credentials: Credentials,
-    /// The certificates to trust instead of the system's.
+    /// File with the certificates to trust instead of the system's.
     pub ca_file: Option<PathBuf>,
-    /// The items to read.
+    /// The items to read, each with the point it is for.
     pub bindings: Vec<Binding>,
 }
 
@@ -102,17 +102,17 @@ enum SessionError {
     Silent,
 }
 
-/// How the event stream does.
+/// The state of the event stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum StreamHealth {
     Down,
-    /// Connected, without a regular sign of life (yet).
+    /// Connected, but without regular signs of life (yet).
     Quiet,
     /// Signs of life come often enough to keep values fresh.
     Alive,
 }
 
-/// An openHAB server and the items wanted of it.
+/// An openHAB server and the items to read from it.
 #[derive(Debug)]
 pub struct OpenHab {
     config: OpenHabConfig,
@@ -121,7 +121,7 @@ pub struct OpenHab {
 }
 
 impl OpenHab {
-    /// A source that is not yet connected.
+    /// A source that is not connected yet.
     ///
     /// # Errors
     /// Returns an error if secrets or certificates cannot be loaded.
@@ -179,8 +179,7 @@ struct Session {
 }
 
 impl Session {
-    /// The tracker is consistent between any two statements, so a panic elsewhere does not spoil
-    /// it.
+    /// The tracker is consistent between any two statements, so a panic elsewhere does no harm.
     fn tracker(&self) -> MutexGuard<'_, Tracker> {
         self.tracker.lock().unwrap_or_else(PoisonError::into_inner)
     }

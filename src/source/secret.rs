@@ -7,45 +7,45 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Anything longer is not a secret.
+/// Largest file with a secret, in bytes.
 const MAX_SIZE: u64 = 8 * 1024;
 
-/// A secret cannot be used.
+/// Why a secret cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// The file cannot be read.
     #[error("{key}: {}: cannot be read: {source}", path.display())]
     Unreadable {
-        /// The configuration key that names it.
+        /// The configuration key that names the file.
         key: &'static str,
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What the system says.
+        /// Error of the system.
         source: io::Error,
     },
     /// The file does not hold one line of printable text.
     #[error("{}: expected one line of printable text, at most {MAX_SIZE} bytes", path.display())]
     Unprintable {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
     },
-    /// openHAB splits name and password at a colon, and accepts only one.
-    #[error("{}: openHAB takes no password with a colon", path.display())]
+    /// The password has a colon: openHAB splits name and password there, and accepts only one.
+    #[error("{}: openHAB accepts no password with a colon", path.display())]
     Colon {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
     },
 }
 
-/// The file of one of systemd's credentials. The unit passes on a blank one where there is no
-/// secret; that counts as absent.
+/// The file of a systemd credential. The unit passes a blank one if there is no secret, which
+/// counts as absent.
 pub(super) fn credential(name: &str) -> Option<PathBuf> {
     let path = Path::new(&env::var_os("CREDENTIALS_DIRECTORY")?).join(name);
     let blank = read_text(&path).is_ok_and(|text| text.trim().is_empty());
     (path.exists() && !blank).then_some(path)
 }
 
-/// Reads a secret. A bare file name is looked for among systemd's credentials first.
+/// Reads a secret. A bare file name is first looked for among systemd's credentials.
 ///
 /// # Errors
 /// Returns an error if the file cannot be read, or does not hold one line of printable text.
@@ -67,7 +67,7 @@ pub(super) fn read(key: &'static str, path: &Path) -> Result<String, SecretError
     Ok(secret.to_owned())
 }
 
-/// Reads no more than shows that a file is too long.
+/// Reads no more than is needed to see that a file is too long.
 fn read_text(path: &Path) -> io::Result<String> {
     let mut text = String::new();
     File::open(path)?.take(MAX_SIZE.saturating_add(1)).read_to_string(&mut text)?;

@@ -1,4 +1,4 @@
-//! Whom to trust over TLS.
+//! Which certificates to trust over TLS.
 
 use std::{
     path::{Path, PathBuf},
@@ -11,26 +11,26 @@ use rustls::{
 };
 use tokio_rustls::TlsConnector;
 
-/// Certificates cannot be loaded.
+/// Why TLS cannot be set up.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum TlsError {
-    /// From the configured file.
+    /// The configured file has no usable certificates.
     #[error("{}: no usable certificate: {reason}", path.display())]
     CaFile {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// Why.
+        /// What is wrong with it.
         reason: String,
     },
-    /// From the system.
+    /// The system has no usable root certificates.
     #[error("the system has no usable root certificates")]
     SystemRoots,
-    /// None of the protocol versions we know.
+    /// The TLS library supports none of the default protocol versions.
     #[error("TLS cannot be set up: {0}")]
     Setup(rustls::Error),
 }
 
-/// Trusts the certificates of `ca_file`, or the system's.
+/// A connector that trusts the certificates in `ca_file` or, without one, the system's.
 pub(super) fn connector(ca_file: Option<&Path>) -> Result<TlsConnector, TlsError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
@@ -53,7 +53,7 @@ fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, TlsError> {
                 roots.add(certificate).map_err(|error| unusable(error.to_string()))?;
             }
             if roots.is_empty() {
-                return Err(unusable("there is none in it".to_owned()));
+                return Err(unusable("it contains none".to_owned()));
             }
         }
         None => {

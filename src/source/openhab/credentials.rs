@@ -1,4 +1,4 @@
-//! How we prove to openHAB who we are. Secrets come from files, and are never shown.
+//! How to authenticate to openHAB. Secrets come from files, and are never shown.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 
 use crate::source::secret::{self, SecretError};
 
-/// The credential of systemd that counts as the token where no file is named.
+/// The systemd credential that is used as the token if no file is named.
 const TOKEN_CREDENTIAL: &str = "openhab_token";
 
 /// Where the secrets are.
@@ -15,15 +15,15 @@ const TOKEN_CREDENTIAL: &str = "openhab_token";
 pub struct Credentials {
     /// File with an API token.
     pub token_file: Option<PathBuf>,
-    /// Name, and file with the password.
+    /// User name, and file with the password.
     pub login: Option<(String, PathBuf)>,
 }
 
 impl Credentials {
-    /// Reads the secrets, as the headers of a request.
+    /// Reads the secrets, and returns the headers of a request with them.
     ///
-    /// A token alone is a `Bearer`. Beside a name and password it goes into openHAB's own header,
-    /// since those are then meant for a proxy.
+    /// A token alone is sent as a bearer token. Next to a user name and password, which are then
+    /// meant for a proxy, it is sent in openHAB's own header.
     ///
     /// # Errors
     /// Returns an error if a file cannot be read, or does not hold a secret.

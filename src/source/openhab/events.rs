@@ -1,4 +1,4 @@
-//! The event stream of openHAB: from bytes to the updates of items.
+//! The event stream of openHAB: from bytes to updates of items.
 //!
 //! Pure: bytes go in, [`Event`]s come out.
 
@@ -11,31 +11,31 @@ use tokio_util::{
     codec::{Decoder, LinesCodec, LinesCodecError},
 };
 
-/// A longer line, or event, is none of openHAB's.
+/// Largest line or event, in bytes. openHAB sends none that is longer.
 const MAX_EVENT: usize = 64 * 1024;
 
-/// Something that openHAB told.
+/// Something that openHAB reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A sign of life, with the time to the next.
+    /// A sign of life, with the time until the next.
     Alive(Duration),
     /// An item has a state: a new one, or the same again.
     State {
         /// The item's name.
         item: String,
-        /// As [`super::state::parse_state`] takes it.
+        /// Its state, as [`super::state::parse_state`] takes it.
         state: String,
     },
 }
 
-/// The stream is not one of events.
+/// Why a stream is not an event stream.
 #[derive(Debug, thiserror::Error)]
 pub enum EventError {
     /// Too long to be an event.
     #[error("an event of more than {MAX_EVENT} bytes")]
     TooLong,
     /// Not UTF-8.
-    #[error("an event that is no text")]
+    #[error("an event that is not text")]
     NotText,
 }
 
@@ -60,10 +60,10 @@ impl Default for EventReader {
 }
 
 impl EventReader {
-    /// Adds what was received, and gives the events that are complete.
+    /// Adds what was received, and returns the events that are complete now.
     ///
     /// # Errors
-    /// Where the stream is not one of events; there is no going on then.
+    /// Returns an error if the stream is not an event stream. It cannot be read any further then.
     pub fn push(&mut self, bytes: &Bytes) -> Result<Vec<Event>, EventError> {
         self.bytes.extend_from_slice(bytes);
         let mut events = Vec::new();
@@ -77,7 +77,7 @@ impl EventReader {
         }
     }
 
-    /// One line. The name of an event adds nothing to what its data says, so only that is kept.
+    /// Takes one line. The name of an event adds nothing to its data, so only the data is kept.
     fn line(&mut self, line: &str) -> Result<Option<Event>, EventError> {
         let first = !std::mem::replace(&mut self.started, true);
         let line = if first { line.trim_start_matches('\u{feff}') } else { line };
@@ -99,8 +99,8 @@ impl EventReader {
     }
 }
 
-/// Understands the data of an event. What is not for us, or not understood, is passed over: it is
-/// no reason to lose the stream.
+/// Parses the data of an event. What is not for us, or cannot be parsed, is ignored: it is no
+/// reason to give up the stream.
 fn event(data: &str) -> Option<Event> {
     /// openHAB's envelope; the payload is JSON again, inside a string.
     #[derive(Deserialize)]
@@ -121,8 +121,9 @@ fn event(data: &str) -> Option<Event> {
     let envelope: Envelope = serde_json::from_str(data).ok()?;
     match envelope.r#type.as_str() {
         "ALIVE" => Some(Event::Alive(Duration::from_secs(envelope.interval))),
-        // `ItemStateEvent` is left out on purpose: it tells what was posted, not what was accepted.
-        // The group forms come from a group item, under the topic of the member that changed.
+        // `ItemStateEvent` is left out on purpose: it is about what was posted, not what was
+        // accepted. The group forms come from a group item, under the topic of the member that
+        // changed.
         "ItemStateUpdatedEvent"
         | "ItemStateChangedEvent"
         | "GroupStateUpdatedEvent"
@@ -140,7 +141,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Made by openHAB 5.2.1's own classes, but for the names.
+    /// Written by openHAB 5.2.1's own classes, except for the names.
     const STREAM: &str = concat!(
         "event: alive\ndata: {\"type\":\"ALIVE\",\"interval\":10}\n\n",
         "event: message\n",

@@ -1,4 +1,4 @@
-//! Reading one item of openHAB.
+//! Reading one item from openHAB.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -8,22 +8,22 @@ use serde::Deserialize;
 use super::state::ItemStateError;
 use crate::source::http::{Client, HttpError};
 
-/// What of an item is asked for.
+/// What to ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Detail {
-    /// Its state alone.
+    /// The state of an item alone.
     State,
-    /// Also when that was last updated, which openHAB knows from version 5.0 on.
+    /// Also when it was last updated, which openHAB reports from version 5.0 on.
     LastUpdate,
 }
 
-/// What openHAB says of an item.
+/// What openHAB answers about an item.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ItemReply {
-    /// As [`super::state::parse_state`] takes it.
+    /// The state, as [`super::state::parse_state`] takes it.
     pub(super) state: String,
-    /// In milliseconds since 1970, by openHAB's clock.
+    /// The time of the last update by openHAB's clock, in milliseconds since 1970.
     pub(super) last_state_update: Option<u64>,
 }
 
@@ -40,20 +40,20 @@ pub enum ItemProblem {
     /// openHAB has it, but its state is not a value.
     #[error(transparent)]
     State(#[from] ItemStateError),
-    /// openHAB does not give its state.
+    /// openHAB answers with a status other than 200.
     #[error("openHAB answers {0}{hint}", hint = hint(*.0))]
     Status(StatusCode),
-    /// What openHAB gives is larger than a state can be, or not UTF-8.
-    #[error("what openHAB answers is no state")]
+    /// openHAB's answer is too large to be a state, not UTF-8, or not the expected JSON.
+    #[error("openHAB's answer is not a state")]
     NotAState,
 }
 
-/// What a status may mean to the user.
+/// What a status may mean, and what to do about it.
 pub(super) fn hint(status: StatusCode) -> &'static str {
     match status {
         StatusCode::UNAUTHORIZED => {
-            " (it wants other credentials: openhab_token_file, or basic authentication allowed in \
-             openHAB; while it starts it may refuse good ones)"
+            " (check openhab_token_file, or allow basic authentication in openHAB; while it is \
+             starting, openHAB may refuse valid credentials)"
         }
         StatusCode::FORBIDDEN => " (the credentials do not permit this)",
         StatusCode::NOT_FOUND => " (no such item, or openHAB is still starting)",
@@ -62,7 +62,7 @@ pub(super) fn hint(status: StatusCode) -> &'static str {
 }
 
 impl ItemProblem {
-    /// Whether waiting may help, as it does not where the configuration names a wrong item.
+    /// Whether waiting may help. It does not if the configuration names the wrong item.
     #[must_use]
     pub fn may_pass(&self) -> bool {
         match self {
@@ -74,7 +74,7 @@ impl ItemProblem {
         }
     }
 
-    /// Whether it is of the same kind as another, and so not worth another line.
+    /// Whether it is of the same kind as another, and so is not logged again.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         use std::mem::discriminant;
         match (self, other) {
@@ -87,8 +87,8 @@ impl ItemProblem {
 /// Asks openHAB for an item, once.
 ///
 /// # Errors
-/// The outer error concerns openHAB as a whole: it cannot be reached. The inner one concerns this
-/// item.
+/// Returns an outer error if openHAB as a whole cannot be reached, and an inner one if this item
+/// has no state.
 pub(super) async fn fetch(
     client: &mut Client,
     item: &str,

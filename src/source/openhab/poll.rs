@@ -1,4 +1,4 @@
-//! Reading the items, one after the other on one connection.
+//! Reading the items, one after another on one connection.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use tokio::time::{Instant, sleep};
 use super::{Detail, ItemProblem, Session, SessionError, StreamHealth, fetch};
 use crate::source::{backoff::new_backoff, http::Client, outage::Outage};
 
-/// While the event stream lives, items are read this often, in case an event was lost.
+/// How often items are read while the event stream is alive, in case an event was lost.
 const RESYNC: Duration = Duration::from_secs(60);
 
 impl Session {
-    /// Reads all items again and again, as often as the event stream leaves it necessary.
+    /// Reads all items again and again, as often as the state of the event stream requires.
     pub(super) async fn poll(&self, mut client: Client) {
         let openhab = &self.config.endpoint;
         let poll_interval = self.config.poll_interval;
@@ -31,8 +31,8 @@ impl Session {
                     answers = true;
                     outage = Outage::default();
                     backoff = new_backoff();
-                    // An item that had no value may get one without an event, as when openHAB
-                    // restores its items.
+                    // An item without a value may get one without an event, for instance when
+                    // openHAB restores its items.
                     if complete && seen == StreamHealth::Alive { RESYNC } else { poll_interval }
                 }
                 Err(error) => {
@@ -46,7 +46,7 @@ impl Session {
             let rest = async {
                 tokio::select! {
                     () = sleep(pause.saturating_sub(started.elapsed())) => {}
-                    // Reconnected: what happened meanwhile is unknown. Lost: polling takes over.
+                    // Reconnected: what happened in between is unknown. Lost: polling takes over.
                     _ = stream.changed() => {}
                 }
             };
@@ -54,10 +54,10 @@ impl Session {
         }
     }
 
-    /// Reads each item once, and says whether each has a value. Fails where an answer says more of
-    /// the server than of an item.
+    /// Reads each item once, and returns whether all of them have a value. Fails if an answer is
+    /// about the server rather than an item.
     async fn read_all(&self, client: &mut Client) -> Result<bool, SessionError> {
-        // Only an age limit makes it matter when a state was updated.
+        // When a state was updated only matters if there is an age limit.
         let detail = match self.freshness.item_max_age {
             Some(_) => Detail::LastUpdate,
             None => Detail::State,

@@ -8,19 +8,19 @@ use crate::{
 /// Why a state gives no value.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ItemStateError {
-    /// openHAB has no value for the item, not yet or no longer.
+    /// openHAB has no value for the item (yet, or any more).
     #[error("the item has no value ({0})")]
     NoValue(&'static str),
     /// Not a number.
     #[error("{0:?} is not a number")]
     NotANumber(String),
     /// A decimal comma. openHAB takes it for a thousands separator, so no guess is safe.
-    #[error("{0:?} has a comma; a number is written with a point")]
+    #[error("{0:?} has a comma; numbers must have a decimal point")]
     Comma(String),
-    /// A unit that does not fit.
+    /// Not a unit of the quantity.
     #[error(transparent)]
     Unit(#[from] UnitError),
-    /// A value that cannot be true.
+    /// A value that no household has.
     #[error("{value} {} is an implausible {quantity}", .quantity.base_symbol())]
     Implausible {
         /// The value, in the base unit.
@@ -30,16 +30,16 @@ pub enum ItemStateError {
     },
 }
 
-/// Reads an openHAB state: a number, and after one space perhaps a unit. Where the state names no
-/// unit, `default` counts. The result is in the base unit of `default`'s quantity, finite and
-/// plausible.
+/// Parses an openHAB state: a number, which may be followed by one space and a unit. If the state
+/// has no unit, it is in `default`. The result is in the base unit of `default`'s quantity, finite
+/// and plausible.
 ///
 /// The grammar is that of openHAB's `QuantityType` and `DecimalType`, exponents included:
 /// `-?\d+(\.\d+)?([eE][+-]?\d+)?( \S+)?`.
 ///
 /// # Errors
-/// Returns an error if the state is `NULL` or `UNDEF`, not a number, in a unit that does not fit,
-/// or absurd.
+/// Returns an error if the state is `NULL` or `UNDEF`, not a number, in a unit of something else,
+/// or implausible.
 pub fn parse_state(state: &str, default: &Unit) -> Result<f64, ItemStateError> {
     let state = state.trim();
     match state {
@@ -74,7 +74,7 @@ pub fn parse_state(state: &str, default: &Unit) -> Result<f64, ItemStateError> {
     }
 }
 
-/// Whether `text` is `-?\d+(\.\d+)?([eE][+-]?\d+)?`. Rust's own parser takes more (`inf`, `.5`).
+/// Whether `text` is `-?\d+(\.\d+)?([eE][+-]?\d+)?`. Rust's own parser accepts more (`inf`, `.5`).
 fn is_number(text: &str) -> bool {
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {

@@ -20,14 +20,15 @@ use crate::{
     text::excerpt,
 };
 
-/// A stream that lived so long was a good one; the waits between attempts start over.
+/// After a stream has lived for this long, the waits between attempts start over.
 const STABLE: Duration = Duration::from_secs(60);
 
-/// openHAB before 3.4 is silent while nothing changes. A new connection now and then is cheap.
+/// The longest silence before a new attempt. openHAB before 3.4 is silent while nothing changes,
+/// but an occasional new connection is cheap.
 const MAX_SILENCE: Duration = Duration::from_mins(15);
 
-/// What of the event stream is in the log already. A stream that ends as soon as it has connected,
-/// as behind some proxies, comes and goes there no more than once.
+/// What the log already has about the event stream. A stream that ends as soon as it has connected,
+/// as behind some proxies, is logged only once.
 #[derive(Default)]
 struct StreamLog {
     connected: bool,
@@ -36,7 +37,7 @@ struct StreamLog {
 }
 
 impl StreamLog {
-    /// The stream has been up for `life`. Says whether that is news.
+    /// The stream has been up for `life`. Returns whether that is to be logged.
     fn connected(&mut self, life: Duration) -> bool {
         let news = !self.connected && (!self.flapping || life > STABLE);
         if news {
@@ -45,7 +46,7 @@ impl StreamLog {
         news
     }
 
-    /// An attempt has ended after `life`. Says whether that is news.
+    /// An attempt has ended after `life`. Returns whether that is to be logged.
     fn ended(&mut self, error: &str, life: Duration) -> bool {
         self.flapping = self.connected && life <= STABLE || self.flapping;
         self.connected = false;
@@ -54,7 +55,7 @@ impl StreamLog {
 }
 
 impl Session {
-    /// Listens to the event stream, and connects it again whenever it ends.
+    /// Listens to the event stream, and connects again whenever it ends.
     pub(super) async fn listen(&self, mut client: Client, pulse: Pulse) {
         let openhab = &self.config.endpoint;
         let mut backoff = new_backoff();
@@ -63,9 +64,9 @@ impl Session {
             let started = Instant::now();
             let error = self.listen_once(&mut client, &mut log, &pulse).await;
             self.stream.send_replace(StreamHealth::Down);
-            // That there is no connection at all, polling says.
-            let is_said = matches!(error, SessionError::Http(HttpError::Connect { .. }));
-            if log.ended(&error.to_string(), started.elapsed()) && !is_said {
+            // If there is no connection at all, polling logs it.
+            let polling_logs_it = matches!(error, SessionError::Http(HttpError::Connect { .. }));
+            if log.ended(&error.to_string(), started.elapsed()) && !polling_logs_it {
                 tracing::warn!(%openhab, "no events: {error}; polling until they come again");
             }
             if started.elapsed() > STABLE {
@@ -75,7 +76,7 @@ impl Session {
         }
     }
 
-    /// Listens to one event stream until it ends, and says why it did.
+    /// Listens to one event stream until it ends, and returns why it did.
     async fn listen_once(
         &self,
         client: &mut Client,
@@ -103,7 +104,7 @@ impl Session {
             match reader.push(&bytes) {
                 Ok(events) => {
                     if let Some(interval) = self.take(events) {
-                        // Two and a half intervals without a byte, and the stream is dead.
+                        // After two and a half intervals without a byte, the stream is dead.
                         silence = interval.mul_f64(2.5);
                     }
                 }
@@ -128,8 +129,8 @@ impl Session {
         Ok(answer.into_body())
     }
 
-    /// Takes what came at once, which is a sign of life even without an event. Gives the interval
-    /// of the `alive` events, where there was one.
+    /// Takes the events that arrived together; even without any, bytes are a sign of life. Returns
+    /// the interval of the `alive` events, if there was one.
     fn take(&self, events: Vec<Event>) -> Option<Duration> {
         let now = Instant::now().into_std();
         let mut alive_interval = None;

@@ -1,4 +1,4 @@
-//! What is known of each item: whether it has a value, and what was said of it in the log.
+//! What is known about each item: whether it has a value, and what was logged about it.
 
 use std::time::Instant;
 
@@ -10,23 +10,24 @@ use crate::{
     text::excerpt,
 };
 
-/// An item, and what is known of it.
+/// An item, and what is known about it.
 struct Tracked {
     binding: Binding,
-    /// What was last wrong with it. Its kind was logged.
+    /// The last problem with it, of a kind that was logged.
     problem: Option<ItemProblem>,
     /// Whether it ever had a value.
     known: bool,
-    /// When the event stream last had an event of it.
+    /// When the event stream last had an event for it.
     last_event: Option<Instant>,
-    /// What openHAB last said of it.
+    /// What openHAB last answered about it.
     last_reply: Option<ItemReply>,
 }
 
-/// Takes what openHAB says of items, and brings the reading up to date.
+/// Takes what openHAB reports about items, and keeps the reading up to date.
 pub(super) struct Tracker {
     items: Vec<Tracked>,
-    /// When the event stream last connected. What was asked before may have changed unnoticed.
+    /// When the event stream last connected. The answer to an earlier request may have become
+    /// outdated unnoticed.
     connected: Option<Instant>,
     readings: watch::Sender<Reading>,
 }
@@ -55,8 +56,8 @@ impl Tracker {
         names
     }
 
-    /// A read that was asked at `asked` gave a state. Where the stream had an event of the item
-    /// since, that is newer. Says whether the state is a value.
+    /// A read requested at `asked` gave a state. If the stream has had an event for the item since,
+    /// that is newer. Returns whether the state is a value.
     pub(super) fn on_read(&mut self, item: &str, reply: &ItemReply, asked: Instant) -> bool {
         let holds = self.connected.is_none_or(|connected| connected <= asked);
         let mut good = true;
@@ -74,7 +75,7 @@ impl Tracker {
         good
     }
 
-    /// A read that was asked at `asked` gave no state.
+    /// A read requested at `asked` gave no state.
     pub(super) fn on_refusal(&mut self, item: &str, problem: &ItemProblem, asked: Instant) {
         for tracked in self.items.iter_mut().filter(|tracked| tracked.binding.item == item) {
             if tracked.is_older_than(asked) {
@@ -83,7 +84,7 @@ impl Tracker {
         }
     }
 
-    /// The event stream had an event of an item.
+    /// The event stream had an event for an item.
     pub(super) fn on_event(&mut self, item: &str, state: &str, now: Instant) {
         for tracked in self.items.iter_mut().filter(|tracked| tracked.binding.item == item) {
             tracked.last_event = Some(now);
@@ -93,19 +94,19 @@ impl Tracker {
         }
     }
 
-    /// The event stream lives, so what it had no event of is as it was.
+    /// The event stream is alive, so items without an event are as they were.
     pub(super) fn on_sign_of_life(&self, now: Instant) {
         self.readings.send_modify(|reading| reading.confirm_all(now));
     }
 
-    /// The event stream has connected. What is known is from before, and only what comes from now
-    /// on is sure to hold.
+    /// The event stream has connected. What is known is from before, and only what arrives from now
+    /// on is certain.
     pub(super) fn on_connected(&mut self, now: Instant) {
         self.connected = Some(now);
         self.invalidate_since(now);
     }
 
-    /// What the stream had no event of since `since` is not sure to hold any more.
+    /// Items without an event since `since` are not certain any more.
     pub(super) fn invalidate_since(&self, since: Instant) {
         self.readings.send_modify(|reading| {
             for tracked in self.items.iter().filter(|tracked| tracked.is_older_than(since)) {
@@ -116,12 +117,12 @@ impl Tracker {
 }
 
 impl Tracked {
-    /// Whether the stream had no event of it since `time`.
+    /// Whether the stream had no event for it since `time`.
     fn is_older_than(&self, time: Instant) -> bool {
         self.last_event.is_none_or(|last_event| last_event < time)
     }
 
-    /// Whether what is read is another state than the known one, or another update to the same.
+    /// Whether `reply` has another state than the last one, or a later update to the same state.
     fn is_updated_by(&self, reply: &ItemReply) -> bool {
         let Some(last) = &self.last_reply else { return true };
         last.state != reply.state
@@ -129,7 +130,7 @@ impl Tracked {
                 && last.last_state_update != reply.last_state_update)
     }
 
-    /// Takes a state, `updated` or as before, and says whether it is a value.
+    /// Takes a state, which was `updated` or only read again. Returns whether it is a value.
     fn take(
         &mut self,
         state: &str,
@@ -160,7 +161,8 @@ impl Tracked {
         true
     }
 
-    /// Logs a problem once, however often it is seen; another of the same kind is the same.
+    /// Takes a problem, and logs it once, however often it is seen. Another of the same kind is not
+    /// logged either.
     fn fail(&mut self, problem: ItemProblem, readings: &watch::Sender<Reading>) {
         let Binding { point, item, .. } = &self.binding;
         readings.send_modify(|reading| reading.invalidate(*point));
@@ -199,9 +201,9 @@ mod tests {
     fn an_answer_older_than_an_event_loses() {
         let (mut tracker, readings) = tracker();
         let asked = Instant::now();
-        let told = asked + Duration::from_millis(1);
+        let event_at = asked + Duration::from_millis(1);
         let later = asked + Duration::from_millis(2);
-        tracker.on_event("P", "900 W", told);
+        tracker.on_event("P", "900 W", event_at);
         tracker.on_read("P", &reply("800 W", None), asked);
         tracker.on_refusal("P", &ItemProblem::NotAState, asked);
         assert_eq!(readings.borrow().get(POWER).unwrap().value.to_bits(), 900_f64.to_bits());
