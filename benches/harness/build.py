@@ -1,4 +1,4 @@
-"""Makes everything that is measured, and says what it needs for that."""
+"""Builds everything that is measured, and says what it needs for that."""
 
 import os
 import shutil
@@ -13,7 +13,8 @@ TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
 WORK = TARGET / "benches"
 BUILT = WORK / "build" / "release"
 
-# The original's, and the newest when this was written. The former does not start without its packages for serial lines.
+# The version of the original, and the newest when this was written. The former does not start
+# without its packages for serial lines.
 PYMODBUS = {
     "original": ("3.0.0", ["pyserial==3.5", "pyserial-asyncio==0.6"]),
     "newest": ("3.16.1", []),
@@ -39,7 +40,7 @@ def has_venv() -> bool:
 
 
 def require(packages: dict[str, bool]) -> None:
-    """Debian packages, and whether what they bring is there. Root installs the rest."""
+    """Checks Debian packages, given with whether their content is there. As root it installs the rest."""
     if not has("cargo"):
         sys.exit("needs Rust: https://rustup.rs")
     missing = [name for name, there in packages.items() if not there]
@@ -70,7 +71,7 @@ def program() -> Path:
 
 
 def tools(*names: str) -> None:
-    """The Rust part of this directory, into `BUILT`."""
+    """Builds the Rust part of this directory into `BUILT`."""
     say("building the tools")
     cargo(BENCHES, WORK / "build", *(f"--bin={name}" for name in names))
 
@@ -85,11 +86,11 @@ def libmodbus() -> Path:
 
 
 def pymodbus(version: str, more: list[str]) -> Path:
-    """The interpreter of a virtual environment with this pymodbus. It is a copy: shared with the
-    Python that runs this, its memory would seem smaller than it is."""
+    """The interpreter of a virtual environment with this pymodbus. It is a copy: if it
+    were shared with the Python that runs this, its memory would seem smaller than it is."""
     home = WORK / f"pymodbus-{version}"
     python = home / "bin" / "python"
-    # Written last: a half-made environment is made again.
+    # Written last, so that an incomplete environment is made again.
     done = home / "installed.txt"
     wanted = " ".join([f"pymodbus=={version}", *more])
     if not done.exists() or done.read_text() != wanted:

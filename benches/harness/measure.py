@@ -13,13 +13,13 @@ from typing import Any
 from harness import build, modbus
 from harness.servers import ENVIRONMENT, HOST, Running, Server, free_port, meter, openhab, running
 
-# What a JSON document is made of.
+# The content of a JSON document.
 Figures = dict[str, Any]
 
 REFERENCE = "bare"
 CORES = sorted(os.sched_getaffinity(0))
 
-# It hardly differs from one to the next.
+# Memory hardly differs from one round to the next.
 MEMORY_ROUNDS = 3
 RATIOS = ("requests_per_second", "cpu_us_per_request", "p50_us", "p99_us", "p999_us")
 
@@ -59,9 +59,9 @@ class Effort:
 
 
 def load(server: Server, scenario: Scenario, registers: Path, seconds: float) -> Figures:
-    """Two runs on a freshly started server. With the load on another core come the figures that a
-    client sees; with both on one comes the CPU per request. What it takes to wake another core
-    depends on what that did before, and is many times what a server does for a request."""
+    """Two runs on a freshly started server. The run with the load on another core gives the figures
+    that a client sees; the run with both on one core gives the CPU per request. Waking another core
+    takes many times what a server does for a request, and depends on what that core did before."""
     with running(server) as at:
         pin(at.pid, CORES[-1])
         figures = ask(at, scenario, registers, seconds, CORES[0])
@@ -100,8 +100,8 @@ def ask(at: Running, scenario: Scenario, registers: Path, seconds: float, core: 
 
 
 def compare(servers: list[Server], registers: Path, effort: Effort) -> Figures:
-    """All scenarios. In each round the servers take turns, so that whatever else happens on the
-    machine happens to all; what is compared is of the same round."""
+    """Runs all scenarios. In each round the servers take turns, so that whatever else happens on the
+    machine affects all of them. Only figures of the same round are compared."""
     results: Figures = {}
     for scenario in SCENARIOS:
         build.say(f"{scenario.title}, {REQUESTS[scenario.request]}")
@@ -128,7 +128,7 @@ def summary(runs: list[Figures], reference: list[Figures]) -> Figures:
 
 
 def ratios(runs: list[Figures], reference: list[Figures], key: str) -> list[float]:
-    """Of each round; none where a run has failed."""
+    """The ratio of each round, or no ratios if a run has failed."""
     if any("failed" in run for run in [*runs, *reference]):
         return []
     return [run[key] / other[key] for run, other in zip(runs, reference, strict=True)]
@@ -151,7 +151,7 @@ def brief(result: Figures) -> str:
 
 
 def starts(servers: list[Server], effort: Effort) -> Figures:
-    """Medians of the times from start to use."""
+    """Medians of the times from the start until each server is of use."""
     build.say("start")
     runs: dict[str, list[Figures]] = {server.name: [] for server in servers}
     for _ in range(effort.starts):
@@ -180,7 +180,7 @@ def start(server: Server) -> Figures:
 
 
 def idle_memory(servers: list[Server]) -> dict[str, int]:
-    """PSS in KiB of each, alone, with no connection."""
+    """PSS of each server in KiB, running alone and without a connection."""
     build.say("memory at rest")
     found: dict[str, list[int]] = {server.name: [] for server in servers}
     for _ in range(MEMORY_ROUNDS):
@@ -219,8 +219,8 @@ def freshness(program: Path, effort: Effort) -> Figures:
 
 
 def cost(program: Path, effort: Effort) -> Figures:
-    """What a meter costs that nobody asks, in percent of a core: with an event stream that only
-    shows that it lives, and with a poll of five items every two seconds."""
+    """What a meter costs that nobody polls, in percent of a core: with an event stream that only
+    gives signs of life, and with five items polled every two seconds."""
     build.say(f"cost at rest, {effort.cost_seconds:.0f} s")
     results: Figures = {"seconds": effort.cost_seconds}
     with openhab(program) as address:
@@ -236,7 +236,7 @@ def cost(program: Path, effort: Effort) -> Figures:
 
 
 def save_registers(program: Path, address: str) -> Path:
-    """The block that all serve: read from our own server, so there is but one definition of it."""
+    """Saves the block that all servers serve, as read from our own: there is only one definition."""
     path = build.WORK / "registers.txt"
     with running(meter(program, address)) as at:
         path.write_text(" ".join(str(word) for word in modbus.read_map(at.port)) + "\n")

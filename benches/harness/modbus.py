@@ -12,7 +12,7 @@ PROBE = (40071, 58)
 
 
 def read(port: int, start: int, count: int) -> list[int] | None:
-    """Registers, or nothing where the answer is an exception."""
+    """The registers, or None if the answer is an exception."""
     with socket.create_connection((HOST, port), timeout=5) as connection:
         connection.sendall(struct.pack(">HHHBBHH", 1, 0, 6, 1, 3, start, count))
         with connection.makefile("rb") as answers:
@@ -31,7 +31,7 @@ def serves(port: int) -> bool:
 
 
 def read_map(port: int) -> list[int]:
-    """All registers, in two reads: one takes 125 at most."""
+    """All registers, in two reads: one read takes at most 125."""
     words: list[int] = []
     for start, count in ((BASE, 100), (BASE + 100, LENGTH - 100)):
         part = read(port, start, count)

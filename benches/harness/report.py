@@ -10,8 +10,8 @@ BEGIN, END = "<!-- results: written by benches/run -->", "<!-- end of the result
 PICTURE = "![Ratios to a tokio-modbus server with nothing around it](benches/plot.svg)\n"
 
 EXPLANATION = """\
-In the tables below × is to tokio-modbus alone: the median of the ratios within each round, which is not
-the ratio of the medians beside it.
+In the tables below, × is the ratio to tokio-modbus alone: the median of the ratios within each round,
+which is not the ratio of the medians next to it.
 """
 
 
@@ -22,7 +22,7 @@ def markdown(results: Figures) -> str:
 
 
 def insert(page: str, text: str) -> str:
-    """The page with other results."""
+    """The page with new results."""
     before, _, rest = page.partition(BEGIN)
     _, marker, after = rest.partition(END)
     if not marker:
@@ -46,7 +46,7 @@ def head(results: Figures) -> str:
 
 
 def goals(results: Figures) -> str:
-    """What the program wants to reach, and what it reaches."""
+    """The goals of the program, and what it reaches."""
     lines = []
 
     def goal(what: str, wanted: str, value: float | None, reached: bool, unit: str, note: str) -> None:
@@ -56,7 +56,7 @@ def goals(results: Figures) -> str:
     def ratio(
         scenario: str, key: str, reference: str = REFERENCE, server: str = "ours"
     ) -> tuple[float | None, str]:
-        """With the smallest and the largest of all rounds."""
+        """The median, with the smallest and the largest of all rounds."""
         servers = results["load"][scenario]
         found = ratios(servers[server]["runs"], servers[reference]["runs"], key)
         if not found:
@@ -96,7 +96,7 @@ def goals(results: Figures) -> str:
     cost = results["cost"]
     at_most("CPU at rest, event stream", cost["events_percent"], 0.02, " %")
     at_most("CPU at rest, five items polled every 2 s", cost["poll_percent"], 0.1, " %")
-    note = "\nIn brackets stand the smallest and the largest of the rounds; the median decides.\n"
+    note = "\nThe smallest and the largest of the rounds are in brackets; the median decides.\n"
     return "### Goals\n\n" + rows(["what", "goal", "measured", "reached"], lines) + note
 
 

@@ -1,4 +1,4 @@
-"""The servers that are compared: how each is started, and stopped."""
+"""The servers that are compared: how each is started and stopped."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ HOST = modbus.HOST
 START_WITHIN = 20.0
 STOP_WITHIN = 5.0
 
-# What openHAB shows all the time.
+# The states in openHAB, which do not change.
 ITEMS = {
     "energy": "12345.678 kWh",
     "power": "800 W",
@@ -39,13 +39,13 @@ time_zone: UTC
 update: {update}
 """
 
-# Nothing of the caller's is to reach a server, such as a socket of systemd.
+# Nothing of the caller's may reach a server, such as a socket passed by systemd.
 ENVIRONMENT = {"PATH": os.environ.get("PATH", os.defpath)}
 
 
 @dataclass(frozen=True)
 class Server:
-    """One of those compared. `command` is given the port."""
+    """A server to compare. `command` takes the port."""
 
     name: str
     title: str
@@ -72,7 +72,7 @@ def free_port() -> Iterator[int]:
 
 @contextmanager
 def process(command: list[str], log: str, capture: bool = False) -> Iterator[subprocess.Popen[str]]:
-    """A process that is ended again. What it complains of goes into a file."""
+    """A process that is stopped at the end. Its standard error goes into a file."""
     path = build.WORK / "logs" / f"{log}.log"
     path.parent.mkdir(parents=True, exist_ok=True)
     stdout = subprocess.PIPE if capture else subprocess.DEVNULL
@@ -95,7 +95,7 @@ def process(command: list[str], log: str, capture: bool = False) -> Iterator[sub
 
 @contextmanager
 def running(server: Server) -> Iterator[Running]:
-    """A server that serves values."""
+    """A running server, once it serves values."""
     with free_port() as port, process(server.command(port), server.name) as child:
         deadline = time.monotonic() + START_WITHIN
         while not modbus.serves(port):
@@ -107,8 +107,8 @@ def running(server: Server) -> Iterator[Running]:
 
 @contextmanager
 def openhab(program: Path) -> Iterator[str]:
-    """A simulated openHAB with fixed states; its address. It is a copy of the program: the same
-    file in memory twice would make the meter seem smaller than it is."""
+    """The address of a simulated openHAB with fixed states. It runs a copy of the program: sharing
+    the file in memory would make the meter seem smaller than it is."""
     copy = build.WORK / "simulator"
     shutil.copy2(program, copy)
     command = [str(copy), "simulate", "--listen", f"{HOST}:0"]
@@ -134,7 +134,7 @@ def meter(program: Path, address: str, update: str = "events") -> Server:
 
 
 def peers(registers: Path) -> list[Server]:
-    """All others, with the registers in a file."""
+    """All other servers, with the registers in a file."""
 
     def rust(name: str, *more: str) -> tuple[Callable[[int], list[str]], Path]:
         binary = build.BUILT / name

@@ -1,4 +1,4 @@
-//! A tokio-modbus server with nothing around it: what our own server is measured by.
+//! A tokio-modbus server with nothing around it: the reference for our own server.
 
 use std::{
     future::{Ready, ready},
@@ -36,11 +36,11 @@ impl Service for Registers {
     }
 }
 
-/// Serves `block` for ever. All servers of the comparison set `TCP_NODELAY`; where this one does not
-/// (`nagle`), the kernel puts answers together that tokio-modbus writes one by one.
+/// Serves `block` until accepting fails. All servers of the comparison set `TCP_NODELAY`. If this
+/// one does not (`nagle`), the kernel joins answers that tokio-modbus writes one by one.
 ///
 /// # Errors
-/// Where a connection cannot be accepted.
+/// Returns an error if a connection cannot be accepted.
 pub async fn serve(listener: TcpListener, block: Block, nagle: bool) -> io::Result<()> {
     let block = Arc::new(block);
     let server = Server::new(listener);

@@ -1,5 +1,5 @@
-//! The register block that all servers serve. The words come from a file: `benches/run` reads them
-//! from our own server, so that every other one serves the same.
+//! The register block that all servers serve. Its registers come from a file: `benches/run` reads
+//! them from our own server, so that all others serve the same.
 
 use std::{fs, path::Path};
 
@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::BASE;
 
-/// The words from [`BASE`] on.
+/// Registers from the address [`BASE`] on.
 #[derive(Clone, Debug)]
 pub struct Block(Vec<u16>);
 
@@ -18,19 +18,19 @@ impl From<Vec<u16>> for Block {
 }
 
 impl Block {
-    /// Reads decimal numbers between white space.
+    /// Reads decimal numbers separated by white space.
     ///
     /// # Errors
-    /// Where there is no such file, or something else in it.
+    /// Returns an error if the file cannot be read, or has anything else in it.
     pub fn load(path: &Path) -> Result<Self> {
         let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
         let words: Result<Vec<u16>, _> = text.split_whitespace().map(str::parse).collect();
-        let words = words.with_context(|| format!("{}: no register", path.display()))?;
+        let words = words.with_context(|| format!("{}: not a register", path.display()))?;
         ensure!(!words.is_empty(), "{}: no registers", path.display());
         Ok(Self(words))
     }
 
-    /// The words at these addresses, if all are there.
+    /// The registers at these addresses, if the block has all of them.
     #[must_use]
     pub fn read(&self, start: u16, count: u16) -> Option<&[u16]> {
         let first = usize::from(start.checked_sub(BASE)?);

@@ -6,15 +6,15 @@ pub mod bare;
 pub mod block;
 pub mod process;
 
-/// Where the map begins.
+/// Address of the first register.
 pub const BASE: u16 = 40000;
 
-/// What is asked again and again.
+/// The request that is repeated.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum Query {
     /// 58 registers at 40071: the inverter's own poll, every second.
     Poll,
-    /// 124 registers at 40071: the whole of the measured block.
+    /// 124 registers at 40071: all measured values.
     Block,
 }
 

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 pub struct Process(PathBuf);
 
 impl Process {
-    /// By its id.
+    /// The process with this id.
     #[must_use]
     pub fn new(pid: u32) -> Self {
         Self(format!("/proc/{pid}").into())
@@ -19,7 +19,7 @@ impl Process {
     /// hundredths of a second.
     ///
     /// # Errors
-    /// Where the process is gone, or the kernel does not count (`CONFIG_SCHED_INFO`).
+    /// Returns an error if the process is gone, or the kernel does not count (`CONFIG_SCHED_INFO`).
     pub fn cpu(&self) -> Result<Duration> {
         let mut sum = 0_u64;
         let tasks = self.0.join("task");
@@ -32,10 +32,11 @@ impl Process {
         Ok(Duration::from_nanos(sum))
     }
 
-    /// Its proportional set size in KiB: its own memory, and its part of what it shares.
+    /// Its proportional set size in KiB: its own memory, and its part of what it shares with
+    /// others.
     ///
     /// # Errors
-    /// Where the process is gone, or of another user.
+    /// Returns an error if the process is gone, or belongs to another user.
     pub fn pss_kib(&self) -> Result<u64> {
         let path = self.0.join("smaps_rollup");
         let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;

@@ -1,5 +1,6 @@
-//! `epoll ADDRESS FILE`: the limit. It answers reads of the block in the file with bytes that are
-//! made once, by one read and one write for all requests that came together, and knows nothing else.
+//! `epoll ADDRESS FILE`: the limit of what is possible. It answers reads of the block in the file
+//! with bytes prepared once, in one read and one write for all requests that arrived together, and
+//! can do nothing else.
 
 use std::{
     collections::HashMap,
@@ -27,7 +28,7 @@ struct Connection {
 
 struct Answers {
     block: Block,
-    /// By the request, from the unit id on.
+    /// Answers so far, by their request from the unit id on.
     made: Vec<([u8; 6], Vec<u8>)>,
 }
 
@@ -50,7 +51,7 @@ impl Answers {
 }
 
 impl Connection {
-    /// Answers what is there. Fails where that is an end.
+    /// Answers the requests that have arrived. Fails if the connection is to be dropped.
     fn serve(
         &mut self,
         answers: &mut Answers,
@@ -76,7 +77,7 @@ impl Connection {
         for request in requests {
             answers.append(request, output)?;
         }
-        // A client that leaves more unread than a socket takes is none of the comparison.
+        // No client of the comparison leaves more unread than a socket takes.
         Ok(self.stream.write_all(output)?)
     }
 }

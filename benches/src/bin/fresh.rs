@@ -1,4 +1,4 @@
-//! How long a change at openHAB takes to be in the meter's registers.
+//! How long a change in openHAB takes to reach the meter's registers.
 
 use std::{
     net::SocketAddr,
@@ -23,16 +23,16 @@ use tokio_modbus::{
     client::{Context as Meter, Reader, tcp},
 };
 
-/// Nothing may take longer.
+/// Nothing may take longer than this.
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// `W`, the total power: a float in two registers.
 const POWER: u16 = 40097;
 
-/// Puts one state after another at openHAB, and reads the meter until each is there.
+/// Sets one state after another in openHAB, and reads the meter until each has arrived.
 ///
-/// The time runs from before the request to openHAB, so it has openHAB's share in it, to the end of
-/// the first answer of the meter with the new value. All ends of it are on this machine.
+/// The time runs from before the request to openHAB, so it includes openHAB's share, to the end of
+/// the meter's first answer with the new value. Everything is on this machine.
 #[derive(Debug, Parser)]
 struct Arguments {
     /// Address of the (simulated) openHAB
@@ -60,7 +60,7 @@ async fn put(openhab: &mut SendRequest<Full<Bytes>>, item: &str, state: String) 
     Ok(())
 }
 
-/// Reads until the power is this, and gives how often that was.
+/// Reads until the power is `watts`, and returns the number of reads.
 async fn wait_for(meter: &mut Meter, watts: f32) -> Result<u32> {
     let wanted = watts.to_bits();
     let begin = Instant::now();
@@ -91,12 +91,12 @@ async fn measure(arguments: &Arguments) -> Result<serde_json::Value> {
         sleep(Duration::from_micros(u64::from(change) * 7919 % 2000)).await;
         let begin = Instant::now();
         let state = format!("{change} W");
-        let (told, read) = tokio::join!(put(&mut openhab, &arguments.item, state), async {
+        let (sent, read) = tokio::join!(put(&mut openhab, &arguments.item, state), async {
             let reads = wait_for(&mut meter, -f32::from(change)).await?;
             times.record(u64::try_from(begin.elapsed().as_nanos())?)?;
             anyhow::Ok(reads)
         });
-        told?;
+        sent?;
         reads += read?;
     }
     let milliseconds =

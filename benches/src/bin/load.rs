@@ -1,5 +1,5 @@
-//! A closed-loop load generator: every connection keeps so many requests under way, asks anew as
-//! soon as it is answered, and looks at every byte of every answer.
+//! A closed-loop load generator: every connection keeps a number of requests in flight, sends the
+//! next as soon as one is answered, and checks every byte of every answer.
 
 use std::{
     collections::VecDeque,
@@ -22,13 +22,13 @@ use rustix::{
 };
 use serde_json::json;
 
-/// Nothing may take longer.
+/// Nothing may take longer than this.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// Closed loop before anything is counted.
+/// How long the loop runs before anything is counted.
 const WARM_UP: Duration = Duration::from_millis(300);
 
-/// Asks a Modbus TCP server for the same registers, as often as it can
+/// Asks a Modbus TCP server for the same registers, as often as possible
 #[derive(Debug, Parser)]
 struct Arguments {
     /// The server
@@ -38,14 +38,14 @@ struct Arguments {
     expect: PathBuf,
     #[arg(long, value_name = "N", default_value_t = 1)]
     connections: usize,
-    /// Requests under way on each connection
+    /// Requests in flight on each connection
     #[arg(long, value_name = "N", default_value_t = 1)]
     pipeline: usize,
     #[arg(long, value_enum, default_value_t = Query::Poll)]
     request: Query,
     #[arg(long, value_name = "S", default_value_t = 2.0)]
     seconds: f64,
-    /// The server's process, to tell what it costs
+    /// The server's process, to measure what it costs
     #[arg(long)]
     pid: Option<u32>,
     /// Print JSON
@@ -53,7 +53,7 @@ struct Arguments {
     json: bool,
 }
 
-/// What is asked and what must be answered, but for the transaction id.
+/// The request, and the expected answer except for its transaction id.
 struct Exchange {
     range: (u16, u16),
     answer: Vec<u8>,
@@ -62,7 +62,7 @@ struct Exchange {
 struct Connection {
     stream: TcpStream,
     next: u16,
-    /// When the requests under way were sent, and their ids.
+    /// Ids of the requests in flight, and when each was sent.
     sent: VecDeque<(u16, Instant)>,
     /// Part of an answer.
     input: Vec<u8>,
@@ -70,7 +70,7 @@ struct Connection {
 }
 
 impl Connection {
-    /// Connects and makes sure that the server has noticed.
+    /// Connects, and makes sure that the server has noticed.
     fn open(address: SocketAddr, exchange: &Exchange) -> Result<Self> {
         let stream = TcpStream::connect_timeout(&address, LIMIT)?;
         stream.set_nodelay(true)?;
@@ -93,11 +93,12 @@ impl Connection {
             self.output.extend_from_slice(&request(self.next, start, registers));
             self.sent.push_back((self.next, now));
         }
-        // Some hundred bytes under way always find room.
+        // A few hundred bytes in flight always find room.
         self.stream.write_all(&self.output).context("cannot ask")
     }
 
-    /// Takes the answers that are there, tells how long each took, and gives how many they are.
+    /// Takes the answers that have arrived, calls `took` with the time of each, and returns their
+    /// number.
     fn take(
         &mut self,
         exchange: &Exchange,
@@ -116,7 +117,7 @@ impl Connection {
         }
         let mut count = 0;
         while let [t1, t2, body @ ..] = rest {
-            let Some((id, sent)) = self.sent.front() else { bail!("an answer to nothing") };
+            let Some((id, sent)) = self.sent.front() else { bail!("an answer without a request") };
             let found = u16::from_be_bytes([*t1, *t2]);
             ensure!(found == *id, "wrong answer: transaction id {found}, expected {id}");
             let expected = &exchange.answer[2..];
@@ -135,7 +136,7 @@ impl Connection {
     }
 }
 
-/// From here on it counts.
+/// The part of a run that counts, from its start.
 struct Window {
     start: Instant,
     cpu: Duration,
@@ -153,7 +154,7 @@ impl Load {
         self.process.as_ref().map_or(Ok(Duration::ZERO), Process::cpu)
     }
 
-    /// Lets every connection ask without pause, and gives what happened in the time that counts.
+    /// Lets every connection ask without pause, and returns what happened in the time that counts.
     fn run(&mut self, pipeline: usize, time: Duration) -> Result<serde_json::Value> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         for (place, connection) in (0..).zip(&mut self.connections) {

@@ -1,5 +1,5 @@
-//! The hot paths, each so many times, for callgrind to count: `paths PATH COUNT`. What a path costs
-//! is the difference between two counts.
+//! Runs a hot path a number of times, for callgrind to count: `paths run PATH COUNT`. What a path
+//! costs is the difference between two counts.
 
 use std::{
     env,
@@ -58,14 +58,14 @@ const STATES: [(Quantity, &str); 5] = [
     (Quantity::Frequency, "49.98"),
 ];
 
-/// As openHAB 5 puts it together.
+/// An event as openHAB 5 writes it.
 const EVENT: &str = concat!(
     "event: message\n",
     r#"data: {"topic":"openhab/items/power/statechanged","payload":"{\"type\":\"Quantity\",\"value\":\"800.5 W\",\"oldType\":\"Quantity\",\"oldValue\":\"799 W\",\"lastStateUpdate\":\"2026-11-22T07:00:00.123456789+01:00[Europe/Vienna]\"}","type":"ItemStateChangedEvent"}"#,
     "\n\n",
 );
 
-/// Requests that arrive at once.
+/// Requests that arrive together.
 const PIPELINED: u32 = 8;
 
 #[derive(Debug, Parser)]
@@ -76,9 +76,9 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Take a path so many times
+    /// Run a path COUNT times
     Run { path: HotPath, count: u32 },
-    /// Ask a server so many times, so many at once
+    /// Send COUNT requests to a server, PIPELINE of them at once
     Ask { address: SocketAddr, count: u32, pipeline: u32 },
 }
 
@@ -141,7 +141,7 @@ fn event(count: u32) -> Result<()> {
     Ok(())
 }
 
-/// Serves a client that is a process of its own, so that only the server's side is counted.
+/// Serves a client in a process of its own, so that only the server's side is counted.
 fn serve(path: HotPath, count: u32) -> Result<()> {
     let image = image(0)?;
     let pipeline = if matches!(path, HotPath::RequestPipelined) { PIPELINED } else { 1 };

@@ -1,4 +1,4 @@
-//! Starts a server and takes the time until it is of use.
+//! Starts a server and measures the time until it is of use.
 
 use std::{
     io::{Read, Write},
@@ -15,17 +15,17 @@ use clap::Parser;
 use fronius_smartmeter_benches::{BASE, Query, request};
 use serde_json::json;
 
-/// Nothing may take longer.
+/// Nothing may take longer than this.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// Between two looks.
+/// Pause between two attempts.
 const PAUSE: Duration = Duration::from_micros(50);
 
-/// Starts a server and prints, in ms since then: when it first answered, when the measured registers
-/// were there, and when it was READY, if it tells
+/// Starts a server and prints, in ms since then: when it first answered, when the measured
+/// registers had values, and when it was READY, if it says so
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Where it will listen
+    /// Address that the server listens on
     address: SocketAddr,
     /// Listen on this Unix socket for READY=1
     #[arg(long, value_name = "PATH")]
@@ -34,7 +34,7 @@ struct Arguments {
     command: Vec<String>,
 }
 
-/// Ends its process when it goes.
+/// A process that is killed when this is dropped.
 struct Server(Child);
 
 impl Drop for Server {
@@ -44,13 +44,13 @@ impl Drop for Server {
     }
 }
 
-/// One read, and whether it was answered by registers rather than by an exception.
+/// Reads once, and returns whether the answer has registers rather than an exception.
 fn read(stream: &mut TcpStream, (start, count): (u16, u16)) -> Result<bool> {
     stream.write_all(&request(1, start, count))?;
     let mut frame = [0; 260];
     stream.read_exact(&mut frame[..6])?;
     let length = usize::from(u16::from_be_bytes([frame[4], frame[5]]));
-    ensure!((3..=254).contains(&length), "no frame");
+    ensure!((3..=254).contains(&length), "not a frame");
     stream.read_exact(&mut frame[6..6 + length])?;
     Ok(frame[7] == 3)
 }
@@ -75,7 +75,7 @@ fn main() -> Result<()> {
     let mut stream = None;
     let (mut answered, mut values, mut ready) = (None, None, None);
     while answered.is_none() || values.is_none() || (ready.is_none() && notified.is_some()) {
-        ensure!(begin.elapsed() < LIMIT, "not there within {LIMIT:?}");
+        ensure!(begin.elapsed() < LIMIT, "not ready within {LIMIT:?}");
         ensure!(server.0.try_wait()?.is_none(), "{program} has ended");
         let mut message = [0; 512];
         if let Some(socket) = &notified
