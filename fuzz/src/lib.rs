@@ -4,25 +4,25 @@ use std::fmt;
 
 use tokio::runtime::{Builder, Runtime};
 
-/// A byte that no honest answer has: what stands between two of them is sent many times over.
+/// A byte that no honest answer has. What is between two of them is sent many times over.
 const REPEAT: u8 = 0x1D;
 
-/// More than any limit of the program.
+/// Size of a repeated part, in bytes: more than any limit of the program.
 const REPEATED: usize = 72 * 1024;
 
-/// No input grows beyond this.
+/// No input grows beyond this many bytes.
 const MAX_INPUT: usize = 384 * 1024;
 
-/// A runtime to be used for all runs; to make one takes longer than most runs.
+/// A runtime to use for all runs: making one takes longer than most runs.
 ///
 /// # Panics
-/// Where the system gives none.
+/// Panics if the system cannot provide one.
 #[must_use]
 pub fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
-/// A small input, made large: every second part between two `0x1D` fills 72 KiB.
+/// Makes a small input large: every second part between `0x1D` bytes is repeated to fill 72 KiB.
 #[must_use]
 pub fn expand(input: &[u8]) -> Vec<u8> {
     let mut output = Vec::new();
@@ -34,10 +34,11 @@ pub fn expand(input: &[u8]) -> Vec<u8> {
     output
 }
 
-/// What is shown to a human must not steer a terminal or begin a log line of its own.
+/// Asserts that what is shown to people can neither control a terminal nor begin a log line of its
+/// own.
 ///
 /// # Panics
-/// Where it would.
+/// Panics if it could.
 pub fn assert_printable(shown: &impl fmt::Display) {
     let shown = shown.to_string();
     assert!(!shown.chars().any(char::is_control), "control characters in {shown:?}");

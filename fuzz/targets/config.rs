@@ -1,5 +1,5 @@
-//! The configuration: any text is accepted or refused, and what is refused is told with a place that
-//! the text has, one line for each problem, and nothing in it that could steer a terminal.
+//! The configuration: any text is accepted or refused. A refusal has one line for each problem,
+//! with a position that exists in the text, and nothing that could control a terminal.
 #![no_main]
 
 use std::path::PathBuf;
@@ -13,7 +13,8 @@ fuzz_target!(|text: &str| {
     let count = problems.len();
     assert!((1..=100).contains(&count));
     let shown = ConfigError::Invalid { path: PathBuf::from("file"), problems }.to_string();
-    // More breaks a line in YAML than in Rust, and the end of the text may count as a line of its own.
+    // YAML has more kinds of line breaks than Rust, and the end of the text may count as a line of
+    // its own.
     let breaks = |c| matches!(c, '\r' | '\n' | '\u{85}' | '\u{2028}' | '\u{2029}');
     let lines = 2 + text.chars().filter(|c| breaks(*c)).count();
     assert_eq!(shown.split('\n').count(), count, "{shown:?}");

@@ -1,5 +1,6 @@
-//! The file of the counters: any text is refused, or gives counters within bounds, which come back
-//! to the last bit when they are saved and read again. The reason of a refusal is fit for a log.
+//! The file of the counters: any text is refused, or gives counters within bounds, which are the
+//! same to the last bit when they are saved and read again. The reason for a refusal is fit for a
+//! log.
 #![no_main]
 
 use fronius_smartmeter::persistence::format::CounterFile;

@@ -1,6 +1,6 @@
-//! The event stream: of any bytes come the same events, or the same kind of error, however they are
-//! split; and the reader never keeps more than a line and an event of 64 KiB, however long a stream
-//! may be.
+//! The event stream: any bytes give the same events, or the same kind of error, however they are
+//! split. The reader never holds more than a line and an event of 64 KiB, however long the stream
+//! is.
 #![no_main]
 
 use std::{
@@ -15,9 +15,9 @@ use libfuzzer_sys::fuzz_target;
 use tokio_util::bytes::Bytes;
 
 /// A line and an event of 64 KiB and a piece, in buffers that double when they grow.
-const MOST_HELD: usize = 320 * 1024;
+const MAX_HELD: usize = 320 * 1024;
 
-/// Counts what is allocated: how much the reader holds, nothing else can tell.
+/// Counts what is allocated: nothing else shows how much the reader holds.
 struct Counting;
 
 static ALLOCATED: AtomicUsize = AtomicUsize::new(0);
@@ -25,7 +25,7 @@ static ALLOCATED: AtomicUsize = AtomicUsize::new(0);
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-// SAFETY: all is passed on to the system's allocator, as it came.
+// SAFETY: everything is passed on unchanged to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATED.fetch_add(layout.size(), Relaxed);
@@ -51,10 +51,11 @@ fn read<'p>(pieces: impl Iterator<Item = &'p [u8]>) -> (Vec<Event>, Option<Event
     (events, None)
 }
 
-/// Cuts `bytes` into pieces of these lengths, over and over; longer ones where there is much to cut.
+/// Cuts `bytes` into pieces of these lengths, over and over; into longer ones if there is much to
+/// cut.
 fn cut<'p>(mut bytes: &'p [u8], lengths: &[u8]) -> impl Iterator<Item = &'p [u8]> {
     let times = 1 + bytes.len() / (16 * 1024);
-    // One more than asked for, so that it comes to an end.
+    // Each is one longer than asked for, so that it comes to an end.
     let mut lengths = lengths.iter().cycle().map(move |length| (usize::from(*length) + 1) * times);
     std::iter::from_fn(move || {
         let length = lengths.next()?.min(bytes.len());
@@ -69,7 +70,7 @@ fuzz_target!(|input: &[u8]| {
     let (whole, whole_error) = read(std::iter::once(stream.as_slice()));
     let (split, split_error) = read(cut(&stream, lengths));
     assert_eq!(whole_error.as_ref().map(discriminant), split_error.as_ref().map(discriminant));
-    // An error takes the events of the same piece with it.
+    // An error loses the events of the same piece.
     assert!(whole == split || whole_error.is_some());
 
     let mut reader = EventReader::default();
@@ -79,6 +80,6 @@ fuzz_target!(|input: &[u8]| {
             break;
         }
         let held = ALLOCATED.load(Relaxed).saturating_sub(before);
-        assert!(held <= MOST_HELD, "{held} bytes held");
+        assert!(held <= MAX_HELD, "{held} bytes held");
     }
 });

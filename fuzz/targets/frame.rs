@@ -1,7 +1,7 @@
-//! The guard before tokio-modbus: of any bytes it releases only whole frames of 8 to 260 bytes, one
-//! after the other, and nothing that it releases upsets the decoder. Through [`FrameGuard`], whatever
-//! the sizes of reads and of the pipe before it, comes what [`check`] releases: every whole frame up
-//! to the first that is unsound.
+//! The guard in front of tokio-modbus: from any bytes it releases only whole frames of 8 to 260
+//! bytes, one after another, and none of them makes the decoder panic. Whatever the sizes of the
+//! reads and of the pipe before it, [`FrameGuard`] releases what [`check`] does: every whole frame
+//! up to the first malformed one.
 #![no_main]
 
 use fronius_smartmeter::modbus::frame_guard::{FrameGuard, check};
@@ -19,7 +19,7 @@ thread_local! {
     static RUNTIME: Runtime = runtime();
 }
 
-/// The sound frames at the start of `bytes`, and whether nothing unsound follows.
+/// The well-formed frames at the start of `bytes`, and whether nothing malformed follows.
 fn frames(bytes: &[u8]) -> (Vec<&[u8]>, bool) {
     let mut frames = Vec::new();
     let mut rest = bytes;
@@ -31,7 +31,7 @@ fn frames(bytes: &[u8]) -> (Vec<&[u8]>, bool) {
         };
         assert!((8..=260).contains(&length) && length <= rest.len());
         let (frame, behind) = rest.split_at(length);
-        // However it arrives, a frame is not released earlier, nor refused.
+        // However it arrives, a frame is neither released early nor refused.
         assert!((0..length).all(|part| check(&frame[..part]) == Ok(None)));
         assert_eq!(check(frame), Ok(Some(length)));
         let _ = Request::try_from(Bytes::copy_from_slice(&frame[7..]));
@@ -57,7 +57,7 @@ async fn through(bytes: &[u8], pipe: usize, read: usize) -> (Vec<u8>, bool) {
         }
     };
     let send = async move {
-        // Fails where the guard has given up; that is its right.
+        // Fails if the guard has given up, which it may.
         let _ = client.write_all(bytes).await;
     };
     let (received, ()) = tokio::join!(receive, send);
@@ -74,6 +74,6 @@ fuzz_target!(|input: &[u8]| {
     let whole =
         frames.iter().map_while(|frame| rest.strip_prefix(*frame).inspect(|left| rest = left));
     let whole = whole.count();
-    assert!(rest.is_empty(), "not a row of whole frames");
-    assert_eq!(whole, frames.len(), "a sound frame was kept back");
+    assert!(rest.is_empty(), "not a sequence of whole frames");
+    assert_eq!(whole, frames.len(), "a well-formed frame was held back");
 });

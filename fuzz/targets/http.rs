@@ -1,9 +1,9 @@
-//! Answers of a server: whatever it sends before it closes the connection, the client neither panics
-//! nor waits for more, and gives no text of more than 64 KiB. An error is fit for a log.
+//! Answers of a server: whatever it sends before it closes the connection, the client neither
+//! panics nor waits for more, and returns no text of more than 64 KiB. An error is fit for a log.
 //!
-//! The first connection gets the input up to the first `0x1E`, the next connection what follows, and
-//! so on; the last part goes to all others. `0x1D` makes parts large (see [`expand`]). A redirect may
-//! lead to `http://HERE/…`, which is this server, and nowhere else: no run leaves the machine.
+//! The first connection gets the input up to the first `0x1E`, the next connection what follows,
+//! and so on; the last part goes to all others. `0x1D` makes parts large (see [`expand`]). A
+//! redirect may only lead to `http://HERE/…`, which is this server: no run leaves the machine.
 #![no_main]
 
 use std::{
@@ -43,7 +43,7 @@ thread_local! {
     };
 }
 
-/// Puts the server's address in place of the placeholder; none where a URL leads elsewhere.
+/// Puts the server's address in place of the placeholder. Returns `None` if a URL leads elsewhere.
 fn at_home(answer: &[u8], authority: &str) -> Option<Vec<u8>> {
     let mut parts = answer.split_inclusive(|byte| *byte == b':');
     let mut output = parts.next()?.to_vec();
@@ -66,7 +66,7 @@ fn at_home(answer: &[u8], authority: &str) -> Option<Vec<u8>> {
     Some(output)
 }
 
-/// Reads the request, sends the answer and says that no more will come.
+/// Reads the request, sends the answer and shuts down the sending side.
 async fn serve(stream: &mut TcpStream, answer: &[u8]) -> std::io::Result<()> {
     let mut request = Vec::new();
     while !request.ends_with(b"\r\n\r\n") {
@@ -85,15 +85,15 @@ async fn serve_all(listener: &TcpListener, answers: &[Vec<u8>]) {
         let (mut stream, _) = listener.accept().await.unwrap();
         answer = answers.next().unwrap_or(answer);
         let _ = serve(&mut stream, answer).await;
-        // Closed without ceremony, or thousands of runs would use up all ports.
+        // Closed by a reset, or thousands of runs would use up all ports.
         let _ = stream.set_zero_linger();
-        // Not before the client has read what it wants to.
+        // But not before the client has read what it wants to.
         let _ = stream.read(&mut [0]).await;
     }
 }
 
-/// The server closes after each answer, so there is nothing to wait for. A busy machine may stand
-/// still for as long as the client waits, but not three times in a row.
+/// Timeouts in a row. The server closes after each answer, so there is nothing to wait for. A busy
+/// machine may stall for as long as the client waits, but not three times in a row.
 static WAITED: AtomicUsize = AtomicUsize::new(0);
 
 async fn ask(client: &mut Client) {
@@ -119,7 +119,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         let run = async {
             let twice = async {
                 ask(&mut client).await;
-                // What is left of the first answer must not hurt the second.
+                // What is left of the first answer must not affect the second.
                 ask(&mut client).await;
             };
             tokio::select! {

@@ -1,6 +1,6 @@
 //! States of items: whatever the text and the unit, a value that is read is finite, plausible for
-//! its quantity and no negative zero, and written out and read again it is the same. An error is
-//! short and fit for a log.
+//! its quantity and not a negative zero, and it is the same when it is written out and read again.
+//! An error is short and fit for a log.
 #![no_main]
 
 use fronius_smartmeter::{
@@ -10,7 +10,7 @@ use fronius_smartmeter::{
 use fronius_smartmeter_fuzz::assert_printable;
 use libfuzzer_sys::fuzz_target;
 
-/// What a household can have, in base units; stated here anew.
+/// What a household can have, in base units; not taken from the program, but stated again.
 const PLAUSIBLE: [(Quantity, f64, f64); 5] = [
     (Quantity::Energy, 0.0, 1e12),
     (Quantity::Power, -1e7, 1e7),
@@ -20,7 +20,7 @@ const PLAUSIBLE: [(Quantity, f64, f64); 5] = [
 ];
 
 fuzz_target!(|input: &str| {
-    // Behind the first line may stand the unit that the configuration names.
+    // After the first line there may be the unit that the configuration names.
     let (state, symbol) = input.split_once('\n').unwrap_or((input, ""));
     for (quantity, low, high) in PLAUSIBLE {
         let unit = Unit::parse(quantity, symbol).unwrap_or_else(|error| {
