@@ -1,4 +1,4 @@
-# What `nix flake check` looks at besides the virtual machines.
+# What `nix flake check` checks besides the virtual machines.
 {
   lib,
   module,
@@ -9,7 +9,7 @@
 let
   package = packages.default;
 
-  # The package's sources and vendored crates, with another command in place of the build.
+  # The package's sources and vendored crates, with another command instead of the build.
   lint =
     name: tools: command:
     package.overrideAttrs (old: {

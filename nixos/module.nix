@@ -12,7 +12,7 @@ let
 
   format = pkgs.formats.yaml { };
 
-  # Null stands for "not given", so that the program's own default rules.
+  # Null means "not given", so that the program's own default applies.
   optional =
     type: description:
     mkOption {
@@ -54,7 +54,7 @@ let
       description = "IP address, or prefix such as 192.168.1.0/24, or localhost, link-local, any";
     };
 
-  # The port of a ListenStream= that the program can serve, in a list.
+  # The port of a ListenStream=, in a list that is empty if the program cannot serve it.
   portOf =
     stream:
     let
@@ -84,7 +84,7 @@ let
     // lib.optionalAttrs (cfg.passwordFile != null) { openhab_password_file = "openhab_password"; }
   );
 
-  # Wrong settings shall fail the build, not the service.
+  # Wrong settings should fail the build, not the service.
   checkedConfigFile =
     if pkgs.stdenv.buildPlatform.canExecute pkgs.stdenv.hostPlatform then
       pkgs.runCommand "config.yaml" { } ''
@@ -103,15 +103,15 @@ let
   has = key: (settings.${key} or null) != null;
   outsideStore = name: file: {
     assertion = file == null || !lib.hasPrefix "${builtins.storeDir}/" "${toString file}/";
-    message = "${prefix}.${name} lies in the Nix store, which everybody can read. Give a path outside, as a string: \"/run/secrets/openhab\", or whatever your secret manager makes of it.";
+    message = "${prefix}.${name} is in the Nix store, which everybody can read. Use a path outside of it, as a string: \"/run/secrets/openhab\", or whatever path your secret manager uses.";
   };
   needed = key: what: {
     assertion = has key;
     message = "${prefix}.settings.${key} is missing. Set it to ${what}.";
   };
-  elsewhere = key: mend: {
+  elsewhere = key: remedy: {
     assertion = !has key;
-    message = "${prefix}.settings.${key} cannot be set. ${mend}";
+    message = "${prefix}.settings.${key} cannot be set. ${remedy}";
   };
 in
 {
@@ -125,13 +125,13 @@ in
         freeformType = format.type;
         options = {
           openhab_host = optional types.nonEmptyStr ''
-            Where openHAB is: `host`, `host:port`, `[v6]:port` or `http(s)://host[:port][/path]`. Required.
+            Address of openHAB: `host`, `host:port`, `[v6]:port` or `http(s)://host[:port][/path]`. Required.
           '';
           connected_phase = optional (types.enum [
             1
             2
             3
-          ]) "The phase of items that are given by name alone; 1 by default.";
+          ]) "The phase of items given without one; 1 by default.";
           role = optional (types.enum [
             "producer"
             "grid"
@@ -143,7 +143,7 @@ in
           current_current = item "The current; power / voltage by default.";
           current_frequency = item "The frequency; 50 Hz by default.";
           openhab_username = optional types.nonEmptyStr ''
-            The name for basic authentication; {option}`${prefix}.passwordFile` belongs to it.
+            The user name for basic authentication. It needs {option}`${prefix}.passwordFile`.
           '';
         };
       };
@@ -161,11 +161,11 @@ in
         };
       };
       description = ''
-        The configuration, with all keys of `docs/configuration.md` but those that have an option
-        here: ports, secrets and the state directory. It is checked when the system is built.
+        The configuration. It takes all keys of `docs/configuration.md` except those for ports,
+        secrets and the state directory. It is checked when the system is built.
 
-        An item is the name of an openHAB item, or `{ l1, l2, l3 }` for three phases; in either
-        place `{ item, unit }` sets the unit of states that have none.
+        An item is the name of an openHAB item, or `{ l1, l2, l3 }` for three phases. In place of
+        a name, `{ item, unit }` sets the unit of states that have none.
       '';
     };
 
@@ -177,7 +177,7 @@ in
         "[fd00::2]:502"
       ];
       description = ''
-        Ports, or addresses with a port, on which inverters find the meter: systemd's
+        Ports, or addresses with a port, where inverters find the meter: systemd's
         `ListenStream=`. A port alone means all addresses, IPv4 and IPv6.
       '';
     };
@@ -193,15 +193,15 @@ in
       default = null;
       example = [ "192.168.1.5" ];
       description = ''
-        Who may poll the meter; everybody else gets no answer. Null means local networks. List the
-        inverter alone to be strict.
+        Who may poll the meter; everybody else gets no answer. Null means local networks. To be
+        strict, list only the inverter.
       '';
     };
 
     openhabAddresses = mkOption {
       type = types.nullOr (types.listOf addressType);
       default = if openhabAddress == null then null else [ openhabAddress ];
-      defaultText = lib.literalMD "the address in `settings.openhab_host`, if it is one and no name";
+      defaultText = lib.literalMD "the address in `settings.openhab_host`, unless that is a name";
       example = [
         "192.168.1.31"
         "192.168.1.1"
@@ -217,7 +217,7 @@ in
       default = null;
       example = "/run/secrets/openhab-token";
       description = ''
-        File with an API token of openHAB (`oh.…`), which root alone needs to be able to read.
+        File with an API token of openHAB (`oh.…`). Only root needs to be able to read it.
       '';
     };
 
@@ -226,8 +226,8 @@ in
       default = null;
       example = "/run/secrets/openhab-password";
       description = ''
-        File with the password that belongs to `settings.openhab_username`, which root alone needs
-        to be able to read.
+        File with the password for `settings.openhab_username`. Only root needs to be able to read
+        it.
       '';
     };
   };
@@ -241,22 +241,22 @@ in
       (elsewhere "state_dir" "systemd provides /var/lib/fronius-smartmeter; remove the key.")
       (elsewhere "openhab_token_file" "The service could not read it: set ${prefix}.tokenFile.")
       (elsewhere "openhab_password_file" "The service could not read it: set ${prefix}.passwordFile.")
-      (elsewhere "openhab_token" "All of settings can be read by everybody: put it into a file and set ${prefix}.tokenFile.")
-      (elsewhere "openhab_password" "All of settings can be read by everybody: put it into a file and set ${prefix}.passwordFile.")
-      (elsewhere "access_token" "It is of no use with openHAB, and everybody could read it; remove the key.")
+      (elsewhere "openhab_token" "Everybody can read the settings: put it into a file and set ${prefix}.tokenFile.")
+      (elsewhere "openhab_password" "Everybody can read the settings: put it into a file and set ${prefix}.passwordFile.")
+      (elsewhere "access_token" "It is of no use with openHAB, and everybody could read it: remove the key.")
       {
         assertion = !has "openhab_host" || builtins.match ".*@.*" settings.openhab_host == null;
         message = "${prefix}.settings.openhab_host holds a name or password, and everybody can read it. Set settings.openhab_username and ${prefix}.passwordFile, or ${prefix}.tokenFile.";
       }
       {
         assertion = has "openhab_username" == (cfg.passwordFile != null);
-        message = "${prefix}.settings.openhab_username and ${prefix}.passwordFile belong together: set both, or none.";
+        message = "${prefix}.settings.openhab_username and ${prefix}.passwordFile belong together: set both, or neither.";
       }
       (outsideStore "tokenFile" cfg.tokenFile)
       (outsideStore "passwordFile" cfg.passwordFile)
       {
         assertion = lib.length ports == lib.length cfg.listen && cfg.listen != [ ];
-        message = "${prefix}.listen must hold TCP ports, and only these: \"502\", \"192.168.1.2:502\" or \"[fd00::2]:502\".";
+        message = "${prefix}.listen must hold TCP ports, and nothing else: \"502\", \"192.168.1.2:502\" or \"[fd00::2]:502\".";
       }
     ];
 
@@ -268,8 +268,8 @@ in
 
     networking.firewall.allowedTCPPorts = lib.mkIf cfg.openFirewall ports;
 
-    # The units are those of the package; what follows are drop-ins. An empty string forgets what
-    # the unit has.
+    # The units are those of the package; what follows are drop-ins. An empty string clears what the
+    # unit has.
     systemd.packages = [ cfg.package ];
 
     systemd.sockets.fronius-smartmeter = {
@@ -285,11 +285,11 @@ in
       wantedBy = [ "multi-user.target" ];
       enableDefaultPath = false;
       restartTriggers = [ checkedConfigFile ];
-      # Restarted in one go, with its socket open: clients wait, and none is refused.
+      # Restarted in one go, with its socket open, so that clients wait and are not refused.
       stopIfChanged = false;
       serviceConfig = lib.mkMerge [
         (lib.mkIf (cfg.openhabAddresses != null) { IPAddressAllow = [ "" ] ++ cfg.openhabAddresses; })
-        # The unit's empty secrets go too: a missing file is an error now.
+        # The unit's empty secrets are cleared, too, so that a missing file is an error.
         (lib.mkIf (credentials != [ ]) {
           LoadCredential = [ "" ] ++ credentials;
           SetCredential = "";
@@ -297,8 +297,8 @@ in
       ];
     };
 
-    # A changed socket is left as it is by switch-to-configuration. This service is restarted in its
-    # place, and the socket, being part of it, with it.
+    # switch-to-configuration leaves a changed socket as it is. It restarts this service instead,
+    # and with it the socket, which is part of it.
     systemd.services.fronius-smartmeter-listen = {
       description = "Restarts the socket of the emulated Fronius Smart Meter when it changes";
       wantedBy = [ "multi-user.target" ];

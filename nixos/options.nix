@@ -16,6 +16,6 @@ let
 in
 (pkgs.nixosOptionsDoc {
   options.services = { inherit (evaluated.options.services) fronius-smartmeter; };
-  # Where they are declared is a path of the store, which tells nobody anything.
+  # They are declared at a path in the store, which means nothing to a reader.
   transformOptions = option: option // { declarations = [ ]; };
 }).optionsCommonMark

@@ -14,7 +14,7 @@ rustPlatform.buildRustPackage {
   pname = manifest.package.name;
   inherit (manifest.package) version;
 
-  # What the build and its tests read: a change of anything else rebuilds nothing.
+  # What the build and its tests read, so that a change of anything else rebuilds nothing.
   src = lib.fileset.toSource {
     inherit root;
     fileset = lib.fileset.unions [
@@ -42,7 +42,7 @@ rustPlatform.buildRustPackage {
     "--bins"
     "--example=manual"
   ];
-  # The release profile links each of the many test programs as a whole, which takes long.
+  # With the release profile, linking each of the many test programs takes long.
   checkType = "debug";
 
   postInstall = ''

@@ -33,13 +33,13 @@ with subtest("a change in openHAB arrives"):
     set_item("inverter2_PV_E_total", "12346 kWh")
     await_values(5, TotWhExp=12346000.0)
 
-with subtest("without openHAB the power goes to 0 and the counter stands"):
+with subtest("without openHAB the power goes to 0 and the counter stays"):
     openhab.succeed("systemctl stop openhab.service")
     print(f"    after {await_values(10, W=0.0, A=0.0):.2f} s")
     t.assertTrue(close_to(read()["TotWhExp"], 12346000.0))
 
 with subtest("when it is back, so are the values"):
-    # It begins with its first states again: the counter of before is lower, so the higher one stays.
+    # It starts with its initial states again. That counter is lower, so the higher one stays.
     openhab.succeed("systemctl start openhab.service")
     print(f"    after {await_values(15, W=-800.0):.2f} s")
     t.assertTrue(close_to(read()["TotWhExp"], 12346000.0))

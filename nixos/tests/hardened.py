@@ -111,7 +111,7 @@ with subtest("without the socket the port is closed"):
     await_values(15, **SERVED)
 
 for event, signal, reason in (("frozen", "STOP", "watchdog"), ("killed", "KILL", "signal")):
-    with subtest(f"{event}, it is started anew, and no client is refused"):
+    with subtest(f"{event}, it is restarted, and no client is refused"):
         restarts = int(show(SERVICE, "NRestarts"))
         start_watch(12)
         meter.succeed(f"systemctl kill --signal={signal} --kill-whom=main {SERVICE}")
@@ -120,8 +120,8 @@ for event, signal, reason in (("frozen", "STOP", "watchdog"), ("killed", "KILL",
         t.assertEqual(int(show(SERVICE, "NRestarts")), restarts + 1)
         t.assertLessEqual(seen["lost"], 2)
         t.assertLess(seen["longest_gap_ms"], 8000)
-        told = [entry["MESSAGE"] for entry in journal("-b")]
-        t.assertTrue(any(f"Failed with result '{reason}'" in message for message in told), told[-10:])
+        messages = [entry["MESSAGE"] for entry in journal("-b")]
+        t.assertTrue(any(f"Failed with result '{reason}'" in message for message in messages), messages[-10:])
         await_values(15, **SERVED)
 
 with subtest("the journal has fields"):

@@ -9,7 +9,7 @@ with subtest("the old file is served as the script served it, only right"):
     config = meter.succeed(f"tr '\\0' '\\n' </proc/{show(SERVICE, 'MainPID')}/cmdline | tail -n 1").strip()
     meter.succeed(f"fronius-smartmeter check --config {config}")
 
-with subtest("the old script listens to port 502 itself; it must go, and is told so"):
+with subtest("the old script listens to port 502 itself; it must go, and a message says so"):
     # What the script did at start: it binds the port, which is the socket's now.
     taken = "import socket; socket.create_server(('', 502))"
     t.assertIn("Address already in use", meter.fail(f"python3 -c {shlex.quote(taken)} 2>&1"))

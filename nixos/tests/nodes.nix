@@ -12,7 +12,7 @@ let
     "inverter2_Grid_P=800 W"
   ];
 
-  # Root's alone, though this is a test and the store has a copy.
+  # Only for root, though this is a test and the store has a copy.
   secret.environment.etc.openhab-token = {
     text = token + "\n";
     mode = "0600";
@@ -32,7 +32,7 @@ let
       environment.systemPackages = [ pkgs.curl ];
       networking.firewall.allowedTCPPorts = [ 8080 ];
       systemd.services.openhab = {
-        description = "An openHAB that is none";
+        description = "Simulated openHAB";
         wantedBy = [ "multi-user.target" ];
         serviceConfig = {
           ExecStart = utils.escapeSystemdExecArgs (
@@ -102,7 +102,7 @@ let
       secret
       (simulation [ "--token-file=/etc/openhab-token" ])
     ];
-    # Whom nobody must talk to.
+    # Nobody may talk to this one.
     stranger = simulation [ ];
   };
 in
@@ -119,7 +119,7 @@ in
     };
   };
 
-  # The old example file, but for openHAB's address. It knows no token.
+  # The old example file, except for openHAB's address. It knows no token.
   migrate = plain // {
     openhab = simulation [ ];
     meter = meter {

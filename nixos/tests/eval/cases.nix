@@ -1,5 +1,5 @@
-# Configurations of the module. `fails` holds what the failed assertions must say, one by one; `type`
-# says that a definition is of the wrong type. The others are fit to run, and golden/ has what
+# Configurations of the module. `fails` holds what the failed assertions must say, one by one;
+# `type` says that a definition has the wrong type. The others are valid, and golden/ has what
 # becomes of them.
 let
   openhab = {
@@ -106,13 +106,13 @@ in
       settings = openhab;
       tokenFile = "${builtins.storeDir}/0123456789abcdfghijklmnpqrsvwxyz-secrets/token";
     };
-    fails = [ "tokenFile lies in the Nix store" ];
+    fails = [ "tokenFile is in the Nix store" ];
   };
   password-in-store = {
     config = with' { openhab_username = "meter"; } // {
       passwordFile = builtins.toFile "password" "secret";
     };
-    fails = [ "passwordFile lies in the Nix store" ];
+    fails = [ "passwordFile is in the Nix store" ];
   };
   username-alone = {
     config = with' { openhab_username = "meter"; };

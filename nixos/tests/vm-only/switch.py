@@ -18,7 +18,7 @@ with subtest("changed settings: the service is restarted, and no client is refus
     t.assertLessEqual(end_watch("switch")["lost"], 1)
     await_values(15, **SERVED)
 
-with subtest("changed ports: the socket is opened anew"):
+with subtest("changed ports: the socket is opened again"):
     switch("ports")
     inverter.wait_until_succeeds(f"nc -z -w 3 {METER} 1502", timeout=30)
     inverter.fail(f"nc -z -w 3 {METER} 502")
