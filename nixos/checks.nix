@@ -1,4 +1,4 @@
-# What `nix flake check` checks besides the virtual machines.
+# The checks of `nix flake check` apart from the virtual machines.
 {
   lib,
   module,

@@ -50,7 +50,7 @@ pub enum SetupError {
 /// What a source answers when it is asked for one item.
 #[derive(Debug)]
 pub struct Probe {
-    /// The item's state, as the source has it; empty if there is none.
+    /// The item's state, as the source has it; empty where it has no state.
     pub state: String,
     /// The value, in the base unit of its quantity.
     pub value: Result<f64, ItemProblem>,

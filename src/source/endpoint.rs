@@ -47,7 +47,7 @@ impl Endpoint {
     /// port, `https://` means 443, and anything else `default_port`.
     ///
     /// # Errors
-    /// Returns an error if the text is none of these.
+    /// Returns an error if the text has another form.
     pub fn parse(text: &str, default_port: u16) -> Result<Self, InvalidEndpoint> {
         let text = text.trim();
         let (scheme, rest) = match text.split_once("://") {

@@ -29,7 +29,7 @@ const MAX_BODY: usize = 64 * 1024;
 /// The most redirects followed for one request.
 const MAX_REDIRECTS: usize = 3;
 
-/// Why there is no answer.
+/// Why a request has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
     /// There is no connection.

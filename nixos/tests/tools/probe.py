@@ -1,7 +1,7 @@
 """Tries what a sandbox should forbid, and prints what came of it as JSON: "ok" or the error's name.
 
 probe.py OPENHAB STRANGER TOKEN_FILE. Each attempt runs in a process of its own and undoes what it did, so the
-probe may run outside of any sandbox too: that tells what the sandbox forbids from what never works.
+probe may run outside of any sandbox, too: that shows what fails even there.
 """
 
 import ctypes

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::state::ItemStateError;
 use crate::source::http::{Client, HttpError};
 
-/// What to ask for.
+/// What to ask for about an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Detail {
     /// The state of an item alone.

@@ -25,7 +25,7 @@ pub enum ItemStateError {
     Implausible {
         /// The value, in the base unit.
         value: f64,
-        /// What it should measure.
+        /// The quantity it should measure.
         quantity: Quantity,
     },
 }
