@@ -16,7 +16,7 @@ const UNIT: &str = "unit";
 /// The phases, as the keys of a map.
 const PHASES: [(&str, Phase); 3] = [("l1", Phase::L1), ("l2", Phase::L2), ("l3", Phase::L3)];
 
-/// Takes the keys of all measurands; gives each configured item with what it stands for.
+/// Takes the keys of all measurands; gives each configured item with the point it is for.
 pub(super) fn read(entries: &mut Entries<'_>) -> Vec<Binding> {
     let connected = values::choice(
         entries,

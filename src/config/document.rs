@@ -71,7 +71,7 @@ impl<'t> Document<'t> {
         }
     }
 
-    /// Where a value stands, or the key before it.
+    /// Where a value is, or the key before it.
     pub(super) fn locate(self, path: &[usize], part: Part) -> Position {
         let walk = Walk { path, part };
         match walk.deserialize(serde_yaml::Deserializer::from_str(self.text)) {
@@ -254,7 +254,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
     }
 }
 
-/// Refuses whatever stands here, so that the error carries the position.
+/// Refuses whatever is here, so that the error carries the position.
 struct Stop;
 
 impl Visitor<'_> for Stop {

@@ -83,7 +83,7 @@ impl<'a> Entries<'a> {
                 path: again.path,
                 part: Part::Key,
                 key: again.shown,
-                message: "given a second time".to_owned(),
+                message: "duplicate key".to_owned(),
                 // In a map inside the root it is close by.
                 first: self.path.is_empty().then(|| first.path.clone()),
             });

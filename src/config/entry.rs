@@ -7,7 +7,7 @@ use super::{
 
 /// A key and its value, not yet understood.
 pub(super) struct Entry {
-    /// The section that it stands in, if any.
+    /// The section that it is in, if any.
     pub(super) section: Option<&'static str>,
     pub(super) key: String,
     /// The path of keys, as messages show it.
@@ -45,7 +45,7 @@ impl Entry {
         children.iter().map(|(key, _)| key.as_str())
     }
 
-    /// The elements of a list, or the one value that stands for a list of one.
+    /// The elements of a list, or the one value in place of a list.
     pub(super) fn elements(self) -> Vec<Self> {
         if matches!(self.node, Node::List(_)) { self.children() } else { vec![self] }
     }

@@ -46,7 +46,7 @@ fn located(note: Note, document: Document<'_>) -> Problem {
     let position = if path.is_empty() { Position::START } else { document.locate(&path, part) };
     if let Some(first) = first {
         let line = document.locate(&first, Part::Key).line;
-        message = format!("{message}; the first is in line {line}");
+        message = format!("{message}; first on line {line}");
     }
     Problem { position, key, message }
 }

@@ -46,7 +46,7 @@ fn endpoint(entries: &mut Entries<'_>) -> Option<Endpoint> {
     let entry = entries.require("openhab_host", EXPECTED)?;
     let text = entries.scalar(&entry, EXPECTED)?;
     if text.contains('@') {
-        let message = "a name and password do not belong into the address; use \
+        let message = "a name and password do not belong in the address; use \
                        openhab_username and openhab_password_file";
         entries.note(&entry, Part::Value, message.to_owned());
         return None;

@@ -43,7 +43,7 @@ pub struct Image {
     pub registers: Registers,
     /// Whether the measured part of it may be read.
     pub availability: Availability,
-    /// Why.
+    /// How far the data can be trusted, which decides that.
     pub condition: Condition,
     /// When the oldest required value was confirmed.
     pub confirmed: Option<Instant>,

@@ -144,7 +144,7 @@ pub enum UnitError {
         quantity: Quantity,
     },
     /// A unit of another quantity.
-    #[error("{symbol:?} is no unit of {quantity}; expected one such as {}", .quantity.default_unit())]
+    #[error("{symbol:?} is not a unit of {quantity}; expected one such as {}", .quantity.default_unit())]
     Wrong {
         /// The symbol as found, shortened.
         symbol: String,

@@ -70,7 +70,7 @@ fn the_first_of_two_counts() {
         found,
         [
             "2:1: other: unknown key; expected power",
-            "3:1: power: given a second time; the first is in line 1",
+            "3:1: power: duplicate key; first on line 1",
             "4:1: other: unknown key; expected power",
         ]
     );
@@ -87,7 +87,7 @@ fn a_section_has_keys_of_the_flat_file_and_keys_of_its_own() {
         found,
         [
             "1:17: data.hots: unknown key; did you mean host?",
-            "3:1: openhab_host: given a second time; the first is in line 1",
+            "3:1: openhab_host: duplicate key; first on line 1",
         ]
     );
 }
@@ -170,7 +170,7 @@ fn of_very_many_problems_the_first_in_the_file_are_reported() {
     });
     assert_eq!(found.len(), 50);
     assert_eq!(found[0], "1:8: power: found \"none\", expected a number");
-    assert_eq!(found[49], "50:1: power: given a second time; the first is in line 1");
+    assert_eq!(found[49], "50:1: power: duplicate key; first on line 1");
 }
 
 proptest! {
@@ -197,7 +197,7 @@ proptest! {
         prop_assert_eq!(found.len(), expected.len(), "{:?}", found);
         for (problem, line) in found.iter().zip(expected) {
             let key = keys[line];
-            let known = if asked.contains(&key) { "given a second time" } else { "unknown key" };
+            let known = if asked.contains(&key) { "duplicate key" } else { "unknown key" };
             let start = format!("{}:1: {}: {known}", line.saturating_add(1), NAMES[key]);
             prop_assert!(problem.starts_with(&start), "{} is not {}", problem, start);
         }
