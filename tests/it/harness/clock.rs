@@ -33,24 +33,12 @@ impl FastClock {
         pause();
         Self(Task::spawn(async {
             loop {
-                turns().await;
+                for _ in 0..TURNS {
+                    yield_now().await;
+                }
+                thread::sleep(NAP);
                 advance(STEP).await;
             }
         }))
     }
-
-    /// Lets a long time pass, second by second: for when nothing needs a finer clock.
-    pub(crate) async fn pass(&self, time: Duration) {
-        for _ in 0..time.as_secs() {
-            turns().await;
-            advance(Duration::from_secs(1)).await;
-        }
-    }
-}
-
-async fn turns() {
-    for _ in 0..TURNS {
-        yield_now().await;
-    }
-    thread::sleep(NAP);
 }
