@@ -2,11 +2,18 @@
 
 use std::{
     io::{self, Write},
-    sync::{Arc, Mutex},
+    sync::{Arc, LazyLock, Mutex},
 };
 
-use tracing::{Level, subscriber::DefaultGuard};
+use tracing::{
+    Dispatch, Level,
+    subscriber::{DefaultGuard, NoSubscriber},
+};
 use tracing_subscriber::util::SubscriberInitExt;
+
+/// Where there is but one subscriber, tracing asks the thread that comes first to a line of the code
+/// whether it is to be logged, and takes the answer for all threads. Where there are two it asks both.
+static ANOTHER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::new()));
 
 /// The log of one test: its runtime has one thread, and this is the log of that thread.
 pub(crate) struct Log {
@@ -17,6 +24,7 @@ pub(crate) struct Log {
 impl Log {
     #[must_use]
     pub(crate) fn start(level: Level) -> Self {
+        LazyLock::force(&ANOTHER);
         let bytes = Bytes::default();
         let writer = bytes.clone();
         let subscriber = tracing_subscriber::fmt()
