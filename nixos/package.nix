@@ -29,6 +29,7 @@ rustPlatform.buildRustPackage {
       ../src
       ../systemd
       ../tests/fixtures
+      ../tests/histories
       (lib.fileset.fileFilter (file: file.hasExt "rs") ../tests)
     ];
   };

@@ -1,4 +1,5 @@
 //! The command line.
+#![expect(clippy::doc_markdown, reason = "doc comments are help texts here")]
 
 use std::{
     io::{self, Write},
@@ -11,7 +12,11 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use tracing::Level;
 
 use crate::{
-    commands::{check, counters, demo, read, simulate},
+    commands::{
+        check,
+        counters::{self, SetCounter},
+        demo, read, simulate,
+    },
     config::Config,
     daemon::Daemon,
     system::{
@@ -132,6 +137,10 @@ enum Command {
         /// its items is served even if it is lower than before. Stop the service first
         #[arg(long, value_name = "METER")]
         reset: Option<String>,
+        /// Let energy_counter_out of a meter go on from this, such as the reading of the meter that
+        /// it replaces; never lower than what was served. The service must be stopped
+        #[arg(long, value_name = "METER=KWH", conflicts_with = "reset")]
+        set: Option<SetCounter>,
     },
     /// Show everything working together on this machine: a simulated openHAB with a solar day, the
     /// meter, and what an inverter would see
@@ -221,11 +230,12 @@ async fn execute(
             };
             Ok(done?)
         }
-        Command::Counters { config, reset } => {
+        Command::Counters { config, reset, set } => {
             let config = Config::load(&config.path())?;
-            let done = match reset {
-                Some(meter) => counters::reset(&config, &meter),
-                None => counters::show(&config),
+            let done = match (reset, set) {
+                (Some(meter), _) => counters::reset(&config, &meter),
+                (None, Some(counter)) => counters::set(&config, &counter),
+                (None, None) => counters::show(&config),
             };
             Ok(done?)
         }

@@ -88,11 +88,12 @@ impl Config {
 fn read(entries: &mut Entries<'_>) -> Config {
     let log_level = log_level(entries);
     let time_zone = entries.value("time_zone", "an IANA name such as Europe/Berlin", values::parse);
-    let bindings = bindings::read(entries);
+    let max_power_w = meter::max_power_w(entries);
+    let bindings = bindings::read(entries, max_power_w);
     let openhab = openhab::read(entries, bindings);
     let freshness = freshness::read(entries, openhab.poll_interval);
     let source = SourceConfig::OpenHab(openhab);
-    let meter = meter::read(entries, source.bindings());
+    let meter = meter::read(entries, source.bindings(), max_power_w);
     let modbus = modbus::read(entries);
     let state_dir = values::path(entries, "state_dir");
     Config {

@@ -8,14 +8,17 @@ use tokio::{
     net::TcpListener,
     sync::{oneshot, watch},
     task::{JoinError, JoinHandle, JoinSet},
-    time::{MissedTickBehavior, interval, timeout},
+    time::{Instant, Interval, MissedTickBehavior, interval, timeout},
 };
 
 use crate::{
     config::Config,
-    meter::{Image, Meter, binding::Binding, reading::Reading},
+    meter::{Image, Meter, binding, reading::Reading},
     modbus::{Server, ServerConfig},
-    persistence::store::{self, CounterStore},
+    persistence::{
+        error::CounterFileError,
+        store::{self, CounterStore, StoreEvent},
+    },
     source::{SetupError, Source},
     system::{
         listeners::{self, ListenError},
@@ -26,14 +29,18 @@ use crate::{
     },
 };
 
+pub(crate) mod log;
 mod meter_task;
 mod status;
 
 use meter_task::MeterTask;
-use status::Status;
+use status::{MeterStatus, Status};
 
 /// Time between two summaries in the log.
-const SUMMARY_INTERVAL: Duration = Duration::from_mins(1);
+const SUMMARY_INTERVAL: Duration = Duration::from_hours(1);
+
+/// Between two looks for clients that have stopped polling.
+const SILENCE_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Time between two updates of the status that `systemctl status` shows.
 const STATUS_INTERVAL: Duration = Duration::from_secs(10);
@@ -53,6 +60,9 @@ pub enum DaemonError {
     /// A socket cannot be opened.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// Another process serves this meter.
+    #[error(transparent)]
+    InUse(CounterFileError),
     /// Signal handlers cannot be installed.
     #[error("cannot wait for signals: {0}")]
     Signals(io::Error),
@@ -68,7 +78,8 @@ pub enum DaemonError {
 #[derive(Debug)]
 pub struct Daemon {
     tasks: JoinSet<&'static str>,
-    meter: JoinHandle<()>,
+    meter: JoinHandle<Result<(), CounterFileError>>,
+    status: watch::Receiver<MeterStatus>,
     /// Makes the meter's task save its counters and end.
     stop_meter: oneshot::Sender<()>,
     images: watch::Receiver<Arc<Image>>,
@@ -86,23 +97,26 @@ impl Daemon {
     pub async fn start(config: Config, inherited: Vec<Inherited>) -> Result<Self, DaemonError> {
         let signals = ShutdownSignals::install().map_err(DaemonError::Signals)?;
         let bindings = config.source.bindings().to_vec();
+        if let Some(warning) = binding::warning(&bindings) {
+            tracing::warn!("{warning}");
+        }
         let source = config.source.build(config.freshness)?;
         let listeners = open_listeners(&config.modbus.listen, inherited)?;
         let identity = config.meter.identity.clone();
-        let meter = Meter::new(config.meter, config.freshness, &bindings);
+        let now = Instant::now().into_std();
+        let meter = Meter::new(config.meter, config.freshness, &bindings, now);
         let serial_number = identity.serial_number.clone();
-        let (meter, store) =
-            restored(meter, config.state_dir.as_deref(), serial_number, bindings).await;
+        let (meter, store) = restored(meter, config.state_dir.as_deref(), serial_number).await?;
 
         let mut tasks = JoinSet::new();
         let readings = spawn_source(&mut tasks, source);
         let meter = MeterTask::new(meter, store, readings);
-        let images = meter.images();
+        let (images, status) = (meter.images(), meter.status());
         let (stop_meter, stop) = oneshot::channel();
         let meter = tokio::spawn(meter.run(stop));
         let server = Server::new(&limited(config.modbus), identity, images.clone());
         let addresses = spawn_server(&mut tasks, &server, listeners);
-        Ok(Self { tasks, meter, stop_meter, images, server, signals, addresses })
+        Ok(Self { tasks, meter, status, stop_meter, images, server, signals, addresses })
     }
 
     /// The images that are served.
@@ -123,20 +137,20 @@ impl Daemon {
     /// Returns an error if a task ends by itself or panics.
     pub async fn run(mut self) -> Result<(), DaemonError> {
         systemd::ready();
-        let mut summary = interval(SUMMARY_INTERVAL);
-        summary.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut summary = ticks(SUMMARY_INTERVAL);
         summary.tick().await;
-        let mut status = interval(STATUS_INTERVAL);
-        status.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut silence = ticks(SILENCE_INTERVAL);
+        let mut status = ticks(STATUS_INTERVAL);
         let ended = loop {
             tokio::select! {
                 signal = self.signals.requested() => break Ok(signal),
-                ended = &mut self.meter => break Err(ended_task(ended.map(|()| "meter"))),
+                ended = &mut self.meter => break Err(match ended {
+                    Ok(Err(error)) => DaemonError::InUse(error),
+                    ended => ended_task(ended.map(|_| "meter")),
+                }),
                 Some(ended) = self.tasks.join_next() => break Err(ended_task(ended)),
-                _ = summary.tick() => {
-                    self.server.connections().notice_silence();
-                    tracing::info!("{}", self.status());
-                }
+                _ = summary.tick() => tracing::info!("{}", self.status()),
+                _ = silence.tick() => self.server.connections().notice_silence(),
                 _ = status.tick() => systemd::status(&self.status()),
             }
         };
@@ -154,8 +168,15 @@ impl Daemon {
 
     fn status(&self) -> String {
         let usage = self.server.connections().usage();
-        Status { image: &self.images.borrow(), usage }.to_string()
+        Status { image: &self.images.borrow(), meter: &self.status.borrow(), usage }.to_string()
     }
+}
+
+/// Ticks that do not come in a crowd after the machine was busy.
+fn ticks(period: Duration) -> Interval {
+    let mut ticks = interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
 }
 
 fn ended_task(ended: Result<&'static str, JoinError>) -> DaemonError {
@@ -182,20 +203,27 @@ fn open_listeners(
 
 /// The meter with its counters restored, and their store. A disk that does not answer delays only
 /// the counters.
+///
+/// # Errors
+/// Returns an error if another process serves this meter.
 async fn restored(
     mut meter: Meter,
     state_dir: Option<&Path>,
     serial_number: String,
-    bindings: Vec<Binding>,
-) -> (Meter, CounterStore) {
-    let mut store = CounterStore::open(store::directory(state_dir), serial_number, bindings);
-    match timeout(OPEN_LIMIT, store.restored()).await {
-        Ok(restored) => meter_task::restore(&mut meter, &restored),
+) -> Result<(Meter, CounterStore), DaemonError> {
+    let mut store = CounterStore::open(store::directory(state_dir), serial_number);
+    match timeout(OPEN_LIMIT, store.event()).await {
+        Ok(StoreEvent::Opened { restored, has_disk }) => {
+            meter.restore(restored, has_disk, Instant::now().into_std());
+        }
+        Ok(StoreEvent::InUse(error)) => return Err(DaemonError::InUse(error)),
+        // Nothing was to be saved yet.
+        Ok(StoreEvent::Saved(_) | StoreEvent::Failed) => {}
         Err(_) => {
             tracing::warn!("state_dir does not answer; no counter is served until it does");
         }
     }
-    (meter, store)
+    Ok((meter, store))
 }
 
 /// Starts the source, and the watchdog if systemd expects one.

@@ -2,44 +2,33 @@
 //!
 //! Pure: the clock is passed in.
 
-use std::time::{Duration, Instant};
+use std::time::{Instant, SystemTime};
 
 pub mod binding;
+pub mod candidate;
+mod ceiling;
 mod config;
 pub mod counter;
+mod energies;
+pub mod explained;
+mod guarded;
 mod image;
 pub mod measurements;
+pub mod news;
+pub mod power;
 pub mod reading;
+pub mod record;
 pub mod sunspec;
 pub mod units;
 
 use binding::Binding;
 pub use config::{MeterConfig, OnStale, Role};
-use counter::{Counter, CounterOutcome, CounterSnapshot};
+use energies::Energies;
 pub use image::{Availability, Condition, Image};
 use measurements::{Measurements, ThreePhase};
+use news::{CounterEvent, News};
 use reading::{Freshness, Measurand, Phase, Point, Reading, Sample};
-
-/// An outcome on a counter that differs from the one before.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct CounterEvent {
-    /// Which counter.
-    pub point: Point,
-    /// What it showed, in Wh.
-    pub value: f64,
-    /// What became of that.
-    pub outcome: CounterOutcome,
-}
-
-#[derive(Clone, Debug)]
-struct Guarded {
-    point: Point,
-    counter: Counter,
-    /// On the value offered last.
-    outcome: CounterOutcome,
-    /// When that was updated.
-    updated: Option<Instant>,
-}
+use record::{MeterRecord, Restored};
 
 /// One emulated meter.
 #[derive(Clone, Debug)]
@@ -48,12 +37,9 @@ pub struct Meter {
     freshness: Freshness,
     /// The points that the source has items for.
     points: Vec<Point>,
-    /// One guard per configured counter.
-    counters: Vec<Guarded>,
-    /// What was served before the start is known; nothing is counted until then.
-    restored: bool,
-    /// The counters go on from before the start.
-    remembers: bool,
+    energies: Energies,
+    /// The power was fresh once, so that its absence is news.
+    was_live: bool,
     /// The last values served live, for [`OnStale::Hold`].
     last: Option<Measurements>,
 }
@@ -61,100 +47,135 @@ pub struct Meter {
 impl Meter {
     /// A meter that has no values yet, and serves none before [`Meter::restore`] was called.
     #[must_use]
-    pub fn new(config: MeterConfig, freshness: Freshness, bindings: &[Binding]) -> Self {
-        let points: Vec<_> = bindings.iter().map(|binding| binding.point).collect();
-        let counters = points
-            .iter()
-            .filter(|point| point.measurand.is_counter())
-            .map(|point| Guarded {
-                point: *point,
-                counter: Counter::new(config.min_energy_wh),
-                outcome: CounterOutcome::Taken,
-                updated: None,
-            })
-            .collect();
-        Self { config, freshness, points, counters, restored: false, remembers: false, last: None }
-    }
-
-    /// Lets the counters go on from what was served before, `age` ago. One that is higher already
-    /// goes on from where it is. To be called also where nothing is remembered.
-    pub fn restore(&mut self, snapshots: &[(Point, CounterSnapshot)], age: Duration, now: Instant) {
-        self.restored = true;
-        self.remembers = !snapshots.is_empty();
-        for Guarded { point, counter, updated, .. } in &mut self.counters {
-            let Some((_, snapshot)) = snapshots.iter().find(|(known, _)| known == point) else {
-                continue;
-            };
-            if counter.snapshot().is_none_or(|known| known.served < snapshot.served) {
-                *counter = Counter::restored(self.config.min_energy_wh, *snapshot, age, now);
-                // What the source shows now was not offered to this one.
-                *updated = None;
-            }
+    pub fn new(
+        config: MeterConfig,
+        freshness: Freshness,
+        bindings: &[Binding],
+        now: Instant,
+    ) -> Self {
+        Self {
+            energies: Energies::new(&config, bindings, now),
+            points: bindings.iter().map(|binding| binding.point).collect(),
+            config,
+            freshness,
+            was_live: false,
+            last: None,
         }
     }
 
-    /// What there is to remember of the counters.
-    #[must_use]
-    pub fn snapshots(&self) -> Vec<(Point, CounterSnapshot)> {
-        let snapshot = |guarded: &Guarded| Some((guarded.point, guarded.counter.snapshot()?));
-        self.counters.iter().filter_map(snapshot).collect()
+    /// Lets the counters go on from what was remembered. To be called also where nothing is.
+    /// `has_disk` is whether what is served can be saved before.
+    pub fn restore(&mut self, restored: Restored, has_disk: bool, now: Instant) {
+        self.energies.restore(restored, has_disk, now);
     }
 
-    /// What is to be served of `reading` at `now`, and what is news of the counters.
-    pub fn observe(&mut self, reading: &Reading, now: Instant) -> (Image, Vec<CounterEvent>) {
-        let events = if self.restored { self.count(reading) } else { Vec::new() };
+    /// Whether the disk takes writes. Where it does not, what is served does not wait for it.
+    pub fn set_disk(&mut self, has_disk: bool) {
+        self.energies.set_disk(has_disk);
+        self.energies.follow();
+    }
+
+    /// What has to be on disk before more can be served, or soon will.
+    #[must_use]
+    pub fn unsaved(&self, now: Instant, clock: SystemTime) -> Option<MeterRecord> {
+        self.energies.unsaved(now, clock)
+    }
+
+    /// A record that [`Meter::unsaved`] gave is on disk now.
+    pub fn saved(&mut self, record: &MeterRecord, now: Instant) {
+        self.energies.saved(record, now);
+    }
+
+    /// What has to be on disk when nothing more will be served.
+    #[must_use]
+    pub fn last_record(&self, now: Instant, clock: SystemTime) -> Option<MeterRecord> {
+        self.energies.last(now, clock)
+    }
+
+    /// What is to be served of `reading`, and what is news of the counters.
+    pub fn observe(
+        &mut self,
+        reading: &Reading,
+        now: Instant,
+        clock: SystemTime,
+    ) -> (Image, Vec<CounterEvent>) {
+        let events = self.judge(reading, now, clock);
         (self.image(reading, now), events)
     }
 
-    /// Offers the counters of a reading to their guards, each update only once. Gives the outcomes
-    /// that are news.
-    fn count(&mut self, reading: &Reading) -> Vec<CounterEvent> {
-        let offer = |guarded: &mut Guarded| {
-            let sample = reading.get(guarded.point)?;
-            if guarded.updated.replace(sample.updated) == Some(sample.updated) {
-                return None;
-            }
-            let outcome = guarded.counter.offer(sample.value, sample.updated);
-            let before = std::mem::replace(&mut guarded.outcome, outcome);
-            (outcome != before).then_some(CounterEvent {
-                point: guarded.point,
-                value: sample.value,
-                outcome,
-            })
-        };
-        self.counters.iter_mut().filter_map(offer).collect()
+    /// Lets the counters follow `reading`, without an image of it. Gives what is news.
+    pub fn judge(
+        &mut self,
+        reading: &Reading,
+        now: Instant,
+        clock: SystemTime,
+    ) -> Vec<CounterEvent> {
+        let Self { config, energies, freshness, .. } = self;
+        let mut events = Vec::new();
+        energies.judge(reading, *freshness, now, clock, |point, item, news| {
+            events.push(event(config, point, item, news));
+        });
+        energies.follow();
+        if self.config.on_stale == OnStale::Hold && self.condition(reading, now) == Condition::Live
+        {
+            self.last = Some(self.measure(reading, now));
+        }
+        events
     }
 
-    fn image(&mut self, reading: &Reading, now: Instant) -> Image {
-        let confirmed = self.oldest(reading, |sample| Some(sample.confirmed));
-        let expiry = self.oldest(reading, |sample| self.freshness.expiry(sample));
-        let condition = if self.counters.iter().any(|counted| counted.counter.served().is_none()) {
-            Condition::Waiting
-        } else if expiry.is_some_and(|at| now < at) {
-            Condition::Live
-        } else if confirmed.is_some() || self.remembers {
-            // Counters that are remembered are there before any value is.
-            Condition::Stale
+    /// The total of a measurand that is served, in Wh, once there is one.
+    #[must_use]
+    pub fn energy_wh(&self, measurand: Measurand) -> Option<f64> {
+        self.energies.is_ready().then(|| self.energies.served(measurand).total)
+    }
+
+    /// The counters that stand, and how.
+    #[must_use]
+    pub fn stands(&self) -> Vec<CounterEvent> {
+        let stands = self.energies.stands();
+        stands.map(|(point, item, news)| event(&self.config, point, item, news)).collect()
+    }
+
+    /// What is served of `reading` at `now`.
+    pub fn image(&mut self, reading: &Reading, now: Instant) -> Image {
+        let condition = self.condition(reading, now);
+        self.was_live |= condition == Condition::Live;
+        let (availability, measurements) = if !self.energies.is_ready() {
+            (Availability::Exception, None)
+        } else if condition == Condition::Live {
+            self.last = Some(self.measure(reading, now));
+            (Availability::Registers, self.last)
         } else {
-            Condition::Waiting
-        };
-        let (availability, measurements) = match condition {
-            Condition::Waiting => (Availability::Exception, None),
-            Condition::Live => {
-                self.last = Some(self.measure(reading, now));
-                (Availability::Registers, self.last)
-            }
-            Condition::Stale => self.stale(),
+            self.stale()
         };
         Image {
             registers: sunspec::encode(&self.config.identity, measurements.as_ref()),
             availability,
             condition,
-            confirmed,
-            expiry: expiry.filter(|_| condition == Condition::Live),
+            confirmed: self.oldest_power(reading, |sample| Some(sample.confirmed)),
+            next_expiry: self.next_expiry(reading, now),
             overdue: self.overdue(reading, now),
             measurements,
         }
+    }
+
+    /// How far the data can be trusted.
+    #[must_use]
+    pub fn condition(&self, reading: &Reading, now: Instant) -> Condition {
+        let expiry = self.oldest_power(reading, |sample| self.freshness.expiry(sample));
+        let is_fresh = expiry.is_some_and(|at| now < at) && self.is_plausible(reading);
+        match (self.energies.is_ready(), is_fresh) {
+            (true, true) => Condition::Live,
+            (true, false) if self.was_live || expiry.is_some() => Condition::Stale,
+            _ => Condition::Waiting,
+        }
+    }
+
+    /// Whether the phases together have no more power than the meter can have.
+    fn is_plausible(&self, reading: &Reading) -> bool {
+        let power = |phase| reading.get(Point { measurand: Measurand::Power, phase });
+        let watts: f64 = Phase::ALL.iter().filter_map(|p| power(*p)).map(|p| p.value.abs()).sum();
+        watts <= self.config.max_power_w
     }
 
     fn fresh(&self, reading: &Reading, point: Point, now: Instant) -> Option<f64> {
@@ -162,36 +183,36 @@ impl Meter {
         (now < self.freshness.expiry(sample)?).then_some(sample.value)
     }
 
-    /// The earliest of a time of all required values; none while one is missing.
-    fn oldest(
+    /// The next time at which a value stops being fresh.
+    #[must_use]
+    pub fn next_expiry(&self, reading: &Reading, now: Instant) -> Option<Instant> {
+        let expiry = |point: &Point| self.freshness.expiry(reading.get(*point)?);
+        self.points.iter().filter_map(expiry).filter(|at| *at > now).min()
+    }
+
+    /// The earliest of a time of all powers; none while one is missing.
+    fn oldest_power(
         &self,
         reading: &Reading,
         time: impl Fn(Sample) -> Option<Instant>,
     ) -> Option<Instant> {
+        let powers = self.points.iter().filter(|point| point.measurand == Measurand::Power);
         let mut oldest = None;
-        for point in &self.points {
-            if point.measurand.is_required() {
-                let at = time(reading.get(*point)?)?;
-                oldest = Some(oldest.map_or(at, |oldest: Instant| oldest.min(at)));
-            }
+        for point in powers {
+            let at = time(reading.get(*point)?)?;
+            oldest = Some(oldest.map_or(at, |oldest: Instant| oldest.min(at)));
         }
         oldest
     }
 
-    /// The required points without a fresh value, and the counters without a believable one.
+    /// What keeps the data from being live: powers without a fresh value, and counters that never
+    /// had a value.
     fn overdue(&self, reading: &Reading, now: Instant) -> Vec<Point> {
-        let unserved =
-            |point| self.counter(point).is_some_and(|counter| counter.served().is_none());
-        let overdue = |point: &&Point| {
-            let old = self.fresh(reading, **point, now).is_none();
-            point.measurand.is_required() && old || unserved(**point)
+        let is_old = |point: &&Point| {
+            point.measurand == Measurand::Power && self.fresh(reading, **point, now).is_none()
         };
-        self.points.iter().filter(overdue).copied().collect()
-    }
-
-    fn counter(&self, point: Point) -> Option<&Counter> {
-        let mut counters = self.counters.iter();
-        counters.find(|guarded| guarded.point == point).map(|guarded| &guarded.counter)
+        let powers = self.points.iter().filter(is_old).copied();
+        self.energies.missing().chain(powers).collect()
     }
 
     fn stale(&self) -> (Availability, Option<Measurements>) {
@@ -224,28 +245,28 @@ impl Meter {
             Role::Producer => -1.0,
             Role::Grid => 1.0,
         };
+        let measured = Measurements::from_lines(
+            fresh(Measurand::Power).map(|power| sign * power.unwrap_or_default()),
+            fresh(Measurand::Voltage),
+            fresh(Measurand::Current),
+            fresh(Measurand::Frequency),
+        );
         let [exported, imported] = self.energies();
-        Measurements {
-            exported,
-            imported,
-            ..Measurements::from_lines(
-                fresh(Measurand::Power).map(|power| sign * power.unwrap_or_default()),
-                fresh(Measurand::Voltage),
-                fresh(Measurand::Current),
-                fresh(Measurand::Frequency),
-            )
+        match self.config.role {
+            Role::Producer => Measurements { exported, imported, ..measured },
+            Role::Grid => Measurements { exported, imported, ..measured.with_signed_current() },
         }
     }
 
     /// Exported and imported energy, as the guards let them through.
     fn energies(&self) -> [ThreePhase; 2] {
-        [Measurand::EnergyOut, Measurand::EnergyIn].map(|measurand| {
-            ThreePhase::sum(Phase::ALL.map(|phase| {
-                let counter = self.counter(Point { measurand, phase });
-                counter.and_then(Counter::served).unwrap_or_default()
-            }))
-        })
+        [Measurand::EnergyOut, Measurand::EnergyIn].map(|measurand| self.energies.served(measurand))
     }
+}
+
+fn event(config: &MeterConfig, point: Point, item: &str, news: News) -> CounterEvent {
+    let meter = config.identity.serial_number.clone();
+    CounterEvent { point, item: item.to_owned(), meter, news }
 }
 
 #[cfg(test)]

@@ -1,5 +1,8 @@
 //! The counters' memory: what outlives a restart.
 
 pub mod directory;
+pub mod error;
 pub mod format;
+mod legacy;
+pub mod saving;
 pub mod store;

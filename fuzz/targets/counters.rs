@@ -12,13 +12,11 @@ fuzz_target!(|text: &str| {
         Ok(state) => state,
         Err(reason) => return assert_printable(&reason),
     };
-    for counter in state.meters.values().flat_map(|meter| &meter.counters) {
+    for counter in &state.record.counters {
         assert!((0.0..=1e13).contains(&counter.served_wh));
-        assert!((-1e13..=1e13).contains(&counter.offset_wh));
-        if let Some(former) = &counter.former {
-            assert!((-1e13..=1e13).contains(&former.offset_wh));
-            assert!((-1e13..=1e13).contains(&former.shown_wh));
-        }
+        assert!((0.0..=1e13).contains(&counter.counter.reached_wh));
+        assert!((-1e13..=1e13).contains(&counter.counter.offset_wh));
+        assert!((0.0..=1e13).contains(&counter.power.highest_w));
     }
     let saved = serde_json::to_string_pretty(&state).unwrap();
     let again = CounterFile::parse(&saved).unwrap();

@@ -5,7 +5,7 @@
 
 use fronius_smartmeter::{
     meter::units::{Quantity, Unit},
-    source::openhab::state::parse_state,
+    source::openhab::state::{ItemStateError, parse_state},
 };
 use fronius_smartmeter_fuzz::assert_printable;
 use libfuzzer_sys::fuzz_target;
@@ -37,8 +37,11 @@ fuzz_target!(|input: &str| {
                 assert!(value != 0.0 || value.is_sign_positive());
                 let base = quantity.base_symbol();
                 for written in [format!("{value} {base}"), format!("{value:E} {base}")] {
-                    let again = parse_state(&written, &unit).map(f64::to_bits);
-                    assert_eq!(again, Ok(value.to_bits()), "{written}");
+                    let again = parse_state(&written, &unit);
+                    // In another unit it was not what a device without a value sends.
+                    if !matches!(again, Err(ItemStateError::Sentinel(_))) {
+                        assert_eq!(again.map(f64::to_bits), Ok(value.to_bits()), "{written}");
+                    }
                 }
             }
         }

@@ -56,9 +56,13 @@ impl CliError {
             | Self::Daemon(DaemonError::Setup(_))
             | Self::Check(CheckError::Setup(_) | CheckError::Items(_)) => exit::CONFIG,
             Self::Read(ReadError::Client(_))
-            | Self::Counters(CountersError::File(_) | CountersError::Unknown { .. })
+            | Self::Counters(
+                CountersError::File(_)
+                | CountersError::Unknown { .. }
+                | CountersError::Lower { .. },
+            )
             | Self::Simulate(SimulateError::Listen { .. })
-            | Self::Daemon(DaemonError::Listen(_))
+            | Self::Daemon(DaemonError::Listen(_) | DaemonError::InUse(_))
             | Self::Demo(DemoError::Daemon(DaemonError::Listen(_)))
             | Self::Check(CheckError::Unreachable(_) | CheckError::NoValue(_)) => exit::UNAVAILABLE,
             Self::Daemon(_)

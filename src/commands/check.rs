@@ -10,7 +10,10 @@ use serde::Serialize;
 
 use crate::{
     config::Config,
-    meter::{binding::Binding, counter::CounterOutcome, sunspec},
+    meter::{
+        binding::{self, Binding},
+        sunspec,
+    },
     source::{Probe, SetupError, Source, http::HttpError},
     text::excerpt,
 };
@@ -85,7 +88,8 @@ pub async fn check(config: Config, json: bool) -> Result<(), CheckError> {
         let text = serde_json::to_string_pretty(&lines).map_err(io::Error::from)?;
         format!("{text}\n")
     } else {
-        format!("{name} answers.\n\n{}", table(&lines))
+        let warning = binding::warning(&bindings).map_or_else(String::new, |text| text + "\n");
+        format!("{name} answers.\n\n{}{warning}", table(&lines))
     };
     io::stdout().write_all(text.as_bytes())?;
     let count = |status| lines.iter().filter(|line| line.status == status).count();
@@ -113,7 +117,7 @@ async fn line(
     };
     let problem = match (&value, status) {
         (Err(problem), _) => Some(problem.to_string()),
-        (Ok(_), ItemStatus::NoValue) => Some(CounterOutcome::BelowThreshold.to_string()),
+        (Ok(_), ItemStatus::NoValue) => Some("below min_energy_threshold: no value yet".to_owned()),
         _ => None,
     };
     // The clock of the source may be ahead of ours; then the update was just now.

@@ -16,14 +16,22 @@ const UNIT: &str = "unit";
 /// The phases, as the keys of a map.
 const PHASES: [(&str, Phase); 3] = [("l1", Phase::L1), ("l2", Phase::L2), ("l3", Phase::L3)];
 
+/// What a meter's bindings have in common.
+#[derive(Clone, Copy)]
+struct Common {
+    /// Where values without a phase go.
+    connected: Phase,
+    max_power_w: f64,
+}
+
 /// Takes the keys of all measurands; gives each configured item with the point it is for.
-pub(super) fn read(entries: &mut Entries<'_>) -> Vec<Binding> {
+pub(super) fn read(entries: &mut Entries<'_>, max_power_w: f64) -> Vec<Binding> {
     let connected = values::choice(
         entries,
         "connected_phase",
         &[("1", Phase::L1), ("2", Phase::L2), ("3", Phase::L3)],
     );
-    let connected = connected.unwrap_or(Phase::L1);
+    let common = Common { connected: connected.unwrap_or(Phase::L1), max_power_w };
     let mut bindings = Vec::new();
     for measurand in Measurand::ALL {
         let entry = if measurand.is_required() {
@@ -32,7 +40,7 @@ pub(super) fn read(entries: &mut Entries<'_>) -> Vec<Binding> {
             entries.take(measurand.key())
         };
         if let Some(entry) = entry {
-            bindings.extend(of_measurand(entries, entry, measurand, connected));
+            bindings.extend(of_measurand(entries, entry, measurand, common));
         }
     }
     bindings
@@ -43,11 +51,11 @@ fn of_measurand(
     entries: &mut Entries<'_>,
     entry: Entry,
     measurand: Measurand,
-    connected: Phase,
+    common: Common,
 ) -> Vec<Binding> {
     if !entry.is_map() || entry.keys().any(|key| [ITEM, UNIT].contains(&key)) {
-        let point = Point { measurand, phase: connected };
-        return binding(entries, entry, point).into_iter().collect();
+        let point = Point { measurand, phase: common.connected };
+        return binding(entries, entry, point, common).into_iter().collect();
     }
     let bindings = entries.map(entry, EXPECTED, |phases| {
         let mut found: Vec<_> = PHASES
@@ -56,17 +64,38 @@ fn of_measurand(
             .collect();
         // In the order of the file: the default serial number depends on it.
         found.sort_by(|(_, a), (_, b)| a.path.cmp(&b.path));
-        let binding = |(phase, entry)| binding(phases, entry, Point { measurand, phase });
-        found.into_iter().filter_map(binding).collect()
+        let mut bindings: Vec<Binding> = Vec::new();
+        for (phase, entry) in found {
+            let place = entry.place();
+            let Some(new) = binding(phases, entry, Point { measurand, phase }, common) else {
+                continue;
+            };
+            let first = bindings.iter().find(|known| known.item == new.item);
+            if let Some(first) = first.filter(|_| measurand.is_summed()) {
+                let message = format!(
+                    "item {} is given for {} already, and would count twice",
+                    new.item, first.point.phase
+                );
+                phases.note(&place, Part::Value, message);
+            }
+            bindings.push(new);
+        }
+        bindings
     });
     bindings.unwrap_or_default()
 }
 
-fn binding(entries: &mut Entries<'_>, entry: Entry, point: Point) -> Option<Binding> {
+fn binding(
+    entries: &mut Entries<'_>,
+    entry: Entry,
+    point: Point,
+    Common { max_power_w, .. }: Common,
+) -> Option<Binding> {
     let quantity = point.measurand.quantity();
     if !entry.is_map() {
         let name = name(entries, &entry, EXPECTED, point.measurand)?;
-        return Some(Binding { point, item: name, unit: quantity.default_unit() });
+        let unit = quantity.default_unit();
+        return Some(Binding { point, item: name, unit, max_power_w });
     }
     let binding = entries.map(entry, EXPECTED, |keys| {
         let name = match keys.take_even_empty(ITEM) {
@@ -80,7 +109,7 @@ fn binding(entries: &mut Entries<'_>, entry: Entry, point: Point) -> Option<Bind
             Some(entry) => unit(keys, &entry, quantity),
             None => Some(quantity.default_unit()),
         };
-        Some(Binding { point, item: name?, unit: unit? })
+        Some(Binding { point, item: name?, unit: unit?, max_power_w })
     });
     binding.flatten()
 }

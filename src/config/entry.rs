@@ -32,6 +32,17 @@ impl Entry {
         }
     }
 
+    /// Where it stands, without its value.
+    pub(super) fn place(&self) -> Self {
+        Self {
+            section: self.section,
+            key: self.key.clone(),
+            shown: self.shown.clone(),
+            path: self.path.clone(),
+            node: Node::Null,
+        }
+    }
+
     pub(super) fn is_map(&self) -> bool {
         matches!(self.node, Node::Map(_))
     }

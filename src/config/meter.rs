@@ -5,8 +5,23 @@ use crate::meter::{
     MeterConfig, OnStale, Role, binding::Binding, reading::Measurand, sunspec::Identity,
 };
 
+/// More than a household has.
+const DEFAULT_MAX_POWER_W: f64 = 50_000.0;
+
+/// Takes the size of the plant, in W.
+pub(super) fn max_power_w(entries: &mut Entries<'_>) -> f64 {
+    let watts = entries.value("max_power", "W, from 100 to 10000000", |text| {
+        values::parse(text).filter(|watts: &f64| (100.0..=1e7).contains(watts))
+    });
+    watts.unwrap_or(DEFAULT_MAX_POWER_W)
+}
+
 /// Takes the keys of the meter whose values come from there.
-pub(super) fn read(entries: &mut Entries<'_>, bindings: &[Binding]) -> MeterConfig {
+pub(super) fn read(
+    entries: &mut Entries<'_>,
+    bindings: &[Binding],
+    max_power_w: f64,
+) -> MeterConfig {
     let role =
         values::choice(entries, "role", &[("producer", Role::Producer), ("grid", Role::Grid)]);
     let role = role.unwrap_or(Role::Producer);
@@ -33,6 +48,7 @@ pub(super) fn read(entries: &mut Entries<'_>, bindings: &[Binding]) -> MeterConf
         identity: identity(entries, role, bindings),
         on_stale: on_stale.unwrap_or(default_on_stale),
         min_energy_wh: min_energy_kwh.unwrap_or(0.1) * 1000.0,
+        max_power_w,
     }
 }
 

@@ -1,36 +1,34 @@
-//! The task of one meter: makes images of readings, and has its counters saved.
+//! The task of one meter: makes images of readings, and has its counters saved before more of them
+//! is served.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
+use chrono::Utc;
 use tokio::{
     sync::{oneshot, watch},
     time::{Instant, sleep_until},
 };
 
-use super::status::list;
+use super::log;
+use super::status::MeterStatus;
 use crate::{
-    meter::{
-        Condition, CounterEvent, Image, Meter,
-        counter::CounterOutcome,
-        reading::{Point, Reading},
+    meter::{Image, Meter, reading::Reading},
+    persistence::{
+        error::CounterFileError,
+        saving::Saving,
+        store::{CounterStore, StoreEvent},
     },
-    persistence::store::{CounterStore, Restored, Snapshots},
 };
-
-/// Between two times that the counters are saved: flash memory wears out.
-const SAVE_INTERVAL: Duration = Duration::from_secs(60);
 
 /// One meter, its readings, and where its images go.
 #[derive(Debug)]
 pub(super) struct MeterTask {
     meter: Meter,
     store: CounterStore,
+    saving: Saving,
     readings: watch::Receiver<Reading>,
     images: watch::Sender<Arc<Image>>,
-    /// What was saved last, or is being saved.
-    saved: Snapshots,
-    /// Not before this is saved again.
-    next_save: Instant,
+    status: watch::Sender<MeterStatus>,
 }
 
 impl MeterTask {
@@ -39,14 +37,15 @@ impl MeterTask {
         store: CounterStore,
         readings: watch::Receiver<Reading>,
     ) -> Self {
-        let (image, _) = meter.observe(&Reading::default(), Instant::now().into_std());
+        let now = Instant::now().into_std();
+        let (image, _) = meter.observe(&Reading::default(), now, Utc::now().into());
         Self {
-            saved: meter.snapshots(),
             meter,
             store,
+            saving: Saving::default(),
             readings,
             images: watch::Sender::new(Arc::new(image)),
-            next_save: Instant::now(),
+            status: watch::Sender::default(),
         }
     }
 
@@ -55,79 +54,115 @@ impl MeterTask {
         self.images.subscribe()
     }
 
+    /// What else there is to know.
+    pub(super) fn status(&self) -> watch::Receiver<MeterStatus> {
+        self.status.subscribe()
+    }
+
     /// Runs until `stop` comes, or there is no source any more, and saves a last time.
-    pub(super) async fn run(mut self, mut stop: oneshot::Receiver<()>) {
+    ///
+    /// # Errors
+    /// Returns an error if another process serves this meter.
+    pub(super) async fn run(
+        mut self,
+        mut stop: oneshot::Receiver<()>,
+    ) -> Result<(), CounterFileError> {
         loop {
-            let image = self.observe();
+            let next = self.observe();
             self.save();
             tokio::select! {
-                () = until(image.expiry) => {}
-                () = until(self.save_due()) => {}
-                restored = self.store.restored() => restore(&mut self.meter, &restored),
+                () = until(next) => {}
+                () = until(self.saving.ends().map(Instant::from_std)) => self.saving_ends(),
+                event = self.store.event() => self.take(event)?,
                 changed = self.readings.changed() => if changed.is_err() { break },
                 _ = &mut stop => break,
             }
         }
-        self.store.finish(self.meter.snapshots()).await;
+        let now = Instant::now().into_std();
+        self.store.finish(self.meter.last_record(now, Utc::now().into())).await;
+        Ok(())
     }
 
-    /// Makes an image of the latest reading.
-    fn observe(&mut self) -> Arc<Image> {
+    /// Makes an image of the latest reading, and says when the next is due without another.
+    fn observe(&mut self) -> Option<Instant> {
         let reading = self.readings.borrow_and_update().clone();
-        let (image, events) = self.meter.observe(&reading, Instant::now().into_std());
-        events.iter().for_each(log_event);
+        let now = Instant::now().into_std();
+        let (image, events) = self.meter.observe(&reading, now, Utc::now().into());
+        events.iter().for_each(log::counter);
+        self.status.send_if_modified(|status| {
+            let stands = self.meter.stands();
+            let changed = status.stands != stands;
+            status.stands = stands;
+            changed
+        });
         if self.images.borrow().condition != image.condition {
-            log_transition(&image);
+            log::condition(&image);
         }
-        let image = Arc::new(image);
-        self.images.send_replace(Arc::clone(&image));
-        image
+        let next = image.next_expiry.map(Instant::from_std);
+        self.images.send_replace(Arc::new(image));
+        next
     }
 
-    /// When the counters are to be saved, if they have changed.
-    fn save_due(&self) -> Option<std::time::Instant> {
-        let changed = self.meter.snapshots() != self.saved;
-        (changed && !self.store.is_saving()).then(|| self.next_save.into_std())
-    }
-
+    /// Has saved what must be on disk before more is served, unless that is under way.
     fn save(&mut self) {
-        let now = Instant::now();
-        if self.save_due().is_some_and(|due| due <= now.into_std()) {
-            self.saved = self.meter.snapshots();
-            self.store.save(&self.saved);
-            self.next_save = now.checked_add(SAVE_INTERVAL).unwrap_or(now);
+        let now = Instant::now().into_std();
+        if self.saving.may_begin(now)
+            && let Some(record) = self.meter.unsaved(now, Utc::now().into())
+            && self.store.save(record)
+        {
+            self.saving = Saving::begun(now);
         }
+    }
+
+    /// The disk takes too long, or is to be tried again.
+    fn saving_ends(&mut self) {
+        self.saving = match self.saving {
+            Saving::Busy(_) => {
+                tracing::warn!("state_dir does not answer; a crash may forget what is served now");
+                self.set_disk(false);
+                Saving::Late
+            }
+            Saving::Failed(_) => Saving::Idle,
+            other => other,
+        };
+    }
+
+    fn take(&mut self, event: StoreEvent) -> Result<(), CounterFileError> {
+        let now = Instant::now().into_std();
+        self.saving = match event {
+            StoreEvent::Opened { restored, has_disk } => {
+                self.meter.restore(restored, has_disk, now);
+                self.set_disk(has_disk);
+                Saving::Idle
+            }
+            StoreEvent::InUse(error) => return Err(error),
+            StoreEvent::Saved(record) => {
+                if self.saving == Saving::Late {
+                    tracing::info!("state_dir answers again");
+                }
+                self.meter.saved(&record, now);
+                self.set_disk(true);
+                Saving::Idle
+            }
+            StoreEvent::Failed => {
+                self.set_disk(false);
+                Saving::failed(now)
+            }
+        };
+        Ok(())
+    }
+
+    fn set_disk(&mut self, has_disk: bool) {
+        self.meter.set_disk(has_disk);
+        self.status.send_if_modified(|status| {
+            std::mem::replace(&mut status.has_disk, has_disk) != has_disk
+        });
     }
 }
 
-/// Lets a meter go on from what was remembered.
-pub(super) fn restore(meter: &mut Meter, Restored { snapshots, age }: &Restored) {
-    meter.restore(snapshots, *age, Instant::now().into_std());
-}
-
-async fn until(time: Option<std::time::Instant>) {
+async fn until(time: Option<Instant>) {
     match time {
-        Some(time) => sleep_until(Instant::from_std(time)).await,
+        Some(time) => sleep_until(time).await,
         None => std::future::pending().await,
-    }
-}
-
-fn log_event(CounterEvent { point, value, outcome }: &CounterEvent) {
-    let Point { measurand, phase } = point;
-    let key = measurand.key();
-    match outcome {
-        CounterOutcome::Taken => tracing::info!(key, %phase, "{point}: {value} Wh is {outcome}"),
-        _ => tracing::warn!(key, %phase, "{point}: {value} Wh is {outcome}"),
-    }
-}
-
-fn log_transition(image: &Image) {
-    let overdue = list(&image.overdue);
-    match image.condition {
-        Condition::Live => tracing::info!("data is live"),
-        Condition::Stale => {
-            tracing::warn!("data is stale: {overdue} not confirmed for too long; on_stale applies");
-        }
-        Condition::Waiting => tracing::warn!("no valid data: waiting for {overdue}"),
     }
 }

@@ -3,34 +3,58 @@
 use std::{fmt, time::Duration};
 
 use crate::{
-    meter::{Image, reading::Point},
+    meter::{Image, news::CounterEvent, reading::Point},
     modbus::connections::Usage,
+    text::Kwh,
 };
+
+/// What there is to know of a meter besides its image.
+#[derive(Clone, Debug)]
+pub(super) struct MeterStatus {
+    /// The counters that stand.
+    pub(super) stands: Vec<CounterEvent>,
+    /// What is served is on disk before.
+    pub(super) has_disk: bool,
+}
+
+impl Default for MeterStatus {
+    fn default() -> Self {
+        Self { stands: Vec::new(), has_disk: true }
+    }
+}
 
 /// What is served, how old it is, and whether anybody asks for it.
 pub(super) struct Status<'a> {
     pub(super) image: &'a Image,
+    pub(super) meter: &'a MeterStatus,
     pub(super) usage: Usage,
 }
 
 impl fmt::Display for Status<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { image, usage } = self;
+        let Self { image, meter, usage } = self;
         write!(f, "{}, ", image.condition)?;
         match image.confirmed {
             Some(at) => write!(f, "data {} old", Seconds(at.elapsed()))?,
             None => write!(f, "waiting for {}", list(&image.overdue))?,
         }
         if let Some(values) = image.measurements {
-            let (exported, imported) = (values.exported.total, values.imported.total);
+            let (exported, imported) = (Kwh(values.exported.total), Kwh(values.imported.total));
             let watts = values.power.total;
-            write!(f, ", {watts:.1} W, {exported:.0} Wh exported, {imported:.0} Wh imported")?;
+            write!(f, ", {watts:.1} W, {exported} exported, {imported} imported")?;
         }
         write!(f, "; clients {}, requests {}, ", usage.connections, usage.requests)?;
         match usage.idle {
-            Some(idle) => write!(f, "last polled {} ago", Seconds(idle)),
-            None => f.write_str("never polled"),
+            Some(idle) => write!(f, "last polled {} ago", Seconds(idle))?,
+            None => f.write_str("never polled")?,
         }
+        if !meter.has_disk {
+            f.write_str("; counters cannot be saved")?;
+        }
+        for stand in &meter.stands {
+            write!(f, "; {stand}")?;
+        }
+        Ok(())
     }
 }
 

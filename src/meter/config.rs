@@ -33,6 +33,8 @@ pub struct MeterConfig {
     pub identity: Identity,
     /// What is served once the data is stale.
     pub on_stale: OnStale,
-    /// The first value of a counter must reach this, in Wh.
+    /// What `energy_counter_out` shows first, all phases together, must reach this, in Wh.
     pub min_energy_wh: f64,
+    /// No more can flow through this meter, in W.
+    pub max_power_w: f64,
 }

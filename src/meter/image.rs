@@ -47,8 +47,8 @@ pub struct Image {
     pub condition: Condition,
     /// When the oldest required value was confirmed.
     pub confirmed: Option<Instant>,
-    /// When live data becomes stale, unless it is confirmed before.
-    pub expiry: Option<Instant>,
+    /// When the next value stops being fresh, unless it is confirmed before.
+    pub next_expiry: Option<Instant>,
     /// What keeps the data from being live.
     pub overdue: Vec<Point>,
     /// The values in the registers, for the log.

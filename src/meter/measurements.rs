@@ -3,6 +3,9 @@
 /// Voltage where the source has none, in V.
 const NOMINAL_VOLTAGE_V: f64 = 230.0;
 
+/// Below this voltage the device sleeps, and does not measure, in V.
+const ASLEEP_V: f64 = 50.0;
+
 /// Frequency where the source has none, in Hz.
 const NOMINAL_FREQUENCY_HZ: f64 = 50.0;
 
@@ -65,6 +68,7 @@ impl Measurements {
         current: [Option<f64>; 3],
         frequency: [Option<f64>; 3],
     ) -> Self {
+        let voltage = voltage.map(|volts| volts.filter(|volts| *volts >= ASLEEP_V));
         let grid_voltage = mean(voltage).unwrap_or(NOMINAL_VOLTAGE_V);
         let voltage = voltage.map(|volts| volts.unwrap_or(grid_voltage));
         let mut lines = [Line::default(); 3];
@@ -89,6 +93,19 @@ impl Measurements {
             },
             ..Self::default()
         }
+    }
+
+    /// The same with the sign of its phase's power on each current, as meters of the grid
+    /// connection have it.
+    #[must_use]
+    pub fn with_signed_current(self) -> Self {
+        let mut phases = self.current.phases;
+        for (current, watts) in phases.iter_mut().zip(self.power.phases) {
+            if watts != 0.0 {
+                *current = current.abs() * watts.signum();
+            }
+        }
+        Self { current: ThreePhase::sum(phases), ..self }
     }
 }
 

@@ -8,22 +8,30 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde::{Deserialize, Serialize};
+
 use super::units::Quantity;
 
 /// What a configured item stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Measurand {
     /// Energy generated (role producer) or exported (role grid).
+    #[serde(rename = "energy_counter_out")]
     EnergyOut,
     /// Energy consumed (role producer) or imported (role grid).
+    #[serde(rename = "energy_counter_in")]
     EnergyIn,
     /// Active power: of a producer what it generates, of a grid meter what is imported.
+    #[serde(rename = "current_power")]
     Power,
     /// Voltage between line and neutral.
+    #[serde(rename = "current_voltage")]
     Voltage,
     /// Current.
+    #[serde(rename = "current_current")]
     Current,
     /// Grid frequency.
+    #[serde(rename = "current_frequency")]
     Frequency,
 }
 
@@ -70,7 +78,13 @@ impl Measurand {
         matches!(self, Self::EnergyOut | Self::EnergyIn)
     }
 
-    /// Whether it must be fresh for the meter to be live. The others have a fallback.
+    /// Whether the phases add up, so that an item in two of them would count twice.
+    #[must_use]
+    pub fn is_summed(self) -> bool {
+        !matches!(self, Self::Voltage | Self::Frequency)
+    }
+
+    /// Whether it must be configured. The others have a fallback.
     #[must_use]
     pub fn is_required(self) -> bool {
         matches!(self, Self::EnergyOut | Self::Power)
@@ -78,7 +92,7 @@ impl Measurand {
 }
 
 /// A phase of the grid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Phase {
     /// L1, phase A in SunSpec.
     L1,
@@ -171,6 +185,7 @@ pub struct Sample {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reading {
     slots: [[Slot; 3]; 6],
+    alive: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -184,12 +199,14 @@ struct Slot {
 impl Reading {
     /// The source gave a value that was updated.
     pub fn update(&mut self, point: Point, value: f64, now: Instant) {
+        self.sign_of_life(now);
         let sample = Sample { value, confirmed: now, updated: now };
         *self.slot(point) = Slot { last: Some(sample), holds: true };
     }
 
     /// The source gave a value once more, without an update since.
     pub fn refresh(&mut self, point: Point, value: f64, now: Instant) {
+        self.sign_of_life(now);
         let updated = self.slot(point).last.map_or(now, |last| last.updated);
         let sample = Sample { value, confirmed: now, updated };
         *self.slot(point) = Slot { last: Some(sample), holds: true };
@@ -202,11 +219,23 @@ impl Reading {
 
     /// The source is alive and would have said so if a value had changed.
     pub fn confirm_all(&mut self, now: Instant) {
+        self.sign_of_life(now);
         for slot in self.slots.iter_mut().flatten().filter(|slot| slot.holds) {
             if let Some(sample) = &mut slot.last {
                 sample.confirmed = now;
             }
         }
+    }
+
+    /// The source is alive, whatever it says of its values.
+    pub fn sign_of_life(&mut self, now: Instant) {
+        self.alive = self.alive.max(Some(now));
+    }
+
+    /// When the source last gave a sign of life.
+    #[must_use]
+    pub fn alive(&self) -> Option<Instant> {
+        self.alive
     }
 
     /// The last good value of a point, however old.

@@ -1,6 +1,8 @@
 #![expect(clippy::float_cmp, reason = "values pass through unchanged")]
 
-use super::{sunspec::Identity, units::Quantity, *};
+use std::time::{Duration, UNIX_EPOCH};
+
+use super::{sunspec::Identity, *};
 
 const STALE: Duration = Duration::from_secs(30);
 
@@ -21,6 +23,7 @@ fn config() -> MeterConfig {
         },
         on_stale: OnStale::Zero,
         min_energy_wh: 100.0,
+        max_power_w: 50_000.0,
     }
 }
 
@@ -28,12 +31,22 @@ const FRESHNESS: Freshness = Freshness { stale_after: STALE, item_max_age: None 
 
 /// A meter with items for these points, and nothing remembered.
 fn meter(config: MeterConfig, freshness: Freshness, points: &[Point]) -> Meter {
-    let unit = Quantity::Energy.default_unit();
-    let binding =
-        |point: &Point| Binding { point: *point, item: "I".to_owned(), unit: unit.clone() };
-    let mut meter = Meter::new(config, freshness, &points.iter().map(binding).collect::<Vec<_>>());
-    meter.restore(&[], Duration::ZERO, Instant::now());
+    let now = Instant::now();
+    let mut meter = Meter::new(config, freshness, &bindings(points), now);
+    meter.restore(NOTHING, false, now);
     meter
+}
+
+const NOTHING: Restored = Restored { record: None, saved: UNIX_EPOCH };
+
+fn bindings(points: &[Point]) -> Vec<Binding> {
+    let binding = |point: &Point| Binding {
+        point: *point,
+        item: format!("{point}"),
+        unit: point.measurand.quantity().default_unit(),
+        max_power_w: 50_000.0,
+    };
+    points.iter().map(binding).collect()
 }
 
 fn single_phase(config: MeterConfig, freshness: Freshness) -> Meter {
@@ -51,7 +64,7 @@ fn example(now: Instant) -> Reading {
 }
 
 fn served(meter: &mut Meter, reading: &Reading, now: Instant) -> Image {
-    meter.observe(reading, now).0
+    meter.observe(reading, now, UNIX_EPOCH).0
 }
 
 #[track_caller]
@@ -138,73 +151,180 @@ fn nothing_is_served_before_the_first_valid_counter() {
     }
 }
 
-fn restored(certain: bool) -> CounterSnapshot {
-    CounterSnapshot { served: 12_345_678.0, offset: 0.0, former: None, lower: None, certain }
+/// What a meter served and was stopped with.
+fn record(meter: &Meter, now: Instant) -> Restored {
+    Restored { record: meter.last_record(now, UNIX_EPOCH), saved: UNIX_EPOCH }
 }
+
+/// A meter that goes on from what is remembered.
+fn restored(restored: Restored, points: &[Point], now: Instant) -> Meter {
+    let mut meter = Meter::new(config(), FRESHNESS, &bindings(points), now);
+    meter.restore(restored, false, now);
+    meter
+}
+
+const ENERGY: Point = Point { measurand: Measurand::EnergyOut, phase: Phase::L1 };
+const POWER: Point = Point { measurand: Measurand::Power, phase: Phase::L1 };
 
 #[test]
 fn remembered_counters_are_served_before_anything_is_read() {
     let now = Instant::now();
-    let energy = point(Measurand::EnergyOut, Phase::L1);
-    let snapshot = restored(true);
-    let mut meter = single_phase(config(), FRESHNESS);
-    meter.restore(&[(energy, snapshot)], Duration::from_secs(60), now);
-    assert_eq!(meter.snapshots(), [(energy, snapshot)]);
+    let mut before = single_phase(config(), FRESHNESS);
+    served(&mut before, &example(now), now);
+    let mut meter = restored(record(&before, now), &[ENERGY, POWER], now);
     let image = served(&mut meter, &Reading::default(), now);
-    assert_eq!((image.availability, image.condition), (Availability::Registers, Condition::Stale));
+    assert_eq!(
+        (image.availability, image.condition),
+        (Availability::Registers, Condition::Waiting)
+    );
     let m = image.measurements.unwrap();
     assert_eq!((m.power.total, m.exported.total), (0.0, 12_345_678.0));
+    assert_eq!(image.overdue, [POWER], "and nothing else is missing");
 }
 
 #[test]
-fn after_a_crash_a_remembered_counter_waits_for_the_source() {
+fn before_it_is_known_what_was_served_nothing_is() {
     let now = Instant::now();
-    let energy = point(Measurand::EnergyOut, Phase::L1);
-    let snapshot = restored(false);
-    let mut meter = single_phase(config(), FRESHNESS);
-    meter.restore(&[(energy, snapshot)], Duration::from_secs(60), now);
-    assert_eq!(served(&mut meter, &Reading::default(), now).condition, Condition::Waiting);
-    let mut reading = example(now);
-    reading.update(energy, 12_000_000.0, now);
-    assert_eq!(served(&mut meter, &reading, now).condition, Condition::Waiting, "a glitch");
-    let [(_, CounterSnapshot { served: remembered, certain, .. })] = meter.snapshots()[..] else {
-        panic!()
-    };
-    assert_eq!((remembered, certain), (snapshot.served, false), "not forgotten meanwhile");
-    let later = now + Duration::from_secs(2);
-    reading.update(energy, 12_345_679.0, later);
-    let image = served(&mut meter, &reading, later);
-    assert_eq!(image.measurements.unwrap().exported.total, 12_345_679.0);
+    let mut meter = Meter::new(config(), FRESHNESS, &bindings(&[ENERGY, POWER]), now);
+    let image = served(&mut meter, &example(now), now);
+    assert_eq!(
+        (image.availability, image.condition),
+        (Availability::Exception, Condition::Waiting)
+    );
 }
 
 #[test]
 fn what_is_remembered_late_raises_a_counter_and_lowers_none() {
     let now = Instant::now();
-    let energy = point(Measurand::EnergyOut, Phase::L1);
+    let mut before = single_phase(config(), FRESHNESS);
+    served(&mut before, &example(now), now);
+    let record = record(&before, now);
     for (shown, served_then) in [(1000.0, 12_345_678.0), (99_999_999.0, 99_999_999.0)] {
         let mut meter = single_phase(config(), FRESHNESS);
         let mut reading = example(now);
-        reading.update(energy, shown, now);
+        reading.update(ENERGY, shown, now);
         let image = served(&mut meter, &reading, now);
         assert_eq!(image.measurements.unwrap().exported.total, shown);
-        meter.restore(&[(energy, restored(true))], Duration::from_secs(60), now);
+        meter.restore(record.clone(), true, now);
         let image = served(&mut meter, &reading, now);
         assert_eq!(image.measurements.unwrap().exported.total, served_then);
     }
-    // What the source shows already is weighed at once.
-    let mut meter = single_phase(config(), FRESHNESS);
-    let mut reading = example(now);
-    reading.update(energy, 1000.0, now);
-    served(&mut meter, &reading, now);
-    let snapshot = CounterSnapshot { offset: 12_345_000.0, ..restored(false) };
-    meter.restore(&[(energy, snapshot)], Duration::from_secs(60), now);
-    let image = served(&mut meter, &reading, now);
-    assert_eq!(image.measurements.unwrap().exported.total, 12_346_000.0);
 }
 
-/// Of two phases and two directions one counter begins anew, and only that one gets an offset.
+/// C10, C11: whatever changes in the configuration, the totals go on without a step.
 #[test]
-fn a_reset_of_one_counter_touches_no_other() {
+fn a_corrected_phase_or_another_item_makes_no_step() {
+    let start = Instant::now();
+    let later = start + Duration::from_secs(60);
+    let mut before = single_phase(config(), FRESHNESS);
+    served(&mut before, &example(start), start);
+    let record = record(&before, start);
+    let elsewhere = Point { phase: Phase::L2, ..ENERGY };
+    let same = Binding { item: ENERGY.to_string(), ..bindings(&[elsewhere])[0].clone() };
+    let other = Binding { item: "other".to_owned(), ..same.clone() };
+    for (binding, shown, then) in [(same, 12_345_688.0, 12_345_688.0), (other, 10.0, 12_345_678.0)]
+    {
+        let mut meter = Meter::new(config(), FRESHNESS, &[binding], start);
+        meter.restore(record.clone(), false, start);
+        let mut reading = Reading::default();
+        reading.update(elsewhere, shown, start);
+        served(&mut meter, &reading, start);
+        assert_eq!(meter.energy_wh(Measurand::EnergyOut), Some(then));
+        reading.update(elsewhere, shown + 5.0, later);
+        served(&mut meter, &reading, later);
+        assert_eq!(meter.energy_wh(Measurand::EnergyOut), Some(then + 5.0));
+    }
+}
+
+/// C13: the threshold is for the sum of what is generated, and for nothing else.
+#[test]
+fn the_threshold_is_for_the_sum_alone() {
+    let now = Instant::now();
+    let out = Phase::ALL.map(|phase| point(Measurand::EnergyOut, phase));
+    let drawn = point(Measurand::EnergyIn, Phase::L1);
+    let mut meter = meter(config(), FRESHNESS, &[out[0], out[1], out[2], drawn, POWER]);
+    let mut reading = Reading::default();
+    for (point, wh) in [(out[0], 5000.0), (out[1], 4000.0), (drawn, 0.0)] {
+        reading.update(point, wh, now);
+    }
+    reading.update(POWER, 800.0, now);
+    let image = served(&mut meter, &reading, now);
+    assert_eq!((image.condition, image.overdue), (Condition::Waiting, vec![out[2]]));
+    reading.update(out[2], 20.0, now);
+    let image = served(&mut meter, &reading, now);
+    assert_eq!(image.condition, Condition::Live);
+    assert_eq!(image.measurements.unwrap().exported.total, 9020.0);
+}
+
+/// C14: an old energy makes nothing stale, and is said once.
+#[test]
+fn an_old_energy_stands_beside_a_live_power() {
+    let start = Instant::now();
+    let mut meter = single_phase(config(), FRESHNESS);
+    let mut reading = example(start);
+    served(&mut meter, &reading, start);
+    reading.invalidate(ENERGY);
+    let mut said = Vec::new();
+    for minutes in 1..30 {
+        let now = start + Duration::from_secs(60) * minutes;
+        reading.update(POWER, 5000.0, now);
+        let (image, events) = meter.observe(&reading, now, UNIX_EPOCH);
+        assert_eq!(image.condition, Condition::Live);
+        let m = image.measurements.unwrap();
+        assert_eq!((m.power.total, m.exported.total), (-5000.0, 12_345_678.0));
+        said.extend(events);
+    }
+    assert!(matches!(said[..], [CounterEvent { news: News::Silent { .. }, .. }]), "{said:?}");
+    let now = start + Duration::from_secs(60) * 30;
+    reading.update(ENERGY, 12_345_700.0, now);
+    let image = served(&mut meter, &reading, now);
+    assert_eq!(image.measurements.unwrap().exported.total, 12_345_700.0);
+}
+
+/// C15: the voltage of a sleeping device is not that of the grid.
+#[test]
+fn a_voltage_below_50_v_is_not_measured() {
+    let now = Instant::now();
+    let mut reading = example(now);
+    reading.update(point(Measurand::Voltage, Phase::L1), 2.3, now);
+    let m = served(&mut single_phase(config(), FRESHNESS), &reading, now).measurements.unwrap();
+    assert_eq!(m.voltage.phases, [230.0; 3]);
+}
+
+/// C18: a grid meter's currents have the signs of their phases' powers.
+#[test]
+fn currents_of_a_grid_meter_have_a_sign() {
+    let now = Instant::now();
+    let config = MeterConfig { role: Role::Grid, ..config() };
+    let powers = Phase::ALL.map(|phase| point(Measurand::Power, phase));
+    let mut meter = meter(config, FRESHNESS, &[ENERGY, powers[0], powers[1], powers[2]]);
+    let mut reading = Reading::default();
+    reading.update(ENERGY, 1000.0, now);
+    for (power, watts) in powers.into_iter().zip([2300.0, -2300.0, 0.0]) {
+        reading.update(power, watts, now);
+    }
+    let m = served(&mut meter, &reading, now).measurements.unwrap();
+    assert_eq!(m.current, ThreePhase { total: 0.0, phases: [10.0, -10.0, 0.0] });
+}
+
+#[test]
+fn more_power_than_the_plant_can_have_is_none() {
+    let now = Instant::now();
+    let powers = Phase::ALL.map(|phase| point(Measurand::Power, phase));
+    let mut meter = meter(config(), FRESHNESS, &[ENERGY, powers[0], powers[1], powers[2]]);
+    let mut reading = Reading::default();
+    reading.update(ENERGY, 1000.0, now);
+    for (power, watts) in powers.into_iter().zip([20_000.0, 20_000.0, 10_001.0]) {
+        reading.update(power, watts, now);
+    }
+    assert_eq!(served(&mut meter, &reading, now).condition, Condition::Stale);
+    reading.update(powers[2], 10_000.0, now);
+    assert_eq!(served(&mut meter, &reading, now).condition, Condition::Live);
+}
+
+/// Of two phases and two directions one counter is exchanged, and only that one gets an offset.
+#[test]
+fn an_exchange_of_one_counter_touches_no_other() {
     let start = Instant::now();
     let [out, other, drawn] = [
         point(Measurand::EnergyOut, Phase::L1),
@@ -212,52 +332,26 @@ fn a_reset_of_one_counter_touches_no_other() {
         point(Measurand::EnergyIn, Phase::L2),
     ];
     let config = MeterConfig { role: Role::Grid, ..config() };
-    let points = [out, other, drawn, point(Measurand::Power, Phase::L1)];
-    let mut meter = meter(config, FRESHNESS, &points);
+    let mut meter = meter(config, FRESHNESS, &[out, other, drawn, POWER]);
     let mut reading = Reading::default();
     let mut totals = (0.0, 0.0);
-    let mut events = Vec::new();
     for minute in 0..30_u32 {
         let now = start + Duration::from_secs(60) * minute;
         let grown = 10.0 * f64::from(minute);
         // From the tenth minute on the second phase counts from 1 kWh.
-        let second = if minute < 10 { 3e6 + grown } else { 1000.0 + grown - 90.0 };
-        reading.update(point(Measurand::Power, Phase::L1), 800.0, now);
+        let second = if minute < 10 { 3e6 + grown } else { 1000.0 + grown - 100.0 };
+        reading.update(POWER, 800.0 + f64::from(minute), now);
         reading.update(out, 5e6 + grown, now);
         reading.update(other, second, now);
         reading.update(drawn, 4e6 + grown, now);
-        let (image, news) = meter.observe(&reading, now);
-        events.extend(news.into_iter().map(|event| (event.point, event.outcome)));
-        let m = image.measurements.unwrap();
+        let m = served(&mut meter, &reading, now).measurements.unwrap();
         assert!(m.exported.total >= totals.0 && m.imported.total >= totals.1, "minute {minute}");
         totals = (m.exported.total, m.imported.total);
         assert_eq!(m.exported.phases[0], 5e6 + grown);
         assert_eq!(m.imported.phases, [0.0, 4e6 + grown, 0.0]);
-        assert_eq!(m.exported.total, m.exported.phases.iter().sum::<f64>());
     }
-    let outcomes = [CounterOutcome::Fallen, CounterOutcome::Reset, CounterOutcome::Taken];
-    assert_eq!(events, outcomes.map(|outcome| (other, outcome)));
     // The step between the last of the old counter and the first of the new one is unknown.
     assert_near(totals.0, 5e6 + 290.0 + 3e6 + 290.0 - 10.0);
-    let offsets: Vec<_> = meter.snapshots().iter().map(|(_, snapshot)| snapshot.offset).collect();
-    assert_eq!(offsets, [0.0, 3e6 + 90.0 - 1010.0, 0.0]);
-}
-
-#[test]
-fn signs_of_life_do_not_confirm_a_jump() {
-    let start = Instant::now();
-    let energy = point(Measurand::EnergyOut, Phase::L1);
-    let mut meter = single_phase(config(), FRESHNESS);
-    let mut reading = example(start);
-    served(&mut meter, &reading, start);
-    let mut now = start + Duration::from_secs(10);
-    reading.update(energy, 99_999_999.0, now);
-    for _ in 0..10 {
-        let image = served(&mut meter, &reading, now);
-        assert_eq!(image.measurements.unwrap().exported.total, 12_345_678.0);
-        now += Duration::from_secs(10);
-        reading.confirm_all(now);
-    }
 }
 
 #[test]
@@ -274,7 +368,7 @@ fn old_data_meets_the_policy() {
     ] {
         let mut meter = single_phase(MeterConfig { on_stale: policy, ..config() }, FRESHNESS);
         let image = served(&mut meter, &reading, almost);
-        assert_eq!((image.condition, image.expiry), (Condition::Live, Some(after)));
+        assert_eq!((image.condition, image.next_expiry), (Condition::Live, Some(after)));
         let image = served(&mut meter, &reading, after);
         assert_eq!((image.availability, image.condition), (availability, Condition::Stale));
         assert_eq!(image.measurements.map(|m| m.power.total), watts);
@@ -294,56 +388,19 @@ fn a_value_that_is_confirmed_but_never_updated_ages_too_where_that_is_asked_for(
     reading.confirm_all(start + max_age);
     let almost = start + Duration::from_secs(599);
     let image = served(&mut meter, &reading, almost);
-    assert_eq!((image.condition, image.expiry), (Condition::Live, Some(start + max_age)));
+    assert_eq!((image.condition, image.next_expiry), (Condition::Live, Some(start + max_age)));
     let image = served(&mut meter, &reading, start + max_age);
     assert_eq!(image.condition, Condition::Stale);
-    assert_eq!(
-        image.overdue,
-        [Measurand::EnergyOut, Measurand::Power].map(|m| point(m, Phase::L1))
-    );
+    assert_eq!(image.overdue, [POWER]);
     // Read again it is not newer; updated again it is.
-    reading.refresh(point(Measurand::EnergyOut, Phase::L1), 12_345_678.0, start + max_age);
-    reading.update(point(Measurand::Power, Phase::L1), 800.0, start + max_age);
-    let image = served(&mut meter, &reading, start + max_age);
-    assert_eq!(image.overdue, [point(Measurand::EnergyOut, Phase::L1)]);
+    reading.refresh(POWER, 800.0, start + max_age);
+    assert_eq!(served(&mut meter, &reading, start + max_age).overdue, [POWER]);
+    reading.update(POWER, 800.0, start + max_age);
+    assert_eq!(served(&mut meter, &reading, start + max_age).overdue, []);
 }
 
 #[test]
-fn hold_serves_nothing_where_nothing_was_live() {
-    let start = Instant::now();
-    let mut meter = single_phase(MeterConfig { on_stale: OnStale::Hold, ..config() }, FRESHNESS);
-    let mut reading = example(start);
-    reading.update(point(Measurand::EnergyOut, Phase::L1), 0.0, start);
-    served(&mut meter, &reading, start);
-    // The counter comes only when the power is old already.
-    reading.update(point(Measurand::EnergyOut, Phase::L1), 5000.0, start + STALE);
-    let image = served(&mut meter, &reading, start + STALE);
-    assert_eq!((image.availability, image.condition), (Availability::Exception, Condition::Stale));
-}
-
-#[test]
-fn a_counter_that_is_not_believed_is_news_once_until_it_is_again() {
-    let energy = point(Measurand::EnergyOut, Phase::L1);
-    let mut meter = single_phase(config(), FRESHNESS);
-    let mut now = Instant::now();
-    let mut outcomes = |wh| {
-        now += Duration::from_secs(60);
-        let mut reading = Reading::default();
-        reading.update(energy, wh, now);
-        meter.observe(&reading, now).1.iter().map(|event| event.outcome).collect::<Vec<_>>()
-    };
-    assert_eq!(outcomes(0.0), [CounterOutcome::BelowThreshold]);
-    assert_eq!(outcomes(50.0), []);
-    assert_eq!(outcomes(5000.0), [CounterOutcome::Taken]);
-    assert_eq!(outcomes(4000.0), [CounterOutcome::Fallen]);
-    assert_eq!(outcomes(4500.0), []);
-    assert_eq!(outcomes(5001.0), [CounterOutcome::Taken]);
-    assert_eq!(outcomes(5002.0), []);
-    assert_eq!(outcomes(4000.0), [CounterOutcome::Fallen]);
-}
-
-#[test]
-fn one_old_required_value_makes_the_meter_stale_an_optional_one_its_fallback() {
+fn an_old_power_makes_the_meter_stale_another_value_its_fallback() {
     let start = Instant::now();
     let later = start + STALE;
     let mut meter = single_phase(config(), FRESHNESS);

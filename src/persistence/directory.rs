@@ -1,32 +1,36 @@
-//! The file with the counters, and the directory it is in.
+//! The directory with the files of the counters, one a meter.
 
 use std::{
+    fmt::Write as _,
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read, Write},
     os::unix::fs::{MetadataExt, fchown},
     path::{Path, PathBuf},
+    process,
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use serde::Deserialize;
 
-use super::format::{CounterFile, CounterFileError, VERSION};
+use super::{
+    error::CounterFileError,
+    format::{CounterFile, VERSION},
+    legacy::LegacyFile,
+};
+use crate::meter::record::{MeterRecord, Restored};
 
-pub(super) const FILE: &str = "counters.json";
+/// How the name of a meter's file begins.
+const PREFIX: &str = "meter-";
 
-/// Where the next one is written.
-const NEW: &str = "counters.json.new";
+/// The file of version 0.1, and the one that was there after it had ended in order.
+const LEGACY_FILE: &str = "counters.json";
+const LEGACY_ENDED: &str = "ended";
 
-/// Where a damaged file is put aside.
-const DAMAGED: &str = "counters.json.damaged";
-
-/// There after a clean end, as long as nothing was served since.
-const ENDED: &str = "ended";
-
-/// Held locked while the service runs.
-const LOCK: &str = "lock";
-
-/// A larger file is none of ours.
+/// A larger file is not one of ours.
 const MAX_SIZE: u64 = 256 * 1024;
+
+/// Meters that are shown at most.
+const MAX_METERS: usize = 1000;
 
 /// What every version of the file has.
 #[derive(Deserialize)]
@@ -34,97 +38,61 @@ struct Versioned {
     version: u32,
 }
 
-/// Reads the file in `directory`, whoever writes it. Without one there is nothing to remember.
-///
-/// # Errors
-/// Where it cannot be read, is damaged, or is that of a newer program.
-pub fn load(directory: &Path) -> Result<CounterFile, CounterFileError> {
-    let path = directory.join(FILE);
-    let file = match File::open(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(CounterFile::default()),
-        file => file,
-    };
-    let mut bytes = Vec::new();
-    let read = file.and_then(|file| file.take(MAX_SIZE.saturating_add(1)).read_to_end(&mut bytes));
-    if let Err(source) = read {
-        return Err(CounterFileError::Unreadable { path, source });
-    }
-    let text = match String::from_utf8(bytes) {
-        Ok(text) if text.len() as u64 <= MAX_SIZE => Ok(text),
-        Ok(_) => Err(format!("larger than {MAX_SIZE} bytes")),
-        Err(_) => Err("not UTF-8".to_owned()),
-    };
-    if let Ok(text) = &text
-        && let Ok(Versioned { version }) = serde_json::from_str(text)
-        && version > VERSION
-    {
-        return Err(CounterFileError::Newer { path, version });
-    }
-    text.and_then(|text| CounterFile::parse(&text))
-        .map_err(|reason| CounterFileError::Damaged { path, reason })
-}
-
-/// The directory of the file, held by this process alone.
+/// The counters of one meter in the directory, held by this process alone.
 #[derive(Debug)]
-pub struct StateDirectory {
+pub struct MeterDirectory {
     directory: PathBuf,
+    serial_number: String,
     /// Unlocked when it is closed.
     _lock: File,
 }
 
-impl StateDirectory {
-    /// Takes the directory, and makes it where it is missing.
+impl MeterDirectory {
+    /// Takes the counters of a meter, and makes the directory where it is missing.
     ///
     /// # Errors
-    /// Where it cannot be used, or another process has it.
-    pub fn open(directory: &Path) -> Result<Self, CounterFileError> {
+    /// Returns an error if the directory cannot be used, or another process has the counters.
+    pub fn open(directory: &Path, serial_number: &str) -> Result<Self, CounterFileError> {
         let unusable = |source| CounterFileError::Directory { path: directory.to_owned(), source };
         fs::create_dir_all(directory).map_err(unusable)?;
-        let lock = create(directory, LOCK, File::options().truncate(false)).map_err(unusable)?;
+        let name = file_name(serial_number, "lock");
+        let mut lock = create(directory, &name, File::options().read(true)).map_err(unusable)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { directory: directory.to_owned(), _lock: lock }),
+            Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                Err(CounterFileError::InUse { path: directory.to_owned() })
+                let mut pid = String::new();
+                let read = lock.take(16).read_to_string(&mut pid);
+                let pid = read.ok().and_then(|_| pid.trim().parse().ok());
+                return Err(CounterFileError::InUse { path: directory.to_owned(), pid });
             }
-            Err(TryLockError::Error(source)) => Err(unusable(source)),
+            Err(TryLockError::Error(source)) => return Err(unusable(source)),
         }
+        // On a full disk there may be no room for it; whoever asks then learns no pid.
+        let _ = lock.set_len(0).and_then(|()| writeln!(lock, "{}", process::id()));
+        Ok(Self {
+            directory: directory.to_owned(),
+            serial_number: serial_number.to_owned(),
+            _lock: lock,
+        })
     }
 
-    /// Reads the file; see [`load`].
+    /// What the meter goes on from; see [`load`].
     ///
     /// # Errors
-    /// As [`load`]. [`StateDirectory::set_aside`] makes room for a new file then.
-    pub fn load(&self) -> Result<CounterFile, CounterFileError> {
-        load(&self.directory)
-    }
-
-    /// Whether the last run ended in order. From here on it is not known any more.
-    #[must_use]
-    pub fn take_ended(&self) -> bool {
-        // Also on a full disk a file can be removed. Where it cannot, nothing is certain.
-        fs::remove_file(self.directory.join(ENDED)).is_ok()
-    }
-
-    /// Notes that all that was served is saved.
-    ///
-    /// # Errors
-    /// Where that cannot be noted.
-    pub fn set_ended(&self) -> Result<(), CounterFileError> {
-        create(&self.directory, ENDED, File::options().truncate(true))
-            .and_then(|file| file.sync_all())
-            .map_err(|source| CounterFileError::Unwritable {
-                path: self.directory.join(ENDED),
-                source,
-            })
+    /// As [`load`]. [`MeterDirectory::set_aside`] makes room for a new file then.
+    pub fn load(&self) -> Result<Restored, CounterFileError> {
+        load(&self.directory, &self.serial_number)
     }
 
     /// Keeps a damaged file for whoever wants to look at it, and gives its new name.
     ///
     /// # Errors
-    /// Where it cannot be renamed.
-    pub fn set_aside(&self) -> Result<PathBuf, CounterFileError> {
-        let path = self.directory.join(DAMAGED);
-        fs::rename(self.directory.join(FILE), &path)
+    /// Returns an error if it cannot be renamed.
+    pub fn set_aside(&self, damaged: &Path) -> Result<PathBuf, CounterFileError> {
+        let mut path = damaged.as_os_str().to_owned();
+        path.push(".damaged");
+        let path = PathBuf::from(path);
+        fs::rename(damaged, &path)
             .map_err(|source| CounterFileError::Unwritable { path: path.clone(), source })?;
         Ok(path)
     }
@@ -133,21 +101,143 @@ impl StateDirectory {
     /// or the new one.
     ///
     /// # Errors
-    /// Where it cannot be written; the old file is untouched then.
-    pub fn save(&self, state: &CounterFile) -> Result<(), CounterFileError> {
-        let path = self.directory.join(FILE);
+    /// Returns an error if it cannot be written; the old file is untouched then.
+    pub fn save(&self, record: &MeterRecord) -> Result<(), CounterFileError> {
+        let path = self.directory.join(file_name(&self.serial_number, "json"));
         let write = || {
-            let mut text = serde_json::to_vec_pretty(state)?;
+            let file =
+                CounterFile::new(self.serial_number.clone(), record.clone(), SystemTime::now());
+            let mut text = serde_json::to_vec_pretty(&file)?;
             text.push(b'\n');
-            let mut file = create(&self.directory, NEW, File::options().truncate(true))?;
+            let new = file_name(&self.serial_number, "json.new");
+            let mut file = create(&self.directory, &new, File::options().truncate(true))?;
             file.write_all(&text)?;
             file.sync_all()?;
-            fs::rename(self.directory.join(NEW), &path)?;
+            fs::rename(self.directory.join(new), &path)?;
             // The new name must be on the disk too.
             File::open(&self.directory)?.sync_all()
         };
         write().map_err(|source| CounterFileError::Unwritable { path: path.clone(), source })
     }
+
+    /// Forgets the counters. Says whether there were any.
+    ///
+    /// # Errors
+    /// Returns an error if the file cannot be removed.
+    pub fn forget(&self) -> Result<bool, CounterFileError> {
+        let path = self.directory.join(file_name(&self.serial_number, "json"));
+        let was_there = match fs::remove_file(&path) {
+            Ok(()) => true,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+            Err(source) => return Err(CounterFileError::Unwritable { path, source }),
+        };
+        Ok(self.forget_legacy()? || was_there)
+    }
+
+    /// Takes the meter out of the file of version 0.1, or its counters would come back.
+    fn forget_legacy(&self) -> Result<bool, CounterFileError> {
+        let path = self.directory.join(LEGACY_FILE);
+        let Ok(Some(mut legacy)) = legacy(&path) else { return Ok(false) };
+        if legacy.meters.remove(&self.serial_number).is_none() {
+            return Ok(false);
+        }
+        let write = || {
+            if legacy.meters.is_empty() {
+                return fs::remove_file(&path);
+            }
+            let new = self.directory.join("counters.json.new");
+            fs::write(&new, serde_json::to_vec_pretty(&legacy)?)?;
+            fs::rename(new, &path)
+        };
+        write().map_err(|source| CounterFileError::Unwritable { path: path.clone(), source })?;
+        Ok(true)
+    }
+}
+
+/// Reads the counters of a meter, whoever writes them. Without a file there is nothing to remember.
+///
+/// # Errors
+/// Returns an error if the file cannot be read, is damaged, or is that of a newer program.
+pub fn load(directory: &Path, serial_number: &str) -> Result<Restored, CounterFileError> {
+    let path = directory.join(file_name(serial_number, "json"));
+    if let Some(file) = read(&path)? {
+        return Ok(file.restored());
+    }
+    // What version 0.1 remembered is taken over as long as there is nothing newer.
+    let legacy = legacy(&directory.join(LEGACY_FILE))?;
+    let ended = directory.join(LEGACY_ENDED).exists();
+    let meter = legacy.as_ref().and_then(|legacy| legacy.meters.get(serial_number));
+    Ok(meter.map_or(Restored { record: None, saved: UNIX_EPOCH }, |m| m.restored(ended)))
+}
+
+/// All meters of which there are counters, whoever writes them.
+///
+/// # Errors
+/// Returns an error if the directory or a file cannot be read.
+pub fn load_all(directory: &Path) -> Result<Vec<CounterFile>, CounterFileError> {
+    let unusable = |source| CounterFileError::Directory { path: directory.to_owned(), source };
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).map_err(unusable)?.take(MAX_METERS) {
+        let path = entry.map_err(unusable)?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        if name.starts_with(PREFIX) && extension == Some("json") {
+            files.extend(read(&path)?);
+        }
+    }
+    files.sort_by(|one, other| one.serial_number.cmp(&other.serial_number));
+    Ok(files)
+}
+
+fn read(path: &Path) -> Result<Option<CounterFile>, CounterFileError> {
+    let Some(text) = text(path)? else { return Ok(None) };
+    if let Ok(Versioned { version }) = serde_json::from_str(&text)
+        && version > VERSION
+    {
+        return Err(CounterFileError::Newer { path: path.to_owned(), version });
+    }
+    let damaged = |reason| CounterFileError::Damaged { path: path.to_owned(), reason };
+    CounterFile::parse(&text).map(Some).map_err(damaged)
+}
+
+fn legacy(path: &Path) -> Result<Option<LegacyFile>, CounterFileError> {
+    let Some(text) = text(path)? else { return Ok(None) };
+    let damaged = |reason| CounterFileError::Damaged { path: path.to_owned(), reason };
+    LegacyFile::parse(&text).map(Some).map_err(damaged)
+}
+
+/// The text of a file, if there is one.
+fn text(path: &Path) -> Result<Option<String>, CounterFileError> {
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file,
+    };
+    let mut bytes = Vec::new();
+    let read = file.and_then(|file| file.take(MAX_SIZE.saturating_add(1)).read_to_end(&mut bytes));
+    if let Err(source) = read {
+        return Err(CounterFileError::Unreadable { path: path.to_owned(), source });
+    }
+    let damaged = |reason: String| CounterFileError::Damaged { path: path.to_owned(), reason };
+    if bytes.len() as u64 > MAX_SIZE {
+        return Err(damaged(format!("larger than {MAX_SIZE} bytes")));
+    }
+    String::from_utf8(bytes).map(Some).map_err(|_| damaged("not UTF-8".to_owned()))
+}
+
+/// The name of a meter's file. The serial number is the user's text, so all that could lead
+/// elsewhere is written as a number.
+fn file_name(serial_number: &str, extension: &str) -> String {
+    let mut name = PREFIX.to_owned();
+    for byte in serial_number.bytes() {
+        if byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_' {
+            name.push(byte.into());
+        } else {
+            let _ = write!(name, "%{byte:02X}");
+        }
+    }
+    name.push('.');
+    name.push_str(extension);
+    name
 }
 
 /// Opens a file for writing. What root makes belongs to the owner of the directory, or the service
@@ -160,3 +250,6 @@ fn create(directory: &Path, name: &str, options: &mut OpenOptions) -> io::Result
     }
     Ok(file)
 }
+
+#[cfg(test)]
+mod tests;

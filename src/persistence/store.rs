@@ -6,31 +6,22 @@ use std::{
     path::{Path, PathBuf},
     sync::mpsc,
     thread,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, UNIX_EPOCH},
 };
 
 use tokio::sync::{mpsc as events, oneshot};
 
 use super::{
-    directory::{self, StateDirectory},
-    format::{CounterFile, CounterFileError, CounterRecord, MeterRecord},
+    directory::{self, MeterDirectory},
+    error::CounterFileError,
 };
-use crate::meter::{binding::Binding, counter::CounterSnapshot, reading::Point};
+use crate::{
+    meter::record::{MeterRecord, Restored},
+    text::Kwh,
+};
 
 /// What fails is tried again this often.
 const RETRY_INTERVAL: Duration = Duration::from_secs(60);
-
-/// What is remembered of the counters of a meter.
-pub type Snapshots = Vec<(Point, CounterSnapshot)>;
-
-/// What a meter is to go on from.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Restored {
-    /// Its counters.
-    pub snapshots: Snapshots,
-    /// How long ago they were saved.
-    pub age: Duration,
-}
 
 /// The directory for the state: the configured one, or the one that systemd made.
 #[must_use]
@@ -43,15 +34,28 @@ pub fn directory(configured: Option<&Path>) -> Option<PathBuf> {
 }
 
 enum Command {
-    Save(Snapshots),
+    Save(MeterRecord),
     /// Nothing is served after this. Answered once all is on disk.
-    Finish(Snapshots, oneshot::Sender<()>),
+    Finish(Option<MeterRecord>, oneshot::Sender<()>),
 }
 
-enum Event {
-    /// The directory is open, or cannot be for now: this is what was in it.
-    Restored(Restored),
-    Saved,
+/// What the store has to say.
+#[derive(Debug)]
+pub enum StoreEvent {
+    /// What the meter goes on from. Comes at the start, and again where the directory could not be
+    /// used then and can be now.
+    Opened {
+        /// What is remembered.
+        restored: Restored,
+        /// Whether the directory can be used.
+        has_disk: bool,
+    },
+    /// Another process serves this meter.
+    InUse(CounterFileError),
+    /// This is on disk.
+    Saved(MeterRecord),
+    /// The disk takes no writes; that is logged.
+    Failed,
 }
 
 /// The store of one meter's counters.
@@ -59,79 +63,63 @@ enum Event {
 pub struct CounterStore {
     /// None where there is no directory.
     commands: Option<mpsc::Sender<Command>>,
-    events: events::UnboundedReceiver<Event>,
-    /// A save is under way. There is never more than one, so that none can pile up.
-    is_saving: bool,
+    events: events::UnboundedReceiver<StoreEvent>,
 }
 
 impl CounterStore {
-    /// Opens the store of the meter with this serial number, whose values come from these items.
-    /// What is in it comes by [`CounterStore::restored`].
+    /// Opens the store of the meter with this serial number. What is in it comes as an event.
     #[must_use]
-    pub fn open(directory: Option<PathBuf>, serial_number: String, bindings: Vec<Binding>) -> Self {
+    pub fn open(directory: Option<PathBuf>, serial_number: String) -> Self {
         let (sender, events) = events::unbounded_channel();
-        let mut store = Self { commands: None, events, is_saving: false };
-        let nothing = Event::Restored(Restored::default());
+        let nothing = || StoreEvent::Opened {
+            restored: Restored { record: None, saved: UNIX_EPOCH },
+            has_disk: false,
+        };
         let Some(directory) = directory else {
             tracing::info!("no state_dir: counters will not survive a restart");
-            let _ = sender.send(nothing);
-            return store;
+            let _ = sender.send(nothing());
+            return Self { commands: None, events };
         };
         let (commands, receiver) = mpsc::channel();
-        let events = sender.clone();
         let worker = Worker {
             directory,
             serial_number,
-            bindings,
             opened: None,
-            file: CounterFile::default(),
-            events,
-            last: Snapshots::new(),
+            events: sender.clone(),
             is_failing: false,
         };
         let thread = thread::Builder::new().name("store".to_owned());
         match thread.spawn(move || worker.run(&receiver)) {
-            Ok(_) => store.commands = Some(commands),
+            Ok(_) => Self { commands: Some(commands), events },
             Err(error) => {
                 tracing::warn!("counters will not survive a restart: {error}");
-                let _ = sender.send(nothing);
-            }
-        }
-        store
-    }
-
-    /// What the meter is to go on from. Comes once the store is open, and again where that had
-    /// failed and does not any more; waits otherwise. Safe to drop at any time.
-    pub async fn restored(&mut self) -> Restored {
-        loop {
-            match self.events.recv().await {
-                Some(Event::Restored(restored)) => return restored,
-                Some(Event::Saved) => self.is_saving = false,
-                None => std::future::pending().await,
+                let _ = sender.send(nothing());
+                Self { commands: None, events }
             }
         }
     }
 
-    /// Starts to save, unless a save is still under way. Never waits.
-    pub fn save(&mut self, snapshots: &Snapshots) {
-        if let Some(commands) = &self.commands
-            && !self.is_saving
-        {
-            self.is_saving = commands.send(Command::Save(snapshots.clone())).is_ok();
+    /// The next event; waits where there is none. Safe to drop at any time.
+    pub async fn event(&mut self) -> StoreEvent {
+        match self.events.recv().await {
+            Some(event) => event,
+            None => std::future::pending().await,
         }
     }
 
-    /// Whether a save is under way.
+    /// Starts to save, and says whether there is anything to save to. Never waits. The next save
+    /// must wait for the event that ends this one, so that none can pile up.
     #[must_use]
-    pub fn is_saving(&self) -> bool {
-        self.is_saving
+    pub fn save(&self, record: MeterRecord) -> bool {
+        let commands = self.commands.as_ref();
+        commands.is_some_and(|commands| commands.send(Command::Save(record)).is_ok())
     }
 
     /// Saves a last time, and waits until that is done.
-    pub async fn finish(self, snapshots: Snapshots) {
+    pub async fn finish(self, record: Option<MeterRecord>) {
         let (done, finished) = oneshot::channel();
         if let Some(commands) = self.commands
-            && commands.send(Command::Finish(snapshots, done)).is_ok()
+            && commands.send(Command::Finish(record, done)).is_ok()
         {
             // An error means that the thread is gone; it has logged why.
             let _ = finished.await;
@@ -143,13 +131,8 @@ impl CounterStore {
 struct Worker {
     directory: PathBuf,
     serial_number: String,
-    bindings: Vec<Binding>,
-    opened: Option<StateDirectory>,
-    /// What is in the directory, as far as it could be read.
-    file: CounterFile,
-    events: events::UnboundedSender<Event>,
-    /// What was saved last, or was to be.
-    last: Snapshots,
+    opened: Option<MeterDirectory>,
+    events: events::UnboundedSender<StoreEvent>,
     /// The last attempt to open the directory or to save failed, and was logged.
     is_failing: bool,
 }
@@ -159,110 +142,91 @@ impl Worker {
         self.open();
         loop {
             match commands.recv_timeout(RETRY_INTERVAL) {
-                Ok(Command::Save(snapshots)) => {
-                    self.save_or_open(snapshots);
-                    self.send(Event::Saved);
-                }
-                Ok(Command::Finish(snapshots, done)) => {
-                    self.save(&snapshots, true);
+                Ok(Command::Save(record)) => self.save(record),
+                Ok(Command::Finish(record, done)) => {
+                    if let Some(record) = record {
+                        self.save(record);
+                    }
                     self.opened = None;
                     let _ = done.send(());
                     return;
                 }
-                // Also when nothing changes, as at night, the disk may be back.
-                Err(mpsc::RecvTimeoutError::Timeout) => self.retry(),
+                Err(mpsc::RecvTimeoutError::Timeout) if self.opened.is_none() => self.reopen(),
+                Err(mpsc::RecvTimeoutError::Timeout) => {}
                 Err(mpsc::RecvTimeoutError::Disconnected) => return,
             }
         }
     }
 
     /// Whoever waits for it may be gone.
-    fn send(&self, event: Event) {
+    fn send(&self, event: StoreEvent) {
         let _ = self.events.send(event);
     }
 
     fn open(&mut self) {
-        let opened = match take(&self.directory) {
-            Ok((opened, file)) => {
-                self.file = file;
-                Ok(opened)
+        let (restored, has_disk) = match self.take() {
+            Ok(restored) => (restored, true),
+            Err(error @ CounterFileError::InUse { .. }) => {
+                return self.send(StoreEvent::InUse(error));
             }
             Err(error) => {
-                // Whoever else has the directory may serve more meanwhile.
-                self.file = directory::load(&self.directory).unwrap_or_default();
-                self.file.doubt();
-                Err(error)
+                self.fail(&error);
+                let nothing = Restored { record: None, saved: UNIX_EPOCH };
+                // What cannot be written can perhaps be read.
+                let read = directory::load(&self.directory, &self.serial_number);
+                (read.unwrap_or(nothing), false)
             }
         };
-        match opened {
-            Ok(opened) => self.opened = Some(opened),
-            Err(error) => self.fail(&error),
-        }
-        self.send(Event::Restored(self.restored(Instant::now())));
+        log_restored(&restored);
+        self.send(StoreEvent::Opened { restored, has_disk });
     }
 
     /// Tries again what failed at the start.
     fn reopen(&mut self) {
-        if let Ok((opened, file)) = take(&self.directory) {
-            self.opened = Some(opened);
-            self.file = file;
-            self.send(Event::Restored(self.restored(Instant::now())));
+        if let Ok(restored) = self.take() {
+            log_restored(&restored);
+            self.is_failing = false;
+            self.send(StoreEvent::Opened { restored, has_disk: true });
         }
     }
 
-    fn restored(&self, now: Instant) -> Restored {
-        let Some(record) = self.file.meters.get(&self.serial_number) else {
-            return Restored::default();
-        };
-        for counter in &record.counters {
-            let CounterRecord { key, phase, item, served_wh, .. } = counter;
-            if counter.point_among(&self.bindings).is_some() {
-                tracing::info!("{key} {phase}: {served_wh:.0} Wh are remembered");
-            } else {
-                tracing::warn!("{key} {phase}: remembered of item {item}, which is not configured");
+    fn take(&mut self) -> Result<Restored, CounterFileError> {
+        let opened = MeterDirectory::open(&self.directory, &self.serial_number)?;
+        let restored = match opened.load() {
+            // What can be neither read nor set aside is not overwritten. What cannot be read now
+            // may be good.
+            Err(error @ CounterFileError::Damaged { .. }) => {
+                let CounterFileError::Damaged { path, .. } = &error else { return Err(error) };
+                let aside = opened.set_aside(path)?;
+                tracing::warn!("{error}; set aside as {}", aside.display());
+                Restored { record: None, saved: UNIX_EPOCH }
             }
-        }
-        Restored {
-            snapshots: record.snapshots(&self.bindings, now),
-            age: record.age(SystemTime::now()),
-        }
+            loaded => loaded?,
+        };
+        self.opened = Some(opened);
+        Ok(restored)
     }
 
     /// What the directory holds must reach the meter before anything is saved over it.
-    fn save_or_open(&mut self, snapshots: Snapshots) {
-        if self.opened.is_some() {
-            self.save(&snapshots, false);
-            self.last = snapshots;
-        } else {
+    fn save(&mut self, record: MeterRecord) {
+        let Some(opened) = &self.opened else {
             self.reopen();
-        }
-    }
-
-    fn retry(&mut self) {
-        if self.is_failing {
-            self.save_or_open(self.last.clone());
-        }
-    }
-
-    fn save(&mut self, snapshots: &Snapshots, ended: bool) {
-        let Some(opened) = &self.opened else { return };
-        let mut record =
-            MeterRecord::new(snapshots, &self.bindings, SystemTime::now(), Instant::now());
-        if let Some(before) = self.file.meters.remove(&self.serial_number) {
-            record.keep(before);
-        }
-        self.file.insert(&self.serial_number, record);
-        let mut saved = opened.save(&self.file);
-        if saved.is_ok() && ended {
-            saved = opened.set_ended();
-        }
-        match saved {
-            Ok(()) if self.is_failing => {
-                tracing::info!("the counters are saved again");
-                self.is_failing = false;
+            if self.opened.is_none() {
+                self.send(StoreEvent::Failed);
             }
-            Ok(()) => {}
-            Err(error) => self.fail(&error),
+            return;
+        };
+        match opened.save(&record) {
+            Ok(()) => {
+                if std::mem::take(&mut self.is_failing) {
+                    tracing::info!("the counters are saved again");
+                }
+                self.send(StoreEvent::Saved(record));
+            }
+            Err(error) => {
+                self.fail(&error);
+                self.send(StoreEvent::Failed);
+            }
         }
     }
 
@@ -275,23 +239,12 @@ impl Worker {
     }
 }
 
-fn take(path: &Path) -> Result<(StateDirectory, CounterFile), CounterFileError> {
-    let directory = StateDirectory::open(path)?;
-    let ended = directory.take_ended();
-    let mut file = match directory.load() {
-        // What can be neither read nor set aside is not overwritten. What cannot be read now may be
-        // good.
-        Err(error @ CounterFileError::Damaged { .. }) => {
-            let aside = directory.set_aside()?;
-            tracing::warn!("{error}; set aside as {}", aside.display());
-            CounterFile::default()
-        }
-        loaded => loaded?,
-    };
-    if !ended {
-        file.doubt();
+/// Logs what the counters go on from.
+pub(crate) fn log_restored(restored: &Restored) {
+    for counter in restored.record.iter().flat_map(|record| &record.counters) {
+        let (key, phase, item) = (counter.key.key(), counter.phase, &counter.item);
+        tracing::info!("{key} {phase}: item {item} goes on from {}", Kwh(counter.served_wh));
     }
-    Ok((directory, file))
 }
 
 #[cfg(test)]

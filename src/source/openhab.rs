@@ -37,9 +37,9 @@ mod tracker;
 use credentials::Credentials;
 use events::EventError;
 pub use fetch::ItemProblem;
-use fetch::{Detail, ItemReply, fetch};
-use state::parse_state;
-use tracker::Tracker;
+pub(crate) use fetch::ItemReply;
+use fetch::{Detail, fetch};
+pub(crate) use tracker::Tracker;
 
 /// The port of an address that names none.
 const DEFAULT_PORT: u16 = 8080;
@@ -139,7 +139,7 @@ impl OpenHab {
         let reply = fetch(&mut self.client, &binding.item, Detail::LastUpdate).await?;
         Ok(match reply {
             Ok(reply) => Probe {
-                value: parse_state(&reply.state, &binding.unit).map_err(ItemProblem::from),
+                value: state::value(&reply.state, binding).map_err(ItemProblem::from),
                 updated: reply.updated(),
                 state: reply.state,
             },

@@ -68,15 +68,15 @@ with subtest("root looks at the counters and forgets them, and the service can s
         "docs/debian.md",
     )
     meter.succeed(f"systemctl stop {SOCKET} {SERVICE}")
-    serial = json.loads(meter.succeed(f"cat {STATE}/counters.json"))["meters"].popitem()[0]
-    t.assertIn("12345678", meter.succeed(counters))
+    serial = json.loads(meter.succeed(f"cat {STATE}/meter-*.json"))["serial_number"]
+    t.assertIn("12 345.678 kWh", meter.succeed(counters))
     meter.succeed(f"{counters} --reset {serial}")
-    t.assertNotIn("12345678", meter.succeed(counters))
+    t.assertNotIn("12 345.678 kWh", meter.succeed(counters))
     set_item("inverter2_PV_E_total", "1000 kWh")
     meter.succeed(f"systemctl start {SOCKET} {SERVICE}")
     await_values(20, TotWhExp=1e6)
     meter.succeed(f"systemctl stop {SOCKET} {SERVICE}")
-    t.assertIn("1000000", meter.succeed(counters))
+    t.assertIn("1 000.000 kWh", meter.succeed(counters))
     set_item("inverter2_PV_E_total", ITEMS["inverter2_PV_E_total"])
 
 with subtest("a mistake in the file is reported, and the port stays"):
@@ -87,7 +87,7 @@ with subtest("a mistake in the file is reported, and the port stays"):
     inverter.succeed("for poll in {1..50}; do nc -w 1 -z meter 502; sleep 0.1; done")
     t.assertEqual(show(SOCKET, "ActiveState"), "active")
     meter.succeed(f"sed -i '/fase/d' {CONFIG}")
-    meter.succeed(f"counters={STATE}/counters.json; systemctl stop {SOCKET} {SERVICE}; rm $counters")
+    meter.succeed(f"systemctl stop {SOCKET} {SERVICE}; rm {STATE}/meter-*.json")
     meter.succeed(f"systemctl start {SOCKET} {SERVICE}")
     is_served()
 
@@ -113,7 +113,7 @@ with subtest("overrides: several addresses, who may poll, and whom the service m
 with subtest("removed, it leaves the port and keeps the counters"):
     meter.succeed("apt-get purge --yes fronius-smartmeter", timeout=120)
     t.assertEqual(meter.execute("nc -z localhost 502")[0], 1)
-    meter.succeed(f"test -e {STATE}/counters.json")
+    meter.succeed(f"ls {STATE}/meter-*.json")
 
 with subtest("without a package: two commands, and the same again"):
     for command in (

@@ -55,7 +55,7 @@ impl Plant {
 
     /// Where the counters are.
     fn file(&self) -> PathBuf {
-        self.directory.path().join("counters.json")
+        self.directory.path().join("meter-SN.json")
     }
 }
 
@@ -67,8 +67,8 @@ async fn start_live(config: &str) -> Service {
 
 /// The counter that is on the disk, in Wh. The file must be whole.
 fn remembered(path: &Path) -> Option<f64> {
-    let state = directory::load(path).unwrap_or_else(|error| panic!("{error}"));
-    Some(state.meters.get("SN")?.counters[0].served_wh)
+    let restored = directory::load(path, "SN").unwrap_or_else(|error| panic!("{error}"));
+    Some(restored.record?.counters[0].served_wh)
 }
 
 /// The total exported energy, or none while the meter has none to give.

@@ -217,10 +217,15 @@ fn the_log_lines_are_those_of_the_program() {
     ];
     let source = source(&project().join("src"));
     let mut checked = 0;
-    for document in [document("README.md"), document("docs/troubleshooting.md")] {
-        let rows = document.rows("| symptom | line in the log | remedy |");
-        assert!(rows.len() > 5, "{}", document.path.display());
-        for line in rows.iter().flat_map(|row| code(row[2])) {
+    for (path, header, column) in [
+        ("README.md", "| symptom | line in the log | remedy |", 2),
+        ("docs/troubleshooting.md", "| symptom | line in the log | remedy |", 2),
+        ("docs/counters.md", "| line | meaning, and what to do |", 1),
+    ] {
+        let document = document(path);
+        let rows = document.rows(header);
+        assert!(rows.len() > 5, "{path}");
+        for line in rows.iter().flat_map(|row| code(row[column])) {
             let mut line = line.replace("energy_counter_out L1", "…");
             line = line.replace("current_power L1", "…");
             for foreign in FOREIGN {
@@ -252,6 +257,17 @@ async fn check_prints_what_the_readme_shows() {
     assert_eq!(checked.code, Some(0), "{checked:?}");
     let printed = checked.out.replace(&address, "192.168.1.31:8080");
     assert_eq!(ageless(&printed), ageless(shown));
+}
+
+#[tokio::test]
+async fn replay_prints_what_the_document_shows() {
+    let counters = document("docs/counters.md");
+    let history = file(counters.blocks("csv")[0]);
+    let shown = counters.blocks("text");
+    let command = "$ fronius-smartmeter replay history.csv\n";
+    let shown = shown.into_iter().find_map(|block| block.strip_prefix(command)).unwrap();
+    let replayed = outcome(&mut program(&["replay", text(history.path())])).await;
+    assert_eq!((replayed.code, replayed.out.as_str()), (Some(0), shown), "{replayed:?}");
 }
 
 /// The words of each line, without the ages, which depend on how busy the machine is.

@@ -9,7 +9,7 @@ use std::{
     process::Command,
     sync::Arc,
     thread,
-    time::{Duration, Instant},
+    time::{Instant, UNIX_EPOCH},
 };
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -19,6 +19,7 @@ use fronius_smartmeter::{
     meter::{
         Condition, Image, Meter,
         reading::{Measurand, Phase, Point, Reading},
+        record::Restored,
         units::Quantity,
     },
     modbus::Server,
@@ -109,17 +110,17 @@ fn live() -> Result<(Meter, Reading, Instant)> {
         reading.update(Point { measurand, phase: Phase::L1 }, value, now);
     }
     let config = config()?;
-    let mut meter = Meter::new(config.meter, config.freshness, config.source.bindings());
-    meter.restore(&[], Duration::ZERO, now);
+    let mut meter = Meter::new(config.meter, config.freshness, config.source.bindings(), now);
+    meter.restore(Restored { record: None, saved: UNIX_EPOCH }, false, now);
     Ok((meter, reading, now))
 }
 
 fn image(count: u32) -> Result<Image> {
     let (mut meter, reading, now) = live()?;
-    let (image, _) = meter.observe(&reading, now);
+    let (image, _) = meter.observe(&reading, now, UNIX_EPOCH);
     ensure!(image.condition == Condition::Live, "not live");
     for _ in 0..count {
-        black_box(meter.observe(black_box(&reading), now));
+        black_box(meter.observe(black_box(&reading), now, UNIX_EPOCH));
     }
     Ok(image)
 }

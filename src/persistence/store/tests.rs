@@ -1,148 +1,132 @@
-use super::*;
-use crate::meter::{
-    reading::{Measurand, Phase},
-    units::Quantity,
-};
 use std::fs;
+
 use tempfile::TempDir;
 
-const ENERGY: Point = Point { measurand: Measurand::EnergyOut, phase: Phase::L1 };
+use super::*;
+use crate::meter::{
+    counter::CounterSnapshot,
+    explained::ExplainedSnapshot,
+    power::PowerSnapshot,
+    reading::{Measurand, Phase},
+    record::CounterRecord,
+};
 
-fn snapshot(served: f64) -> CounterSnapshot {
-    CounterSnapshot { served, offset: 0.0, former: None, lower: None, certain: true }
+fn record(served_wh: f64) -> MeterRecord {
+    let counter = CounterSnapshot {
+        reached_wh: served_wh,
+        offset_wh: 0.0,
+        free_wh: 1000.0,
+        explained: ExplainedSnapshot::default(),
+        candidate: None,
+    };
+    let power = PowerSnapshot::default();
+    let (key, phase) = (Measurand::EnergyOut, Phase::L1);
+    let counter = CounterRecord { key, phase, item: "E".to_owned(), served_wh, counter, power };
+    MeterRecord { counters: vec![counter] }
 }
 
-struct Opened {
-    worker: Worker,
-    events: events::UnboundedReceiver<Event>,
+fn opened(directory: &Path) -> CounterStore {
+    CounterStore::open(Some(directory.to_owned()), "SN".to_owned())
 }
 
-impl Opened {
-    fn new(directory: &Path) -> Self {
-        let unit = Quantity::Energy.default_unit();
-        let bindings = vec![Binding { point: ENERGY, item: "E".to_owned(), unit }];
-        let (sender, events) = events::unbounded_channel();
-        let mut worker = Worker {
-            directory: directory.to_owned(),
-            serial_number: "SN".to_owned(),
-            bindings,
-            opened: None,
-            file: CounterFile::default(),
-            events: sender,
-            last: Snapshots::new(),
-            is_failing: false,
-        };
-        worker.open();
-        Self { worker, events }
-    }
-
-    /// What the meter has just been told to go on from.
-    fn restored(&mut self) -> Option<Snapshots> {
-        match self.events.try_recv() {
-            Ok(Event::Restored(restored)) => Some(restored.snapshots),
-            _ => None,
+async fn restored(store: &mut CounterStore) -> (Option<f64>, bool) {
+    match store.event().await {
+        StoreEvent::Opened { restored, has_disk } => {
+            let served = restored.record.map(|record| record.counters[0].served_wh);
+            (served, has_disk)
         }
-    }
-
-    fn snapshot(mut self) -> Option<CounterSnapshot> {
-        self.restored().unwrap().first().map(|(_, snapshot)| *snapshot)
+        other => panic!("{other:?}"),
     }
 }
 
-/// A directory in which this was served, and a run that ended in order.
-fn directory(served: f64) -> TempDir {
+/// A directory in which this was served.
+async fn directory(served_wh: f64) -> TempDir {
     let directory = TempDir::new().unwrap();
-    let mut opened = Opened::new(directory.path());
-    assert_eq!(opened.restored(), Some(vec![]));
-    opened.worker.save(&vec![(ENERGY, snapshot(served))], true);
+    let mut store = opened(directory.path());
+    assert_eq!(restored(&mut store).await, (None, true));
+    store.finish(Some(record(served_wh))).await;
     directory
 }
 
-#[test]
-fn what_was_saved_is_certain_until_a_run_does_not_end() {
-    let directory = directory(5000.0);
-    for certain in [true, false, false] {
-        let opened = Opened::new(directory.path());
-        assert_eq!(opened.snapshot(), Some(CounterSnapshot { certain, ..snapshot(5000.0) }));
+#[tokio::test]
+async fn what_is_saved_is_restored() {
+    let directory = directory(5000.0).await;
+    let mut store = opened(directory.path());
+    assert_eq!(restored(&mut store).await, (Some(5000.0), true));
+    assert!(store.save(record(6000.0)));
+    assert!(matches!(store.event().await, StoreEvent::Saved(saved) if saved == record(6000.0)));
+    drop(store);
+    // The thread ends with the store, and lets the file go.
+    loop {
+        let mut store = opened(directory.path());
+        match store.event().await {
+            StoreEvent::InUse(_) => {}
+            StoreEvent::Opened { restored, .. } => {
+                assert_eq!(restored.record, Some(record(6000.0)));
+                break;
+            }
+            other => panic!("{other:?}"),
+        }
     }
 }
 
-/// One that was a lower bound at the start, and was never confirmed, is one still.
-#[test]
-fn a_clean_end_confirms_no_counter() {
-    let directory = directory(5000.0);
-    drop(Opened::new(directory.path()));
-    let mut opened = Opened::new(directory.path());
-    let snapshots = opened.restored().unwrap();
-    opened.worker.bindings.clear();
-    opened.worker.save(&vec![], true);
-    drop(opened);
-    let mut opened = Opened::new(directory.path());
-    let certain = opened.restored().unwrap()[0].1.certain;
-    assert!(!certain, "not even where its item was not configured");
-    opened.worker.save(&snapshots, true);
-    drop(opened);
-    assert!(!Opened::new(directory.path()).snapshot().unwrap().certain);
+/// C19: two processes with one serial number would each undo what the other saves.
+#[tokio::test]
+async fn a_second_process_with_the_same_serial_number_is_refused() {
+    let directory = directory(5000.0).await;
+    let _first = MeterDirectory::open(directory.path(), "SN").unwrap();
+    let mut second = opened(directory.path());
+    let StoreEvent::InUse(error) = second.event().await else { panic!() };
+    assert!(error.to_string().ends_with(&format!("process {}", std::process::id())), "{error}");
+    assert!(!second.save(record(1.0)) || matches!(second.event().await, StoreEvent::Failed));
+    let mut other = CounterStore::open(Some(directory.path().to_owned()), "other".to_owned());
+    assert_eq!(restored(&mut other).await, (None, true));
 }
 
-#[test]
-fn a_directory_in_use_is_read_and_tried_again_and_nothing_in_it_falls() {
-    let directory = directory(5000.0);
-    let other = StateDirectory::open(directory.path()).unwrap();
-    let mut opened = Opened::new(directory.path());
-    let bound = CounterSnapshot { certain: false, ..snapshot(5000.0) };
-    let restored = opened.restored();
-    assert_eq!(restored, Some(vec![(ENERGY, bound)]), "others may serve more meanwhile");
-    opened.worker.retry();
-    assert_eq!(opened.restored(), None);
-    let file = fs::read_to_string(directory.path().join("counters.json")).unwrap();
-    opened.worker.save(&vec![(ENERGY, snapshot(6000.0))], false);
-    assert_eq!(fs::read_to_string(directory.path().join("counters.json")).unwrap(), file);
-    drop(other);
-
-    opened.worker.retry();
-    assert_eq!(opened.restored(), Some(vec![(ENERGY, snapshot(5000.0))]));
-    // The meter may not have heard of it yet.
-    opened.worker.save(&vec![(ENERGY, snapshot(10.0))], false);
-    drop(opened);
-    assert_eq!(Opened::new(directory.path()).snapshot(), Some(bound));
+#[tokio::test]
+async fn a_damaged_file_is_set_aside() {
+    let directory = directory(5000.0).await;
+    let file = directory.path().join("meter-SN.json");
+    fs::write(&file, "{").unwrap();
+    let mut store = opened(directory.path());
+    assert_eq!(restored(&mut store).await, (None, true));
+    assert_eq!(fs::read_to_string(directory.path().join("meter-SN.json.damaged")).unwrap(), "{");
 }
 
-#[test]
-fn a_file_that_cannot_be_read_is_neither_set_aside_nor_overwritten() {
-    let directory = directory(5000.0);
-    let (file, away) = (directory.path().join("counters.json"), directory.path().join("away"));
+#[tokio::test]
+async fn a_newer_file_is_neither_used_nor_overwritten() {
+    let directory = directory(5000.0).await;
+    let file = directory.path().join("meter-SN.json");
+    fs::write(&file, "{\"version\":3}").unwrap();
+    let mut store = opened(directory.path());
+    assert_eq!(restored(&mut store).await, (None, false));
+    assert!(store.save(record(1.0)));
+    assert!(matches!(store.event().await, StoreEvent::Failed));
+    assert_eq!(fs::read_to_string(&file).unwrap(), "{\"version\":3}");
+}
+
+/// What the directory holds must reach the meter before anything is saved over it.
+#[tokio::test]
+async fn a_directory_that_cannot_be_used_at_first_is_tried_again() {
+    let directory = directory(5000.0).await;
+    let (file, away) = (directory.path().join("meter-SN.json"), directory.path().join("away"));
     fs::rename(&file, &away).unwrap();
     // To read a directory fails, for root too.
     fs::create_dir(&file).unwrap();
-    let mut opened = Opened::new(directory.path());
-    assert!(opened.worker.is_failing);
-    assert_eq!(opened.restored(), Some(vec![]));
-    opened.worker.retry();
-    assert_eq!(opened.restored(), None);
-    opened.worker.save(&vec![(ENERGY, snapshot(10.0))], false);
-    assert!(file.is_dir());
+    let mut store = opened(directory.path());
+    assert_eq!(restored(&mut store).await, (None, false));
+    assert!(store.save(record(10.0)));
+    assert!(matches!(store.event().await, StoreEvent::Failed));
     fs::remove_dir(&file).unwrap();
     fs::rename(&away, &file).unwrap();
-    opened.worker.retry();
-    let bound = CounterSnapshot { certain: false, ..snapshot(5000.0) };
-    assert_eq!(opened.restored(), Some(vec![(ENERGY, bound)]));
+    assert!(store.save(record(10.0)));
+    assert_eq!(restored(&mut store).await, (Some(5000.0), true), "and not saved over it");
 }
 
-/// What the meter sees of it: the thread answers, and there is never more than one save at once.
 #[tokio::test]
-async fn the_thread_restores_saves_and_ends() {
-    let directory = directory(5000.0);
-    let unit = Quantity::Energy.default_unit();
-    let open = || {
-        let bindings = vec![Binding { point: ENERGY, item: "E".to_owned(), unit: unit.clone() }];
-        CounterStore::open(Some(directory.path().to_owned()), "SN".to_owned(), bindings)
-    };
-    let mut store = open();
-    assert_eq!(store.restored().await.snapshots, [(ENERGY, snapshot(5000.0))]);
-    store.save(&vec![(ENERGY, snapshot(6000.0))]);
-    assert!(store.is_saving());
-    store.save(&vec![(ENERGY, snapshot(1.0))]);
-    store.finish(vec![(ENERGY, snapshot(7000.0))]).await;
-    assert_eq!(open().restored().await.snapshots, [(ENERGY, snapshot(7000.0))]);
+async fn without_a_directory_nothing_is_saved_and_nothing_waits() {
+    let mut store = CounterStore::open(None, "SN".to_owned());
+    assert_eq!(restored(&mut store).await, (None, false));
+    assert!(!store.save(record(1.0)));
+    store.finish(Some(record(1.0))).await;
 }

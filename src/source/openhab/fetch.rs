@@ -6,7 +6,10 @@ use hyper::StatusCode;
 use serde::Deserialize;
 
 use super::state::ItemStateError;
-use crate::source::http::{Client, HttpError};
+use crate::{
+    meter::binding::LimitError,
+    source::http::{Client, HttpError},
+};
 
 /// What to ask for about an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,13 +21,13 @@ pub(super) enum Detail {
 }
 
 /// What openHAB answers about an item.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct ItemReply {
+pub(crate) struct ItemReply {
     /// The state, as [`super::state::parse_state`] takes it.
-    pub(super) state: String,
+    pub(crate) state: String,
     /// The time of the last update by openHAB's clock, in milliseconds since 1970.
-    pub(super) last_state_update: Option<u64>,
+    pub(crate) last_state_update: Option<u64>,
 }
 
 impl ItemReply {
@@ -67,7 +70,13 @@ impl ItemProblem {
     pub fn may_pass(&self) -> bool {
         match self {
             Self::State(error) => {
-                matches!(error, ItemStateError::NoValue(_) | ItemStateError::Implausible { .. })
+                matches!(
+                    error,
+                    ItemStateError::NoValue(_)
+                        | ItemStateError::Sentinel(_)
+                        | ItemStateError::Implausible { .. }
+                        | ItemStateError::Limit(LimitError::Power { .. })
+                )
             }
             Self::Status(status) => *status != StatusCode::NOT_FOUND,
             Self::NotAState => false,

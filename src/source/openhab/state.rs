@@ -1,9 +1,25 @@
 //! An item's state as openHAB writes it, such as `1.5 kW` or `NULL`.
 
 use crate::{
-    meter::units::{Quantity, Unit, UnitError},
+    meter::{
+        binding::{Binding, LimitError},
+        units::{Quantity, Unit, UnitError},
+    },
     text::excerpt,
 };
+
+/// Powers that registers without a value read as: the ends of 16 and 32 bits, with and without a
+/// sign.
+const SENTINELS: [f64; 5] =
+    [-32_768.0, 65_535.0, -2_147_483_648.0, 2_147_483_647.0, 4_294_967_295.0];
+
+/// The value that a binding takes from a state, in the base unit.
+///
+/// # Errors
+/// Returns an error as [`parse_state`] does, or if it is more than the plant can have.
+pub fn value(state: &str, binding: &Binding) -> Result<f64, ItemStateError> {
+    Ok(binding.limit(parse_state(state, &binding.unit)?)?)
+}
 
 /// Why a state gives no value.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -20,6 +36,12 @@ pub enum ItemStateError {
     /// Not a unit of the quantity.
     #[error(transparent)]
     Unit(#[from] UnitError),
+    /// What devices without a value send.
+    #[error("{0} is what a device without a value sends")]
+    Sentinel(f64),
+    /// More than the plant can have.
+    #[error(transparent)]
+    Limit(#[from] LimitError),
     /// A value that no household has.
     #[error("{value} {} is an implausible {quantity}", .quantity.base_symbol())]
     Implausible {
@@ -62,6 +84,9 @@ pub fn parse_state(state: &str, default: &Unit) -> Result<f64, ItemStateError> {
     }
     let quantity = default.quantity();
     let value: f64 = number.parse().map_err(|_| ItemStateError::NotANumber(excerpt(state)))?;
+    if quantity == Quantity::Power && SENTINELS.contains(&value) {
+        return Err(ItemStateError::Sentinel(value));
+    }
     let value = match symbol {
         Some(symbol) => Unit::parse(quantity, symbol)?.to_base(value),
         None => default.to_base(value),

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use tokio::sync::watch;
 
-use super::{ItemProblem, ItemReply, state::parse_state};
+use super::{ItemProblem, ItemReply, state};
 use crate::{
     meter::{binding::Binding, reading::Reading},
     text::excerpt,
@@ -24,7 +24,7 @@ struct Tracked {
 }
 
 /// Takes what openHAB reports about items, and keeps the reading up to date.
-pub(super) struct Tracker {
+pub(crate) struct Tracker {
     items: Vec<Tracked>,
     /// When the event stream last connected. The answer to an earlier request may have become
     /// outdated unnoticed.
@@ -33,7 +33,7 @@ pub(super) struct Tracker {
 }
 
 impl Tracker {
-    pub(super) fn new(bindings: Vec<Binding>, readings: watch::Sender<Reading>) -> Self {
+    pub(crate) fn new(bindings: Vec<Binding>, readings: watch::Sender<Reading>) -> Self {
         let items = bindings
             .into_iter()
             .map(|binding| Tracked {
@@ -48,7 +48,7 @@ impl Tracker {
     }
 
     /// The names to ask for, each once.
-    pub(super) fn names(&self) -> Vec<String> {
+    pub(crate) fn names(&self) -> Vec<String> {
         let mut names: Vec<_> =
             self.items.iter().map(|tracked| tracked.binding.item.clone()).collect();
         names.sort();
@@ -58,7 +58,7 @@ impl Tracker {
 
     /// A read requested at `asked` gave a state. If the stream has had an event for the item since,
     /// that is newer. Returns whether the state is a value.
-    pub(super) fn on_read(&mut self, item: &str, reply: &ItemReply, asked: Instant) -> bool {
+    pub(crate) fn on_read(&mut self, item: &str, reply: &ItemReply, asked: Instant) -> bool {
         let holds = self.connected.is_none_or(|connected| connected <= asked);
         let mut good = true;
         for tracked in self.items.iter_mut().filter(|tracked| tracked.binding.item == item) {
@@ -76,38 +76,40 @@ impl Tracker {
     }
 
     /// A read requested at `asked` gave no state.
-    pub(super) fn on_refusal(&mut self, item: &str, problem: &ItemProblem, asked: Instant) {
+    pub(crate) fn on_refusal(&mut self, item: &str, problem: &ItemProblem, asked: Instant) {
         for tracked in self.items.iter_mut().filter(|tracked| tracked.binding.item == item) {
             if tracked.is_older_than(asked) {
                 tracked.fail(problem.clone(), &self.readings);
+                self.readings.send_modify(|reading| reading.sign_of_life(asked));
             }
         }
     }
 
     /// The event stream had an event for an item.
-    pub(super) fn on_event(&mut self, item: &str, state: &str, now: Instant) {
+    pub(crate) fn on_event(&mut self, item: &str, state: &str, now: Instant) {
         for tracked in self.items.iter_mut().filter(|tracked| tracked.binding.item == item) {
             tracked.last_event = Some(now);
-            tracked.last_reply =
-                Some(ItemReply { state: state.to_owned(), last_state_update: None });
+            let reply = tracked.last_reply.get_or_insert_default();
+            state.clone_into(&mut reply.state);
+            reply.last_state_update = None;
             tracked.take(state, true, now, &self.readings);
         }
     }
 
     /// The event stream is alive, so items without an event are as they were.
-    pub(super) fn on_sign_of_life(&self, now: Instant) {
+    pub(crate) fn on_sign_of_life(&self, now: Instant) {
         self.readings.send_modify(|reading| reading.confirm_all(now));
     }
 
     /// The event stream has connected. What is known is from before, and only what arrives from now
     /// on is certain.
-    pub(super) fn on_connected(&mut self, now: Instant) {
+    pub(crate) fn on_connected(&mut self, now: Instant) {
         self.connected = Some(now);
         self.invalidate_since(now);
     }
 
     /// Items without an event since `since` are not certain any more.
-    pub(super) fn invalidate_since(&self, since: Instant) {
+    pub(crate) fn invalidate_since(&self, since: Instant) {
         self.readings.send_modify(|reading| {
             for tracked in self.items.iter().filter(|tracked| tracked.is_older_than(since)) {
                 reading.invalidate(tracked.binding.point);
@@ -138,8 +140,8 @@ impl Tracked {
         now: Instant,
         readings: &watch::Sender<Reading>,
     ) -> bool {
-        let Binding { point, item, unit } = &self.binding;
-        let value = match parse_state(state, unit) {
+        let Binding { point, item, .. } = &self.binding;
+        let value = match state::value(state, &self.binding) {
             Ok(value) => value,
             Err(error) => {
                 self.fail(ItemProblem::State(error), readings);
@@ -189,7 +191,7 @@ mod tests {
     fn tracker() -> (Tracker, watch::Receiver<Reading>) {
         let (sender, receiver) = watch::channel(Reading::default());
         let unit = Quantity::Power.default_unit();
-        let binding = Binding { point: POWER, item: "P".to_owned(), unit };
+        let binding = Binding { point: POWER, item: "P".to_owned(), unit, max_power_w: 50_000.0 };
         (Tracker::new(vec![binding], sender), receiver)
     }
 

@@ -3,7 +3,7 @@
 use std::{
     net::SocketAddr,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, UNIX_EPOCH},
 };
 
 use fronius_smartmeter::{
@@ -11,6 +11,7 @@ use fronius_smartmeter::{
         Image, Meter, MeterConfig, OnStale, Role,
         binding::Binding,
         reading::{Freshness, Measurand, Phase, Point, Reading},
+        record::Restored,
         sunspec::Identity,
     },
     modbus::{Server, ServerConfig, UnitIds, connections::Connections},
@@ -50,16 +51,23 @@ fn identity() -> Identity {
 }
 
 fn meter(on_stale: OnStale) -> Meter {
-    let config =
-        MeterConfig { role: Role::Producer, identity: identity(), on_stale, min_energy_wh: 100.0 };
+    let config = MeterConfig {
+        role: Role::Producer,
+        identity: identity(),
+        on_stale,
+        min_energy_wh: 100.0,
+        max_power_w: 50_000.0,
+    };
     let freshness = Freshness { stale_after: STALE_AFTER, item_max_age: None };
     let bindings = VALUES.map(|(measurand, _)| Binding {
         point: point(measurand),
         item: "I".to_owned(),
         unit: measurand.quantity().default_unit(),
+        max_power_w: 50_000.0,
     });
-    let mut meter = Meter::new(config, freshness, &bindings);
-    meter.restore(&[], Duration::ZERO, Instant::now());
+    let now = Instant::now();
+    let mut meter = Meter::new(config, freshness, &bindings, now);
+    meter.restore(Restored { record: None, saved: UNIX_EPOCH }, false, now);
     meter
 }
 
@@ -87,8 +95,8 @@ fn image(on_stale: OnStale, values: &[(Measurand, f64)], age: Duration) -> Image
         reading.update(point(measurand), value, now);
     }
     // What is held later must have been served once.
-    meter.observe(&reading, now);
-    meter.observe(&reading, now + age).0
+    meter.observe(&reading, now, UNIX_EPOCH);
+    meter.observe(&reading, now + age, UNIX_EPOCH).0
 }
 
 pub(crate) fn server_config() -> ServerConfig {

@@ -1,0 +1,26 @@
+//! What the log says of a meter.
+
+use super::status::list;
+use crate::meter::{Condition, Image, news::CounterEvent};
+
+/// Logs news of a counter.
+pub(crate) fn counter(event: &CounterEvent) {
+    let (key, phase) = (event.point.measurand.key(), event.point.phase);
+    if event.news.is_good() {
+        tracing::info!(key, %phase, "{event}");
+    } else {
+        tracing::warn!(key, %phase, "{event}");
+    }
+}
+
+/// Logs that the condition is another one.
+pub(crate) fn condition(image: &Image) {
+    let overdue = list(&image.overdue);
+    match image.condition {
+        Condition::Live => tracing::info!("data is live"),
+        Condition::Stale => {
+            tracing::warn!("data is stale: {overdue} not confirmed for too long; on_stale applies");
+        }
+        Condition::Waiting => tracing::warn!("waiting for {overdue}"),
+    }
+}

@@ -1,0 +1,343 @@
+//! The energy counters of one meter.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use super::{
+    MeterConfig, Role,
+    binding::{Binding, phases},
+    ceiling::Ceiling,
+    counter::{Circumstances, Counter},
+    explained::Explained,
+    guarded::{Guarded, PowerGroup},
+    measurements::ThreePhase,
+    news::{News, Standing},
+    power::{Elapsed, PowerHistory},
+    reading::{Freshness, Measurand, Phase, Point, Reading},
+    record::{CounterRecord, MeterRecord, Restored},
+};
+
+/// The ceiling on disk is ahead by what the present power brings in so much time, in h.
+const LEAD_H: f64 = 5.0 / 60.0;
+
+/// But by no less, and by no more, in Wh.
+const MIN_LEAD_WH: f64 = 200.0;
+const MAX_LEAD_WH: f64 = 500.0;
+
+/// While there is power, what it explains is on disk after so long, also where no counter rises: a
+/// crash forgets it.
+const MAX_UNSAVED: Duration = Duration::from_secs(900);
+
+/// Shares of items that the meter does not have any more. Each is a change of the configuration.
+const MAX_FORMER: usize = 64;
+
+/// All counters of a meter.
+#[derive(Clone, Debug)]
+pub(super) struct Energies {
+    min_energy_wh: f64,
+    max_power_w: f64,
+    counters: Vec<Guarded>,
+    /// Counters of items that the meter once had. Their share of the totals stays.
+    former: Vec<CounterRecord>,
+    groups: Vec<PowerGroup>,
+    /// What was served before the start is known; nothing is counted until then.
+    is_restored: bool,
+    /// Something was served before; further items bring only what they count from now on.
+    has_served: bool,
+    /// What is served must be on disk first.
+    has_disk: bool,
+    /// When the counters were last on disk.
+    saved: Instant,
+}
+
+impl Energies {
+    pub(super) fn new(config: &MeterConfig, bindings: &[Binding], now: Instant) -> Self {
+        let mut groups: Vec<PowerGroup> = Vec::new();
+        let mut counters = Vec::new();
+        for Binding { point, item, .. } in bindings {
+            if !point.measurand.is_counter() {
+                continue;
+            }
+            // Where there are two directions, the power is that of the other one by turns.
+            let must_move =
+                config.role == Role::Producer && point.measurand == Measurand::EnergyOut;
+            // Given by the same phases, each is judged by its own.
+            let own = phases(bindings, point.measurand) == phases(bindings, Measurand::Power);
+            let powers = bindings.iter().map(|binding| binding.point).filter(|power| {
+                power.measurand == Measurand::Power && (!own || power.phase == point.phase)
+            });
+            let powers: Vec<_> = powers.collect();
+            let known = groups.iter().position(|group| group.points == powers);
+            let group = known.unwrap_or(groups.len());
+            if known.is_none() {
+                groups.push(PowerGroup { points: powers, history: PowerHistory::new(now) });
+            }
+            counters.push(Guarded {
+                point: *point,
+                item: item.clone(),
+                group,
+                counter: None,
+                ceiling: Ceiling::default(),
+                shown: None,
+                standing: Standing::new(must_move),
+            });
+        }
+        Self {
+            min_energy_wh: config.min_energy_wh,
+            max_power_w: config.max_power_w,
+            counters,
+            former: Vec::new(),
+            groups,
+            is_restored: false,
+            has_served: false,
+            has_disk: false,
+            saved: now,
+        }
+    }
+
+    /// Lets the counters go on from what was remembered. One that is higher already goes on from
+    /// where it is. To be called also where nothing is remembered.
+    pub(super) fn restore(&mut self, restored: Restored, has_disk: bool, now: Instant) {
+        self.is_restored = true;
+        self.has_disk = has_disk;
+        let Restored { record: Some(record), saved } = restored else { return };
+        self.has_served = true;
+        for record in record.counters {
+            let same =
+                |own: &&mut Guarded| own.point.measurand == record.key && own.item == record.item;
+            match self.counters.iter_mut().find(same) {
+                Some(own) if own.ceiling.served_wh() <= record.served_wh => {
+                    let CounterRecord { served_wh, counter, power, .. } = record;
+                    let explained = Explained::restored(counter.explained, power, saved, now);
+                    own.ceiling = Ceiling::restored(served_wh, counter.offset_wh);
+                    own.counter = Some(Counter::restored(counter, explained, now));
+                    // What the source shows now was not offered to this one.
+                    own.shown = None;
+                    if let Some(group) = self.groups.get_mut(own.group) {
+                        group.history.restore(power);
+                    }
+                }
+                Some(_) => {}
+                None => self.former.push(record),
+            }
+        }
+        self.merge_former();
+    }
+
+    /// Puts the oldest shares together, where there are too many.
+    fn merge_former(&mut self) {
+        while self.former.len() > MAX_FORMER {
+            let oldest = self.former.remove(0);
+            let same =
+                |other: &&mut CounterRecord| (other.key, other.phase) == (oldest.key, oldest.phase);
+            // There are no more measurands and phases than shares that are kept.
+            let Some(other) = self.former.iter_mut().find(same) else { break };
+            other.served_wh += oldest.served_wh;
+            // It is not that of an item any more.
+            other.item.clear();
+        }
+    }
+
+    /// Whether the disk takes writes. Where it does not, what is served does not wait for it.
+    pub(super) fn set_disk(&mut self, has_disk: bool) {
+        self.has_disk = has_disk;
+    }
+
+    /// Lets time pass until `now`, and offers what the source has updated to the guards, each
+    /// update only once.
+    pub(super) fn judge(
+        &mut self,
+        reading: &Reading,
+        freshness: Freshness,
+        now: Instant,
+        clock: SystemTime,
+        mut say: impl FnMut(Point, &str, News),
+    ) {
+        if !self.is_restored {
+            return;
+        }
+        for place in 0..self.groups.len() {
+            self.pass(place, reading, freshness, now);
+        }
+        for own in &mut self.counters {
+            let Some(sample) = reading.get(own.point) else { continue };
+            let updated = own.shown.is_none_or(|(_, updated)| updated != sample.updated);
+            own.shown = Some((sample.value, sample.updated));
+            if let (Some(counter), Some(group), true) =
+                (&mut own.counter, self.groups.get(own.group), updated)
+            {
+                let max_power_w = self.max_power_w;
+                let at = Circumstances { power: &group.history, max_power_w, now, clock };
+                let outcome = counter.offer(sample.value, at);
+                own.ceiling.follow(counter, self.has_disk);
+                let served = own.ceiling.served_wh();
+                if let Some(news) = own.standing.offered(outcome, sample.value, served, now) {
+                    say(own.point, &own.item, news);
+                }
+            }
+        }
+        self.start(now, &mut say);
+        self.watch(reading, freshness, now, &mut say);
+    }
+
+    /// Lets time pass for the counters that are judged by one power.
+    fn pass(&mut self, place: usize, reading: &Reading, freshness: Freshness, now: Instant) {
+        let Some(group) = self.groups.get_mut(place) else { return };
+        let power = group.known(reading, freshness);
+        let elapsed: Elapsed = group.history.advance(power, now);
+        for own in self.counters.iter_mut().filter(|own| own.group == place) {
+            if let Some(counter) = &mut own.counter {
+                counter.add(elapsed, self.max_power_w);
+            }
+        }
+    }
+
+    /// Starts counters with their first value.
+    fn start(&mut self, now: Instant, say: &mut impl FnMut(Point, &str, News)) {
+        if self.counters.iter().all(|own| own.counter.is_some()) {
+            return;
+        }
+        let out = self.counters.iter().filter(|own| own.point.measurand == Measurand::EnergyOut);
+        let sum_wh: f64 = out.filter_map(|own| own.shown).map(|(shown_wh, _)| shown_wh).sum();
+        for own in self.counters.iter_mut().filter(|own| own.counter.is_none()) {
+            let Some((shown_wh, _)) = own.shown else { continue };
+            let is_out = own.point.measurand == Measurand::EnergyOut;
+            if is_out && !self.has_served && sum_wh < self.min_energy_wh {
+                if let Some(news) = own.standing.below(shown_wh, self.min_energy_wh) {
+                    say(own.point, &own.item, news);
+                }
+                continue;
+            }
+            let start_wh = if self.has_served { 0.0 } else { shown_wh };
+            let counter = Counter::new(shown_wh, start_wh, now);
+            own.ceiling.follow(&counter, self.has_disk);
+            own.counter = Some(counter);
+        }
+    }
+
+    fn watch(
+        &mut self,
+        reading: &Reading,
+        freshness: Freshness,
+        now: Instant,
+        say: &mut impl FnMut(Point, &str, News),
+    ) {
+        for own in &mut self.counters {
+            let (Some(counter), Some((shown_wh, _))) = (&own.counter, own.shown) else { continue };
+            let expiry = reading.get(own.point).and_then(|sample| freshness.expiry(sample));
+            let power = self.groups.get(own.group).is_some_and(|group| group.history.is_known());
+            // Where the power is old too, more is wrong than this.
+            let is_confirmed = !power || expiry.is_some_and(|at| now < at);
+            let served = own.ceiling.served_wh();
+            let news = own.standing.watch(counter, shown_wh, served, is_confirmed, now);
+            if let Some(news) = news {
+                say(own.point, &own.item, news);
+            }
+        }
+    }
+
+    /// Whether there is something to serve: every counter had a first value, or what was served
+    /// before goes on.
+    pub(super) fn is_ready(&self) -> bool {
+        self.is_restored
+            && (self.has_served
+                || self
+                    .counters
+                    .iter()
+                    .all(|own| own.counter.is_some() && (own.ceiling.is_saved() || !self.has_disk)))
+    }
+
+    /// Counters that keep the meter from having something to serve.
+    pub(super) fn missing(&self) -> impl Iterator<Item = Point> {
+        let missing = |own: &&Guarded| own.counter.is_none() && !self.has_served;
+        self.counters.iter().filter(missing).map(|own| own.point)
+    }
+
+    /// The served total and phases of a measurand, in Wh.
+    pub(super) fn served(&self, measurand: Measurand) -> ThreePhase {
+        ThreePhase::sum(Phase::ALL.map(|phase| {
+            let point = Point { measurand, phase };
+            let own = self.counters.iter().filter(|own| own.point == point);
+            let former = self.former.iter().filter(|r| (r.key, r.phase) == (measurand, phase));
+            let own = own.map(|own| own.ceiling.served_wh());
+            own.chain(former.map(|record| record.served_wh)).fold(0.0, |sum, wh| sum + wh)
+        }))
+    }
+
+    /// How counters stand, where they do.
+    pub(super) fn stands(&self) -> impl Iterator<Item = (Point, &str, News)> {
+        self.counters.iter().filter_map(|own| {
+            let (shown_wh, _) = own.shown?;
+            let served = own.ceiling.served_wh();
+            let stand = own.standing.stand(own.counter.as_ref()?, shown_wh, served)?;
+            Some((own.point, own.item.as_str(), News::Stands(stand)))
+        })
+    }
+
+    /// What is to be on disk now, if what is there does not suffice any more.
+    pub(super) fn unsaved(&self, now: Instant, clock: SystemTime) -> Option<MeterRecord> {
+        let complete = self.has_served || self.counters.iter().all(|own| own.counter.is_some());
+        let is_due = |own: &Guarded| {
+            own.counter.as_ref().is_some_and(|c| own.ceiling.is_due(c, self.lead_wh(own.group)))
+        };
+        let has_power = self.groups.iter().any(|group| group.history.watts() > 0.0);
+        let is_old = has_power && now.saturating_duration_since(self.saved) >= MAX_UNSAVED;
+        let is_due = is_old || self.counters.iter().any(is_due);
+        (self.is_restored && complete && is_due).then(|| {
+            self.record(now, clock, |own, counter| {
+                own.ceiling.ahead_wh(counter, self.lead_wh(own.group))
+            })
+        })
+    }
+
+    /// What is to be on disk at the end.
+    pub(super) fn last(&self, now: Instant, clock: SystemTime) -> Option<MeterRecord> {
+        self.is_ready().then(|| self.record(now, clock, |own, _| own.ceiling.served_wh()))
+    }
+
+    /// This is on disk now.
+    pub(super) fn saved(&mut self, record: &MeterRecord, now: Instant) {
+        self.saved = now;
+        for CounterRecord { key, item, served_wh, counter, .. } in &record.counters {
+            let same = |own: &&mut Guarded| own.point.measurand == *key && own.item == *item;
+            if let Some(own) = self.counters.iter_mut().find(same) {
+                own.ceiling.saved(*served_wh, counter.offset_wh);
+            }
+        }
+        self.follow();
+    }
+
+    /// Lets what is served follow what may be.
+    pub(super) fn follow(&mut self) {
+        for own in &mut self.counters {
+            if let Some(counter) = &own.counter {
+                own.ceiling.follow(counter, self.has_disk);
+            }
+        }
+        self.has_served = self.is_ready();
+    }
+
+    fn lead_wh(&self, group: usize) -> f64 {
+        let watts = self.groups.get(group).map_or(0.0, |group| group.history.watts());
+        (watts * LEAD_H).clamp(MIN_LEAD_WH, MAX_LEAD_WH)
+    }
+
+    fn record(
+        &self,
+        now: Instant,
+        clock: SystemTime,
+        served_wh: impl Fn(&Guarded, &Counter) -> f64,
+    ) -> MeterRecord {
+        let own = self.counters.iter().filter_map(|own| {
+            let (counter, group) = (own.counter.as_ref()?, self.groups.get(own.group)?);
+            Some(CounterRecord {
+                key: own.point.measurand,
+                phase: own.point.phase,
+                item: own.item.clone(),
+                served_wh: served_wh(own, counter),
+                counter: counter.snapshot(&group.history, now, clock),
+                power: group.history.snapshot(),
+            })
+        });
+        MeterRecord { counters: own.chain(self.former.iter().cloned()).collect() }
+    }
+}
