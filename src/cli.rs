@@ -6,6 +6,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
+    time::Duration,
 };
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -15,7 +16,7 @@ use crate::{
     commands::{
         check,
         counters::{self, SetCounter},
-        demo, read, simulate,
+        demo, read, replay, simulate,
     },
     config::Config,
     daemon::Daemon,
@@ -43,6 +44,7 @@ Files:
 Exit codes:
   0   success, or stopped by SIGTERM, SIGINT or SIGHUP
   64  usage error
+  65  a history that cannot be replayed
   69  openHAB, a meter or an address is not available
   70  internal error
   78  configuration error";
@@ -142,6 +144,27 @@ enum Command {
         #[arg(long, value_name = "METER=KWH", conflicts_with = "reset")]
         set: Option<SetCounter>,
     },
+    /// Show what would have been served through a recorded history, and why a counter stood
+    ///
+    /// The history is CSV with the header time,item,state: a time in RFC 3339 or in seconds, and
+    /// item and state as openHAB has them. Rows without an item are events: restart, crash, source
+    /// down, source up, disk full, disk ok. Lines that begin with # are comments. Without --config
+    /// the items are named like the keys of the configuration: energy_counter_out, current_power and
+    /// so on
+    Replay {
+        /// The file with the history; - is standard input
+        #[arg(value_name = "HISTORY")]
+        history: PathBuf,
+        /// The configuration, YAML or JSON
+        #[arg(long, short, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// Print a row at each interval too, such as 10m
+        #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+        every: Option<Duration>,
+        /// Print JSON, one object per row
+        #[arg(long)]
+        json: bool,
+    },
     /// Show everything working together on this machine: a simulated openHAB with a solar day, the
     /// meter, and what an inverter would see
     Demo {
@@ -238,6 +261,10 @@ async fn execute(
                 (None, None) => counters::show(&config),
             };
             Ok(done?)
+        }
+        Command::Replay { history, config, every, json } => {
+            let config = config.map(|path| Config::load(&path)).transpose()?;
+            Ok(replay::replay(&history, config, replay::Options { every, json })?)
         }
         Command::Demo { listen } => {
             let _logging = start_logging(Level::WARN, TimeZone::UTC);

@@ -4,5 +4,6 @@ pub mod check;
 pub mod counters;
 pub mod demo;
 pub mod read;
+pub mod replay;
 pub mod screen;
 pub mod simulate;

@@ -5,7 +5,7 @@ use std::io;
 use crate::{
     commands::{
         check::CheckError, counters::CountersError, demo::DemoError, read::ReadError,
-        simulate::SimulateError,
+        replay::ReplayError, simulate::SimulateError,
     },
     config::ConfigError,
     daemon::DaemonError,
@@ -29,6 +29,8 @@ pub(super) enum CliError {
     Demo(#[from] DemoError),
     #[error(transparent)]
     Sockets(#[from] SocketError),
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
     #[error(transparent)]
     Simulate(#[from] SimulateError),
     #[error("cannot start: {0}")]
@@ -55,7 +57,9 @@ impl CliError {
             | Self::Sockets(_)
             | Self::Daemon(DaemonError::Setup(_))
             | Self::Check(CheckError::Setup(_) | CheckError::Items(_)) => exit::CONFIG,
+            Self::Replay(ReplayError::History { .. }) => exit::DATA,
             Self::Read(ReadError::Client(_))
+            | Self::Replay(ReplayError::Unreadable { .. })
             | Self::Counters(
                 CountersError::File(_)
                 | CountersError::Unknown { .. }
@@ -70,6 +74,7 @@ impl CliError {
             | Self::Counters(CountersError::Print(_))
             | Self::Read(ReadError::Print(_))
             | Self::Demo(_)
+            | Self::Replay(ReplayError::Config(_) | ReplayError::Print(_))
             | Self::Simulate(SimulateError::Signals(_) | SimulateError::Print(_))
             | Self::Runtime(_)
             | Self::Print(_) => exit::INTERNAL,
@@ -83,6 +88,7 @@ impl CliError {
             Self::Print(error)
             | Self::Counters(CountersError::Print(error))
             | Self::Demo(DemoError::Print(error))
+            | Self::Replay(ReplayError::Print(error))
             | Self::Simulate(SimulateError::Print(error))
             | Self::Read(ReadError::Print(error)) => error.kind() == io::ErrorKind::BrokenPipe,
             _ => false,
@@ -93,6 +99,7 @@ impl CliError {
 /// Exit codes of `sysexits.h`.
 pub(super) mod exit {
     pub(in crate::cli) const USAGE: u8 = 64;
+    pub(in crate::cli) const DATA: u8 = 65;
     pub(in crate::cli) const UNAVAILABLE: u8 = 69;
     pub(in crate::cli) const INTERNAL: u8 = 70;
     pub(in crate::cli) const CONFIG: u8 = 78;

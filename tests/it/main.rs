@@ -10,6 +10,7 @@ mod connections;
 mod counters;
 mod documents;
 mod harness;
+mod histories;
 mod modbus;
 mod openhab;
 mod service;
