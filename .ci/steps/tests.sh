@@ -14,6 +14,11 @@ step_short() {
   cargo test --locked --test it -- --skip openhab --skip counters --skip systemd
 }
 
+# In debug builds, as part of the tests, there are only a few.
+step_houses() {
+  HOUSES=${HOUSES:-5000} cargo test --release --locked --test houses -- --nocapture
+}
+
 step_benches() {
   packages python3 valgrind
   cargo clippy --manifest-path benches/Cargo.toml --locked --all-targets -- -D warnings
