@@ -39,7 +39,7 @@ pub struct Counter {
     unconfirmed: Option<Unconfirmed>,
 }
 
-/// Readings that are higher than the known power explains, and not than may be.
+/// Readings that are higher than the known power explains, but may be right.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Unconfirmed {
     last_wh: f64,
@@ -109,7 +109,7 @@ impl Counter {
         Self {
             reached_wh,
             offset_wh,
-            free_wh,
+            free_wh: free_wh.min(FREE_WH),
             explained,
             rose: now,
             step_wh: 0.0,
@@ -161,12 +161,6 @@ impl Counter {
     #[must_use]
     pub fn explained_wh(&self) -> f64 {
         self.explained.known_wh()
-    }
-
-    /// Since when the source shows another counter, if it does.
-    #[must_use]
-    pub fn candidate_since(&self) -> Option<Instant> {
-        self.candidate.map(|candidate| candidate.since)
     }
 
     pub(super) fn add(&mut self, elapsed: Elapsed, max_power_w: f64) {

@@ -117,10 +117,23 @@ impl Energies {
                     }
                 }
                 Some(_) => {}
-                None => self.former.push(record),
+                None => self.add_former(record),
             }
         }
         self.merge_former();
+    }
+
+    /// Keeps the share of an item that the meter does not have. What was read before, from a
+    /// directory that could not be written then, is not a second one.
+    fn add_former(&mut self, record: CounterRecord) {
+        let same = |known: &&mut CounterRecord| {
+            (known.key, known.phase, &known.item) == (record.key, record.phase, &record.item)
+        };
+        match self.former.iter_mut().find(same) {
+            Some(known) if known.served_wh < record.served_wh => *known = record,
+            Some(_) => {}
+            None => self.former.push(record),
+        }
     }
 
     /// Puts the oldest shares together, where there are too many.

@@ -236,6 +236,21 @@ fn a_corrected_phase_or_another_item_makes_no_step() {
     }
 }
 
+/// What is read twice, since the directory could not be written at first, counts once.
+#[test]
+fn the_share_of_a_former_item_is_no_second_one_when_it_is_read_again() {
+    let start = Instant::now();
+    let mut before = single_phase(config(), FRESHNESS);
+    served(&mut before, &example(start), start);
+    let record = record(&before, start);
+    let other = Binding { item: "other".to_owned(), ..bindings(&[ENERGY])[0].clone() };
+    let mut meter = Meter::new(config(), FRESHNESS, &[other], start);
+    for has_disk in [false, true] {
+        meter.restore(record.clone(), has_disk, start);
+        assert_eq!(meter.energy_wh(Measurand::EnergyOut), Some(12_345_678.0));
+    }
+}
+
 /// C13: the threshold is for the sum of what is generated, and for nothing else.
 #[test]
 fn the_threshold_is_for_the_sum_alone() {
