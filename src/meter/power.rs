@@ -65,7 +65,7 @@ pub(super) struct PowerHistory {
     pub(super) was_positive: bool,
 }
 
-/// What there is to remember of a [`PowerHistory`] beyond a restart.
+/// What there is to remember of a `PowerHistory` beyond a restart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PowerSnapshot {
     /// The last power that was known, in W.
