@@ -68,8 +68,8 @@ pub enum CountersError {
 fn hint(error: &CounterFileError) -> &'static str {
     match error {
         CounterFileError::InUse { .. } => {
-            "; stop the service first, which would write them again, and its socket, or the next \
-             poll starts it again"
+            "; first stop the service, which would overwrite the change, and its socket, which would \
+             start it again: systemctl stop fronius-smartmeter.socket fronius-smartmeter.service"
         }
         _ => "",
     }
@@ -131,7 +131,9 @@ pub fn reset(config: &Config, meter: &str) -> Result<(), CountersError> {
 /// cannot be written.
 pub fn set(config: &Config, SetCounter { meter, wh }: &SetCounter) -> Result<(), CountersError> {
     let directory = MeterDirectory::open(&state_dir(config)?, meter)?;
-    let mut record = directory.load()?.record.unwrap_or_default();
+    let known = directory.load()?.record;
+    let new = if known.is_some() { "" } else { "is new, and " };
+    let mut record = known.unwrap_or_default();
     let out = record.counters.iter().filter(|counter| counter.key == Measurand::EnergyOut);
     let served_wh: f64 = out.map(|counter| counter.served_wh).sum();
     if *wh < served_wh {
@@ -140,7 +142,7 @@ pub fn set(config: &Config, SetCounter { meter, wh }: &SetCounter) -> Result<(),
     add_share(&mut record, wh - served_wh);
     directory.save(&record)?;
     let meter = printable(meter);
-    Ok(writeln!(io::stdout(), "Meter {meter} goes on from {}.", Kwh(*wh))?)
+    Ok(writeln!(io::stdout(), "Meter {meter} {new}goes on from {}.", Kwh(*wh))?)
 }
 
 /// Adds to the share that was set by hand.
@@ -191,17 +193,20 @@ fn table(files: &[CounterFile], time_zone: TimeZone) -> String {
 }
 
 fn line(text: &mut String, record: &CounterRecord) {
-    let CounterRecord { key, phase, item, served_wh, counter, .. } = record;
-    let item = if item.is_empty() { "(set by hand)".to_owned() } else { printable(item) };
+    let CounterRecord { key, phase, served_wh, counter, .. } = record;
+    let item = printable(record.item_or_share());
     let served = Kwh(*served_wh);
     let _ = write!(text, "  {:20}{:4}{item:24} {served:>20} served", key.key(), phase.to_string());
+    // While the service runs, and after a crash, the file is ahead.
+    if *served_wh > counter.reached_wh {
+        text.push_str(" at most");
+    }
     if counter.offset_wh != 0.0 {
         let _ = write!(text, "\n      {} is added to what the item shows", Kwh(counter.offset_wh));
     }
     if let Some(candidate) = counter.candidate {
         let last = Kwh(candidate.last_wh);
-        let _ = write!(text, "\n      it stands: the item shows {last}, perhaps another counter");
-        let _ = write!(text, "; `counters --reset` serves that");
+        let _ = write!(text, "\n      held: the item shows {last}, perhaps another counter");
     }
     text.push('\n');
 }

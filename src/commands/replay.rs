@@ -210,8 +210,8 @@ fn apply(plant: &mut Plant, item: &str, state: &str) -> Result<(), (usize, Strin
         "crash" => plant.crash(),
         "source down" => plant.set_source(false),
         "source up" => plant.set_source(true),
-        "disk full" => plant.set_disk(true),
-        "disk ok" => plant.set_disk(false),
+        "disk full" => plant.set_disk_full(true),
+        "disk ok" => plant.set_disk_full(false),
         "" => {}
         _ => {
             return Err((

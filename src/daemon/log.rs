@@ -18,6 +18,9 @@ pub(crate) fn condition(image: &Image) {
     let overdue = list(&image.overdue);
     match image.condition {
         Condition::Live => tracing::info!("data is live"),
+        Condition::Stale if image.overdue.is_empty() => tracing::warn!(
+            "data is stale: the powers of the phases add up to more than max_power; on_stale applies"
+        ),
         Condition::Stale => {
             tracing::warn!("data is stale: {overdue} not confirmed for too long; on_stale applies");
         }

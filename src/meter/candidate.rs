@@ -12,8 +12,8 @@ const MIN_LIFE: Duration = Duration::from_secs(600);
 /// And so many later updates must have confirmed it.
 const CONFIRMATIONS: u8 = 2;
 
-/// Some counters waver by so much, in Wh.
-const TOLERANCE_WH: f64 = 20.0;
+/// Some counters waver by as much, in Wh.
+pub(super) const TOLERANCE_WH: f64 = 20.0;
 
 /// Updates that agree with each other.
 #[derive(Clone, Copy, Debug, PartialEq)]

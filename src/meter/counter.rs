@@ -8,7 +8,7 @@ use std::time::{Instant, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    candidate::{Candidate, CandidateSnapshot, Updates},
+    candidate::{Candidate, CandidateSnapshot, TOLERANCE_WH, Updates},
     explained::{Explained, ExplainedSnapshot},
     power::{Elapsed, PowerHistory},
 };
@@ -42,7 +42,7 @@ pub struct Counter {
 /// Readings that are higher than the known power explains, but may be right.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Unconfirmed {
-    last_wh: f64,
+    highest_wh: f64,
     updates: Updates,
 }
 
@@ -157,10 +157,10 @@ impl Counter {
         self.step_wh
     }
 
-    /// What the known power explains since then, in Wh.
+    /// What the known power has brought since then, in Wh.
     #[must_use]
-    pub fn explained_wh(&self) -> f64 {
-        self.explained.known_wh()
+    pub fn brought_wh(&self) -> f64 {
+        self.explained.brought_wh()
     }
 
     pub(super) fn add(&mut self, elapsed: Elapsed, max_power_w: f64) {
@@ -222,15 +222,16 @@ impl Counter {
         }
     }
 
-    /// Adds an update that the power may explain. Whether two later ones did not fall: how much
-    /// they rise by, nobody knows then.
+    /// Records an update that the power may explain. Returns whether two later ones have not fallen;
+    /// how much they may rise by, nobody knows then.
     fn is_confirmed_by(&mut self, shown_wh: f64, now: Instant) -> bool {
-        let new = Unconfirmed { last_wh: shown_wh, updates: Updates::new(now) };
-        let known = self.unconfirmed.filter(|known| known.last_wh <= shown_wh).unwrap_or(new);
-        let mut updates = known.updates;
-        updates.add(now);
-        self.unconfirmed = Some(Unconfirmed { last_wh: shown_wh, updates });
-        updates.are_enough()
+        let new = Unconfirmed { highest_wh: shown_wh, updates: Updates::new(now) };
+        let fits = |known: &Unconfirmed| known.highest_wh <= shown_wh + TOLERANCE_WH;
+        let mut unconfirmed = self.unconfirmed.filter(fits).unwrap_or(new);
+        unconfirmed.highest_wh = unconfirmed.highest_wh.max(shown_wh);
+        unconfirmed.updates.add(now);
+        self.unconfirmed = Some(unconfirmed);
+        unconfirmed.updates.are_enough()
     }
 
     /// The candidate with one more update, or a new one.

@@ -182,7 +182,8 @@ impl Energies {
                 let at = Circumstances { power: &group.history, max_power_w, now, clock };
                 let outcome = counter.offer(sample.value, at);
                 own.ceiling.follow(counter, self.has_disk);
-                let served = own.ceiling.served_wh();
+                // It is served as soon as it is on disk.
+                let served = own.ceiling.served_wh().max(counter.reached_wh());
                 if let Some(news) = own.standing.offered(outcome, sample.value, served, now) {
                     say(own.point, &own.item, news);
                 }
@@ -195,7 +196,7 @@ impl Energies {
     /// Lets time pass for the counters that are judged by one power.
     fn pass(&mut self, place: usize, reading: &Reading, freshness: Freshness, now: Instant) {
         let Some(group) = self.groups.get_mut(place) else { return };
-        let power = group.known(reading, freshness);
+        let power = group.known(reading, freshness, self.max_power_w);
         let elapsed: Elapsed = group.history.advance(power, now);
         for own in self.counters.iter_mut().filter(|own| own.group == place) {
             if let Some(counter) = &mut own.counter {

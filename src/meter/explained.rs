@@ -110,7 +110,12 @@ impl Explained {
         }
     }
 
-    /// What the known power can have brought, in Wh.
+    /// What the known power has brought, in Wh.
+    pub(super) fn brought_wh(&self) -> f64 {
+        self.known_wh
+    }
+
+    /// By how much the counter may rise for that, in Wh.
     pub(super) fn known_wh(&self) -> f64 {
         MARGIN * self.known_wh
     }

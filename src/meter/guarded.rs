@@ -32,8 +32,13 @@ pub(super) struct PowerGroup {
 }
 
 impl PowerGroup {
-    /// What is known of it now.
-    pub(super) fn known(&self, reading: &Reading, freshness: Freshness) -> KnownPower {
+    /// What is known of it now. More than `max_power_w` is none.
+    pub(super) fn known(
+        &self,
+        reading: &Reading,
+        freshness: Freshness,
+        max_power_w: f64,
+    ) -> KnownPower {
         let mut known = KnownPower {
             watts: Some(0.0),
             updated: None,
@@ -50,6 +55,7 @@ impl PowerGroup {
             };
             known.updated = known.updated.max(sample.map(|sample| sample.updated));
         }
+        known.watts = known.watts.filter(|watts| *watts <= max_power_w);
         known
     }
 }

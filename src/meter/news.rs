@@ -169,7 +169,7 @@ impl Standing {
         if let Some(stand) = self.stand(counter, shown_wh, served_wh) {
             return self.watch_stand(stand, now);
         }
-        let explained_wh = counter.explained_wh() / 2.0;
+        let explained_wh = counter.brought_wh();
         let rose = counter.rose();
         // Some count in steps of 1 or 10 kWh.
         let due_wh = HANGS_WH.max(2.0 * counter.step_wh());
@@ -215,7 +215,7 @@ impl Standing {
             shown_wh,
             served_wh,
             rise_wh: counter.rise_wh(shown_wh),
-            explained_wh: counter.explained_wh() / 2.0,
+            explained_wh: counter.brought_wh(),
         })
     }
 }

@@ -1,6 +1,6 @@
 //! What there is to remember of a meter beyond a restart.
 
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -24,9 +24,10 @@ pub struct CounterRecord {
     pub key: Measurand,
     /// Where it is served.
     pub phase: Phase,
-    /// The item it was read from; empty for a share that was set by hand.
+    /// The item it was read from; empty for a share of no item: set by hand, or put together from
+    /// shares of former items.
     pub item: String,
-    /// Nothing higher was served, in Wh.
+    /// The ceiling: nothing higher was served, in Wh.
     pub served_wh: f64,
     /// The state of its guard.
     #[serde(flatten)]
@@ -36,6 +37,14 @@ pub struct CounterRecord {
     pub power: PowerSnapshot,
 }
 
+impl CounterRecord {
+    /// The item, or why there is none.
+    #[must_use]
+    pub fn item_or_share(&self) -> &str {
+        if self.item.is_empty() { "(no item)" } else { &self.item }
+    }
+}
+
 /// What a meter is to go on from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Restored {
@@ -43,4 +52,12 @@ pub struct Restored {
     pub record: Option<MeterRecord>,
     /// When that was saved.
     pub saved: SystemTime,
+}
+
+impl Restored {
+    /// Nothing is remembered.
+    #[must_use]
+    pub const fn nothing() -> Self {
+        Self { record: None, saved: UNIX_EPOCH }
+    }
 }

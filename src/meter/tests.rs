@@ -37,7 +37,7 @@ fn meter(config: MeterConfig, freshness: Freshness, points: &[Point]) -> Meter {
     meter
 }
 
-const NOTHING: Restored = Restored { record: None, saved: UNIX_EPOCH };
+const NOTHING: Restored = Restored::nothing();
 
 fn bindings(points: &[Point]) -> Vec<Binding> {
     let binding = |point: &Point| Binding {

@@ -7,7 +7,7 @@ use std::{
     os::unix::fs::{MetadataExt, fchown},
     path::{Path, PathBuf},
     process,
-    time::{SystemTime, UNIX_EPOCH},
+    time::SystemTime,
 };
 
 use serde::Deserialize;
@@ -167,7 +167,7 @@ pub fn load(directory: &Path, serial_number: &str) -> Result<Restored, CounterFi
     let legacy = legacy(&directory.join(LEGACY_FILE))?;
     let ended = directory.join(LEGACY_ENDED).exists();
     let meter = legacy.as_ref().and_then(|legacy| legacy.meters.get(serial_number));
-    Ok(meter.map_or(Restored { record: None, saved: UNIX_EPOCH }, |m| m.restored(ended)))
+    Ok(meter.map_or(Restored::nothing(), |m| m.restored(ended)))
 }
 
 /// All meters of which there are counters, whoever writes them.

@@ -19,7 +19,7 @@ use crate::{
 pub(super) const VERSION: u32 = 2;
 
 /// More energy than any household meter can show, in Wh.
-const MAX_ENERGY_WH: f64 = 1e13;
+pub(super) const MAX_ENERGY_WH: f64 = 1e13;
 
 /// More than a meter with all its items, and those that it once had, needs.
 const MAX_COUNTERS: usize = 256;

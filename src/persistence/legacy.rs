@@ -7,6 +7,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+use super::format::MAX_ENERGY_WH;
 use crate::{
     meter::{
         counter::{CounterSnapshot, FREE_WH},
@@ -21,9 +22,6 @@ use crate::{
 /// It was written once a minute. After a crash it is not certain what was served since: a counter
 /// in whole kWh may have been served one higher.
 const UNSAVED_WH: f64 = 1000.0;
-
-/// More energy than any household meter can show, in Wh.
-const MAX_ENERGY_WH: f64 = 1e13;
 
 /// The content of the file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
     sync::mpsc,
     thread,
-    time::{Duration, UNIX_EPOCH},
+    time::Duration,
 };
 
 use tokio::sync::{mpsc as events, oneshot};
@@ -71,10 +71,7 @@ impl CounterStore {
     #[must_use]
     pub fn open(directory: Option<PathBuf>, serial_number: String) -> Self {
         let (sender, events) = events::unbounded_channel();
-        let nothing = || StoreEvent::Opened {
-            restored: Restored { record: None, saved: UNIX_EPOCH },
-            has_disk: false,
-        };
+        let nothing = || StoreEvent::Opened { restored: Restored::nothing(), has_disk: false };
         let Some(directory) = directory else {
             tracing::info!("no state_dir: counters will not survive a restart");
             let _ = sender.send(nothing());
@@ -171,7 +168,7 @@ impl Worker {
             }
             Err(error) => {
                 self.fail(&error);
-                let nothing = Restored { record: None, saved: UNIX_EPOCH };
+                let nothing = Restored::nothing();
                 // What cannot be written can perhaps be read.
                 let read = directory::load(&self.directory, &self.serial_number);
                 (read.unwrap_or(nothing), false)
@@ -199,7 +196,7 @@ impl Worker {
                 let CounterFileError::Damaged { path, .. } = &error else { return Err(error) };
                 let aside = opened.set_aside(path)?;
                 tracing::warn!("{error}; set aside as {}", aside.display());
-                Restored { record: None, saved: UNIX_EPOCH }
+                Restored::nothing()
             }
             loaded => loaded?,
         };
@@ -242,7 +239,7 @@ impl Worker {
 /// Logs what the counters go on from.
 pub(crate) fn log_restored(restored: &Restored) {
     for counter in restored.record.iter().flat_map(|record| &record.counters) {
-        let (key, phase, item) = (counter.key.key(), counter.phase, &counter.item);
+        let (key, phase, item) = (counter.key.key(), counter.phase, counter.item_or_share());
         tracing::info!("{key} {phase}: item {item} goes on from {}", Kwh(counter.served_wh));
     }
 }

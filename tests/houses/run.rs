@@ -65,7 +65,7 @@ impl Service {
         self.reading = Reading::default();
         let restored = match self.disk.clone() {
             Some((record, saved)) => Restored { record: Some(record), saved },
-            None => Restored { record: None, saved: UNIX_EPOCH },
+            None => Restored::nothing(),
         };
         self.meter.restore(restored, true, now);
     }

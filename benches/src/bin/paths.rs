@@ -111,7 +111,7 @@ fn live() -> Result<(Meter, Reading, Instant)> {
     }
     let config = config()?;
     let mut meter = Meter::new(config.meter, config.freshness, config.source.bindings(), now);
-    meter.restore(Restored { record: None, saved: UNIX_EPOCH }, false, now);
+    meter.restore(Restored::nothing(), false, now);
     Ok((meter, reading, now))
 }
 

@@ -154,7 +154,7 @@ impl Plant {
         self.judge();
     }
 
-    pub(super) fn set_disk(&mut self, is_full: bool) {
+    pub(super) fn set_disk_full(&mut self, is_full: bool) {
         self.disk_is_full = is_full;
         self.judge();
     }
@@ -183,7 +183,7 @@ impl Plant {
     fn restore(&mut self) {
         let restored = match self.disk.clone() {
             Some((record, saved)) => Restored { record: Some(record), saved },
-            None => Restored { record: None, saved: UNIX_EPOCH },
+            None => Restored::nothing(),
         };
         log_restored(&restored);
         self.meter.restore(restored, true, self.now());

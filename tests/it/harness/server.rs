@@ -67,7 +67,7 @@ fn meter(on_stale: OnStale) -> Meter {
     });
     let now = Instant::now();
     let mut meter = Meter::new(config, freshness, &bindings, now);
-    meter.restore(Restored { record: None, saved: UNIX_EPOCH }, false, now);
+    meter.restore(Restored::nothing(), false, now);
     meter
 }
 
