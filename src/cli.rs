@@ -2,7 +2,6 @@
 #![expect(clippy::doc_markdown, reason = "doc comments are help texts here")]
 
 use std::{
-    io::{self, Write},
     net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -241,7 +240,7 @@ async fn execute(
         Command::Check { config, offline, json } => {
             let config = Config::load(&config.path())?;
             if offline {
-                return Ok(writeln!(io::stdout(), "The configuration is valid.")?);
+                return Ok(check::offline(&config)?);
             }
             Ok(check::check(config, json).await?)
         }

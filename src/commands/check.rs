@@ -72,6 +72,20 @@ enum ItemStatus {
     Wrong,
 }
 
+/// Says that `config` is valid, and what of it is probably not meant.
+///
+/// # Errors
+/// Returns an error if nothing can be printed.
+pub fn offline(config: &Config) -> io::Result<()> {
+    let warning = warning(config.source.bindings());
+    io::stdout().write_all(format!("The configuration is valid.\n{warning}").as_bytes())
+}
+
+/// A line with what is probably not meant, or nothing.
+fn warning(bindings: &[Binding]) -> String {
+    binding::warning(bindings).map_or_else(String::new, |text| text + "\n")
+}
+
 /// Reads all items of `config` once and prints their values.
 ///
 /// # Errors
@@ -88,8 +102,7 @@ pub async fn check(config: Config, json: bool) -> Result<(), CheckError> {
         let text = serde_json::to_string_pretty(&lines).map_err(io::Error::from)?;
         format!("{text}\n")
     } else {
-        let warning = binding::warning(&bindings).map_or_else(String::new, |text| text + "\n");
-        format!("{name} answers.\n\n{}{warning}", table(&lines))
+        format!("{name} answers.\n\n{}{}", table(&lines), warning(&bindings))
     };
     io::stdout().write_all(text.as_bytes())?;
     let count = |status| lines.iter().filter(|line| line.status == status).count();

@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use crate::{
-    meter::{Image, news::CounterEvent, reading::Point},
+    meter::{Condition, Image, news::CounterEvent, reading::Point},
     modbus::connections::Usage,
     text::Kwh,
 };
@@ -35,6 +35,9 @@ impl fmt::Display for Status<'_> {
         let Self { image, meter, usage } = self;
         write!(f, "{}, ", image.condition)?;
         match image.confirmed {
+            _ if image.condition == Condition::Waiting && !image.overdue.is_empty() => {
+                write!(f, "for {}", list(&image.overdue))?;
+            }
             Some(at) => write!(f, "data {} old", Seconds(at.elapsed()))?,
             None => write!(f, "waiting for {}", list(&image.overdue))?,
         }

@@ -64,6 +64,15 @@ async fn check_gives_the_same_as_json() {
 }
 
 #[tokio::test]
+async fn check_warns_of_an_energy_and_a_power_on_different_phases() {
+    let config = "openhab_host: oh\nenergy_counter_out: {l1: E}\ncurrent_power: {l2: P}\n";
+    let config = file(config);
+    let checked = run(&["check", "--offline", "--config", text(config.path())]).await;
+    assert_eq!(checked.code, Some(SUCCESS), "{checked:?}");
+    assert_expected("check/different-phases", &checked.transcript());
+}
+
+#[tokio::test]
 async fn check_ends_with_78_where_an_item_does_not_exist() {
     let without_power: Vec<_> =
         ITEMS.into_iter().filter(|(name, _)| *name != "inverter2_Grid_P").collect();
