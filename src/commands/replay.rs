@@ -151,7 +151,7 @@ impl<W: Write> Replay<W> {
                 }
                 (None, None) => break,
             };
-            self.pass(plant, time)?;
+            self.pass_rows(plant, time)?;
             if let Err((column, message)) = apply(plant, item, state) {
                 return Err(wrong(history.wrong(column, message)));
             }
@@ -164,20 +164,26 @@ impl<W: Write> Replay<W> {
         Ok(self.output.out.flush()?)
     }
 
-    /// Lets time pass, and prints the rows that are due meanwhile.
+    /// Lets time pass, and prints a row for each line that is logged meanwhile.
     fn pass(&mut self, plant: &mut Plant, until: Time) -> Result<(), ReplayError> {
+        while let Some(millis) = plant.pass(until.millis) {
+            self.print_log(plant, Time { millis, ..until })?;
+        }
+        Ok(())
+    }
+
+    /// Lets time pass, and prints the rows of `every` too.
+    fn pass_rows(&mut self, plant: &mut Plant, until: Time) -> Result<(), ReplayError> {
         if let Some(every) = self.every {
             let every = i64::try_from(every.as_millis()).unwrap_or(i64::MAX).max(1);
             while let Some(due) = self.next_row.filter(|due| *due < until.millis) {
                 let time = Time { millis: due, ..until };
-                plant.pass(due);
-                self.print_log(plant, time)?;
+                self.pass(plant, time)?;
                 self.output.row(time, plant.served(), "")?;
                 self.next_row = Some(due.saturating_add(every));
             }
         }
-        plant.pass(until.millis);
-        Ok(())
+        self.pass(plant, until)
     }
 
     /// Prints a row for each line of the log.

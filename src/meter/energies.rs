@@ -99,7 +99,17 @@ impl Energies {
     pub(super) fn restore(&mut self, restored: Restored, has_disk: bool, now: Instant) {
         self.is_restored = true;
         self.has_disk = has_disk;
-        let Restored { record: Some(record), saved } = restored else { return };
+        let Restored { record: Some(mut record), saved, is_legacy } = restored else { return };
+        if is_legacy {
+            record.counters.retain(|record| {
+                self.counters
+                    .iter()
+                    .any(|own| own.point == record.point() && own.item == record.item)
+            });
+        }
+        if record.counters.is_empty() {
+            return;
+        }
         self.has_served = true;
         for record in record.counters {
             let same =

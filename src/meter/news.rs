@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{
+    candidate::TOLERANCE_WH,
     counter::{Counter, CounterOutcome},
     reading::Point,
 };
@@ -197,6 +198,7 @@ impl Standing {
             CounterOutcome::Candidate => Duration::ZERO,
             // Two updates take hours with some; that alone is no news.
             CounterOutcome::Unconfirmed => return None,
+            CounterOutcome::Behind if stand.rise_wh > -TOLERANCE_WH => return None,
             _ => PATIENCE,
         };
         if self.said_stands || within(self.last_said, HOUR) || life < patience {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     counter::CounterSnapshot,
     power::PowerSnapshot,
-    reading::{Measurand, Phase},
+    reading::{Measurand, Phase, Point},
 };
 
 /// The counters of one meter: those of its items, and those of items that it once had.
@@ -38,6 +38,12 @@ pub struct CounterRecord {
 }
 
 impl CounterRecord {
+    /// What it counts, and where it is served.
+    #[must_use]
+    pub fn point(&self) -> Point {
+        Point { measurand: self.key, phase: self.phase }
+    }
+
     /// The item, or why there is none.
     #[must_use]
     pub fn item_or_share(&self) -> &str {
@@ -52,12 +58,14 @@ pub struct Restored {
     pub record: Option<MeterRecord>,
     /// When that was saved.
     pub saved: SystemTime,
+    /// Version 0.1 saved it: only counters of the present items, on their phases, were served.
+    pub is_legacy: bool,
 }
 
 impl Restored {
     /// Nothing is remembered.
     #[must_use]
     pub const fn nothing() -> Self {
-        Self { record: None, saved: UNIX_EPOCH }
+        Self { record: None, saved: UNIX_EPOCH, is_legacy: false }
     }
 }

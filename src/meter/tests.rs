@@ -153,7 +153,7 @@ fn nothing_is_served_before_the_first_valid_counter() {
 
 /// What a meter served and was stopped with.
 fn record(meter: &Meter, now: Instant) -> Restored {
-    Restored { record: meter.last_record(now, UNIX_EPOCH), saved: UNIX_EPOCH }
+    Restored { record: meter.last_record(now, UNIX_EPOCH), ..NOTHING }
 }
 
 /// A meter that goes on from what is remembered.
@@ -211,7 +211,7 @@ fn what_is_remembered_late_raises_a_counter_and_lowers_none() {
     }
 }
 
-/// C10, C11: whatever changes in the configuration, the totals go on without a step.
+/// Whatever changes in the configuration, the totals go on without a step.
 #[test]
 fn a_corrected_phase_or_another_item_makes_no_step() {
     let start = Instant::now();
@@ -251,7 +251,7 @@ fn the_share_of_a_former_item_is_no_second_one_when_it_is_read_again() {
     }
 }
 
-/// C13: the threshold is for the sum of what is generated, and for nothing else.
+/// The threshold is for the sum of what is generated, and for nothing else.
 #[test]
 fn the_threshold_is_for_the_sum_alone() {
     let now = Instant::now();
@@ -271,7 +271,7 @@ fn the_threshold_is_for_the_sum_alone() {
     assert_eq!(image.measurements.unwrap().exported.total, 9020.0);
 }
 
-/// C14: an old energy makes nothing stale, and is said once.
+/// An old energy makes nothing stale, and is said once.
 #[test]
 fn an_old_energy_stands_beside_a_live_power() {
     let start = Instant::now();
@@ -296,7 +296,7 @@ fn an_old_energy_stands_beside_a_live_power() {
     assert_eq!(image.measurements.unwrap().exported.total, 12_345_700.0);
 }
 
-/// C15: the voltage of a sleeping device is not that of the grid.
+/// The voltage of a sleeping device is not that of the grid.
 #[test]
 fn a_voltage_below_50_v_is_not_measured() {
     let now = Instant::now();
@@ -306,7 +306,7 @@ fn a_voltage_below_50_v_is_not_measured() {
     assert_eq!(m.voltage.phases, [230.0; 3]);
 }
 
-/// C18: a grid meter's currents have the signs of their phases' powers.
+/// A grid meter's currents have the signs of their phases' powers.
 #[test]
 fn currents_of_a_grid_meter_have_a_sign() {
     let now = Instant::now();

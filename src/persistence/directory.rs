@@ -4,12 +4,13 @@ use std::{
     fmt::Write as _,
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read, Write},
-    os::unix::fs::{MetadataExt, fchown},
+    os::unix::fs::{MetadataExt, OpenOptionsExt, fchown},
     path::{Path, PathBuf},
     process,
     time::SystemTime,
 };
 
+use rustix::fs::OFlags;
 use serde::Deserialize;
 
 use super::{
@@ -17,7 +18,10 @@ use super::{
     format::{CounterFile, VERSION},
     legacy::LegacyFile,
 };
-use crate::meter::record::{MeterRecord, Restored};
+use crate::{
+    meter::record::{MeterRecord, Restored},
+    text::printable,
+};
 
 /// How the name of a meter's file begins.
 const PREFIX: &str = "meter-";
@@ -56,7 +60,8 @@ impl MeterDirectory {
         let unusable = |source| CounterFileError::Directory { path: directory.to_owned(), source };
         fs::create_dir_all(directory).map_err(unusable)?;
         let name = file_name(serial_number, "lock");
-        let mut lock = create(directory, &name, File::options().read(true)).map_err(unusable)?;
+        let mut lock =
+            create(directory, &name, File::options().read(true).create(true)).map_err(unusable)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -109,13 +114,7 @@ impl MeterDirectory {
                 CounterFile::new(self.serial_number.clone(), record.clone(), SystemTime::now());
             let mut text = serde_json::to_vec_pretty(&file)?;
             text.push(b'\n');
-            let new = file_name(&self.serial_number, "json.new");
-            let mut file = create(&self.directory, &new, File::options().truncate(true))?;
-            file.write_all(&text)?;
-            file.sync_all()?;
-            fs::rename(self.directory.join(new), &path)?;
-            // The new name must be on the disk too.
-            File::open(&self.directory)?.sync_all()
+            replace(&self.directory, &file_name(&self.serial_number, "json"), &text)
         };
         write().map_err(|source| CounterFileError::Unwritable { path: path.clone(), source })
     }
@@ -145,9 +144,7 @@ impl MeterDirectory {
             if legacy.meters.is_empty() {
                 return fs::remove_file(&path);
             }
-            let new = self.directory.join("counters.json.new");
-            fs::write(&new, serde_json::to_vec_pretty(&legacy)?)?;
-            fs::rename(new, &path)
+            replace(&self.directory, LEGACY_FILE, &serde_json::to_vec_pretty(&legacy)?)
         };
         write().map_err(|source| CounterFileError::Unwritable { path: path.clone(), source })?;
         Ok(true)
@@ -160,8 +157,13 @@ impl MeterDirectory {
 /// Returns an error if the file cannot be read, is damaged, or is that of a newer program.
 pub fn load(directory: &Path, serial_number: &str) -> Result<Restored, CounterFileError> {
     let path = directory.join(file_name(serial_number, "json"));
-    if let Some(file) = read(&path)? {
-        return Ok(file.restored());
+    match read(&path)? {
+        Some(file) if file.serial_number == serial_number => return Ok(file.restored()),
+        Some(file) => {
+            let found = printable(&file.serial_number);
+            return Err(CounterFileError::OtherMeter { path, found });
+        }
+        None => {}
     }
     // What version 0.1 remembered is taken over as long as there is nothing newer.
     let legacy = legacy(&directory.join(LEGACY_FILE))?;
@@ -240,10 +242,25 @@ fn file_name(serial_number: &str, extension: &str) -> String {
     name
 }
 
+/// Replaces a file as a whole, and has it on the disk, its name too.
+fn replace(directory: &Path, name: &str, text: &[u8]) -> io::Result<()> {
+    let new = format!("{name}.new");
+    match fs::remove_file(directory.join(&new)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = create(directory, &new, File::options().create_new(true))?;
+    file.write_all(text)?;
+    file.sync_all()?;
+    fs::rename(directory.join(new), directory.join(name))?;
+    File::open(directory)?.sync_all()
+}
+
 /// Opens a file for writing. What root makes belongs to the owner of the directory, or the service
-/// could not use it any more.
+/// could not use it any more. So a link is not followed: that owner could have made it.
 fn create(directory: &Path, name: &str, options: &mut OpenOptions) -> io::Result<File> {
-    let file = options.create(true).write(true).open(directory.join(name))?;
+    let no_link = OFlags::NOFOLLOW.bits().cast_signed();
+    let file = options.write(true).custom_flags(no_link).open(directory.join(name))?;
     let owner = directory.metadata()?;
     if file.metadata()?.uid() != owner.uid() {
         fchown(&file, Some(owner.uid()), Some(owner.gid()))?;

@@ -47,6 +47,14 @@ pub enum CounterFileError {
         /// Its version.
         version: u32,
     },
+    /// The file was copied from another meter's.
+    #[error("{}: holds the counters of meter {found}", path.display())]
+    OtherMeter {
+        /// The file.
+        path: PathBuf,
+        /// The serial number in it.
+        found: String,
+    },
     /// The file cannot be written.
     #[error("{}: cannot be written: {source}", path.display())]
     Unwritable {

@@ -72,7 +72,7 @@ impl CounterFile {
     /// What a meter goes on from.
     #[must_use]
     pub fn restored(self) -> Restored {
-        Restored { saved: self.saved(), record: Some(self.record) }
+        Restored { saved: self.saved(), record: Some(self.record), is_legacy: false }
     }
 
     /// When it was saved.

@@ -90,6 +90,7 @@ impl LegacyMeter {
         Restored {
             record: Some(MeterRecord { counters: self.counters.iter().map(counter).collect() }),
             saved: UNIX_EPOCH.checked_add(Duration::from_secs(self.saved)).unwrap_or(UNIX_EPOCH),
+            is_legacy: true,
         }
     }
 }

@@ -54,7 +54,7 @@ pub enum StoreEvent {
     InUse(CounterFileError),
     /// This is on disk.
     Saved(MeterRecord),
-    /// The disk takes no writes; that is logged.
+    /// The disk takes no writes, or does not give what is on it; that is logged.
     Failed,
 }
 
@@ -82,6 +82,7 @@ impl CounterStore {
             directory,
             serial_number,
             opened: None,
+            is_read: false,
             events: sender.clone(),
             is_failing: false,
         };
@@ -129,6 +130,8 @@ struct Worker {
     directory: PathBuf,
     serial_number: String,
     opened: Option<MeterDirectory>,
+    /// What is remembered was read, and sent.
+    is_read: bool,
     events: events::UnboundedSender<StoreEvent>,
     /// The last attempt to open the directory or to save failed, and was logged.
     is_failing: bool,
@@ -148,7 +151,7 @@ impl Worker {
                     let _ = done.send(());
                     return;
                 }
-                Err(mpsc::RecvTimeoutError::Timeout) if self.opened.is_none() => self.reopen(),
+                Err(mpsc::RecvTimeoutError::Timeout) if self.opened.is_none() => self.open(),
                 Err(mpsc::RecvTimeoutError::Timeout) => {}
                 Err(mpsc::RecvTimeoutError::Disconnected) => return,
             }
@@ -161,30 +164,33 @@ impl Worker {
     }
 
     fn open(&mut self) {
-        let (restored, has_disk) = match self.take() {
-            Ok(restored) => (restored, true),
-            Err(error @ CounterFileError::InUse { .. }) => {
-                return self.send(StoreEvent::InUse(error));
+        match self.take() {
+            Ok(restored) => {
+                if std::mem::take(&mut self.is_failing) {
+                    tracing::info!("state_dir can be used again");
+                }
+                self.opened(restored, true);
             }
-            Err(error) => {
-                self.fail(&error);
-                let nothing = Restored::nothing();
-                // What cannot be written can perhaps be read.
-                let read = directory::load(&self.directory, &self.serial_number);
-                (read.unwrap_or(nothing), false)
-            }
-        };
-        log_restored(&restored);
-        self.send(StoreEvent::Opened { restored, has_disk });
+            Err(error @ CounterFileError::InUse { .. }) => self.send(StoreEvent::InUse(error)),
+            Err(_) if self.is_read => {}
+            // What cannot be written can perhaps be read.
+            Err(error) => match directory::load(&self.directory, &self.serial_number) {
+                Ok(restored) => {
+                    self.fail(&error);
+                    self.opened(restored, false);
+                }
+                Err(error) => {
+                    self.fail(&format!("{error}; no counter is served until it can be read"));
+                    self.send(StoreEvent::Failed);
+                }
+            },
+        }
     }
 
-    /// Tries again what failed at the start.
-    fn reopen(&mut self) {
-        if let Ok(restored) = self.take() {
-            log_restored(&restored);
-            self.is_failing = false;
-            self.send(StoreEvent::Opened { restored, has_disk: true });
-        }
+    fn opened(&mut self, restored: Restored, has_disk: bool) {
+        log_restored(&restored);
+        self.is_read = true;
+        self.send(StoreEvent::Opened { restored, has_disk });
     }
 
     fn take(&mut self) -> Result<Restored, CounterFileError> {
@@ -195,7 +201,10 @@ impl Worker {
             Err(error @ CounterFileError::Damaged { .. }) => {
                 let CounterFileError::Damaged { path, .. } = &error else { return Err(error) };
                 let aside = opened.set_aside(path)?;
-                tracing::warn!("{error}; set aside as {}", aside.display());
+                tracing::warn!(
+                    "{error}; set aside as {}; the counters begin with what openHAB shows",
+                    aside.display()
+                );
                 Restored::nothing()
             }
             loaded => loaded?,
@@ -207,8 +216,8 @@ impl Worker {
     /// What the directory holds must reach the meter before anything is saved over it.
     fn save(&mut self, record: MeterRecord) {
         let Some(opened) = &self.opened else {
-            self.reopen();
-            if self.opened.is_none() {
+            self.open();
+            if self.opened.is_none() && self.is_read {
                 self.send(StoreEvent::Failed);
             }
             return;

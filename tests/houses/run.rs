@@ -64,7 +64,7 @@ impl Service {
         self.meter = meter(now);
         self.reading = Reading::default();
         let restored = match self.disk.clone() {
-            Some((record, saved)) => Restored { record: Some(record), saved },
+            Some((record, saved)) => Restored { record: Some(record), saved, is_legacy: false },
             None => Restored::nothing(),
         };
         self.meter.restore(restored, true, now);

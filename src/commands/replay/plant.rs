@@ -89,23 +89,23 @@ impl Plant {
         self.config.source.bindings()
     }
 
-    /// Lets time pass. What happens at its end is still to come.
-    pub(super) fn pass(&mut self, until_ms: i64) {
-        loop {
-            let alive = self.source_is_up.then_some(self.next_alive_ms);
-            let expiry = self.next_expiry.map(|at| self.millis(at));
-            let next = alive.into_iter().chain(expiry).min().unwrap_or(i64::MAX);
-            if next >= until_ms {
-                break;
-            }
-            self.now_ms = next.max(self.now_ms);
-            if alive == Some(next) {
-                self.next_alive_ms = next.saturating_add(ALIVE_MS);
-                self.tracker.on_sign_of_life(self.now());
-            }
-            self.judge();
+    /// Lets time pass until the next thing happens by itself, and returns when that was, in ms. If
+    /// that is not before `until_ms`, lets time pass until then, and returns none.
+    pub(super) fn pass(&mut self, until_ms: i64) -> Option<i64> {
+        let alive = self.source_is_up.then_some(self.next_alive_ms);
+        let expiry = self.next_expiry.map(|at| self.millis(at));
+        let next = alive.into_iter().chain(expiry).min().unwrap_or(i64::MAX);
+        if next >= until_ms {
+            self.now_ms = until_ms.max(self.now_ms);
+            return None;
         }
-        self.now_ms = until_ms.max(self.now_ms);
+        self.now_ms = next.max(self.now_ms);
+        if alive == Some(next) {
+            self.next_alive_ms = next.saturating_add(ALIVE_MS);
+            self.tracker.on_sign_of_life(self.now());
+        }
+        self.judge();
+        Some(self.now_ms)
     }
 
     /// The source has a state for an item.
@@ -136,6 +136,7 @@ impl Plant {
     pub(super) fn crash(&mut self) {
         (self.meter, self.tracker, self.readings) = started(&self.config, self.now());
         self.saving = Saving::default();
+        self.condition = Condition::Waiting;
         self.restore();
         if self.source_is_up {
             self.read_all();
@@ -182,7 +183,7 @@ impl Plant {
 
     fn restore(&mut self) {
         let restored = match self.disk.clone() {
-            Some((record, saved)) => Restored { record: Some(record), saved },
+            Some((record, saved)) => Restored { record: Some(record), saved, is_legacy: false },
             None => Restored::nothing(),
         };
         log_restored(&restored);
@@ -203,6 +204,9 @@ impl Plant {
                 self.meter.set_disk(false);
                 Saving::failed(now)
             } else {
+                if self.saving != Saving::Idle {
+                    tracing::info!("the counters are saved again");
+                }
                 self.meter.saved(&record, now);
                 self.meter.set_disk(true);
                 self.disk = Some((record, clock));

@@ -1,3 +1,5 @@
+use std::os::unix::fs::symlink;
+
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -54,6 +56,22 @@ fn what_is_forgotten_does_not_come_back() {
     assert!(other.load().unwrap().record.is_some(), "another meter's stay");
     assert!(other.forget().unwrap());
     assert!(!path.join("counters.json").exists());
+}
+
+/// Root changes counters in a directory that belongs to the service, and must not be led elsewhere.
+#[test]
+fn links_are_not_followed() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path();
+    let victim = path.join("victim");
+    fs::write(&victim, "untouched").unwrap();
+    symlink(&victim, path.join("meter-SN.json.new")).unwrap();
+    let meter = MeterDirectory::open(path, "SN").unwrap();
+    meter.save(&MeterRecord::default()).unwrap();
+    assert!(!path.join("meter-SN.json").is_symlink());
+    symlink(&victim, path.join("meter-other.lock")).unwrap();
+    assert!(MeterDirectory::open(path, "other").is_err());
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "untouched");
 }
 
 #[test]

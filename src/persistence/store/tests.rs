@@ -70,7 +70,7 @@ async fn what_is_saved_is_restored() {
     }
 }
 
-/// C19: two processes with one serial number would each undo what the other saves.
+/// Two processes with one serial number would each undo what the other saves.
 #[tokio::test]
 async fn a_second_process_with_the_same_serial_number_is_refused() {
     let directory = directory(5000.0).await;
@@ -78,7 +78,7 @@ async fn a_second_process_with_the_same_serial_number_is_refused() {
     let mut second = opened(directory.path());
     let StoreEvent::InUse(error) = second.event().await else { panic!() };
     assert!(error.to_string().ends_with(&format!("process {}", std::process::id())), "{error}");
-    assert!(!second.save(record(1.0)) || matches!(second.event().await, StoreEvent::Failed));
+    assert!(!second.save(record(1.0)) || matches!(second.event().await, StoreEvent::InUse(_)));
     let mut other = CounterStore::open(Some(directory.path().to_owned()), "other".to_owned());
     assert_eq!(restored(&mut other).await, (None, true));
 }
@@ -99,10 +99,20 @@ async fn a_newer_file_is_neither_used_nor_overwritten() {
     let file = directory.path().join("meter-SN.json");
     fs::write(&file, "{\"version\":3}").unwrap();
     let mut store = opened(directory.path());
-    assert_eq!(restored(&mut store).await, (None, false));
+    assert!(matches!(store.event().await, StoreEvent::Failed), "nothing to go on from");
     assert!(store.save(record(1.0)));
     assert!(matches!(store.event().await, StoreEvent::Failed));
     assert_eq!(fs::read_to_string(&file).unwrap(), "{\"version\":3}");
+}
+
+#[tokio::test]
+async fn the_file_of_another_meter_is_not_believed() {
+    let directory = directory(5000.0).await;
+    let copy = directory.path().join("meter-other.json");
+    fs::copy(directory.path().join("meter-SN.json"), &copy).unwrap();
+    let mut store = CounterStore::open(Some(directory.path().to_owned()), "other".to_owned());
+    assert!(matches!(store.event().await, StoreEvent::Failed), "nothing to go on from");
+    assert!(copy.exists());
 }
 
 /// What the directory holds must reach the meter before anything is saved over it.
@@ -114,13 +124,30 @@ async fn a_directory_that_cannot_be_used_at_first_is_tried_again() {
     // To read a directory fails, for root too.
     fs::create_dir(&file).unwrap();
     let mut store = opened(directory.path());
-    assert_eq!(restored(&mut store).await, (None, false));
+    assert!(matches!(store.event().await, StoreEvent::Failed), "nothing to go on from");
     assert!(store.save(record(10.0)));
     assert!(matches!(store.event().await, StoreEvent::Failed));
     fs::remove_dir(&file).unwrap();
     fs::rename(&away, &file).unwrap();
     assert!(store.save(record(10.0)));
     assert_eq!(restored(&mut store).await, (Some(5000.0), true), "and not saved over it");
+}
+
+#[tokio::test]
+async fn a_directory_that_takes_no_writes_at_first_is_read_and_used_later() {
+    let directory = directory(5000.0).await;
+    let lock = directory.path().join("meter-SN.lock");
+    fs::remove_file(&lock).unwrap();
+    fs::create_dir(&lock).unwrap();
+    let mut store = opened(directory.path());
+    assert_eq!(restored(&mut store).await, (Some(5000.0), false));
+    assert!(store.save(record(5001.0)));
+    assert!(matches!(store.event().await, StoreEvent::Failed));
+    fs::remove_dir(&lock).unwrap();
+    assert!(store.save(record(5001.0)));
+    assert_eq!(restored(&mut store).await, (Some(5000.0), true));
+    assert!(store.save(record(5001.0)));
+    assert!(matches!(store.event().await, StoreEvent::Saved(saved) if saved == record(5001.0)));
 }
 
 #[tokio::test]

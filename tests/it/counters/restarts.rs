@@ -29,7 +29,7 @@ async fn a_counter_is_served_after_a_restart_before_openhab_answers() {
     service.stop().await;
 }
 
-/// C7, C9: after a crash what may have been served is served at once, whatever the source shows, and
+/// After a crash what may have been served is served at once, whatever the source shows, and
 /// stays until the source has passed it.
 #[tokio::test]
 async fn after_a_crash_nothing_lower_is_served() {
@@ -73,13 +73,17 @@ async fn a_wrong_item_name_for_once_costs_no_counter() {
     service.stop().await;
 }
 
-/// The file of version 0.1 is read, and nothing falls.
+/// The file of version 0.1 is read, and nothing falls. It remembers more than it served.
 #[tokio::test]
 async fn the_counters_of_version_0_1_go_on() {
     let plant = Plant::new("NULL");
     let legacy = r#"{"version": 1, "meters": {"SN": {"saved": 1800000000, "counters": [
         {"key": "energy_counter_out", "phase": "L1", "item": "E", "served_wh": 5000000.0,
-         "offset_wh": 4000000.0, "certain": true}]}}}"#;
+         "offset_wh": 4000000.0, "certain": true},
+        {"key": "energy_counter_out", "phase": "L2", "item": "E", "served_wh": 9000000.0,
+         "offset_wh": 8000000.0, "certain": true},
+        {"key": "energy_counter_out", "phase": "L1", "item": "Renamed", "served_wh": 700000.0,
+         "offset_wh": 0.0, "certain": true}]}}}"#;
     fs::write(plant.directory.path().join("counters.json"), legacy).unwrap();
     fs::write(plant.directory.path().join("ended"), "").unwrap();
     let service = plant.start();
@@ -90,7 +94,7 @@ async fn the_counters_of_version_0_1_go_on() {
     assert_eq!(remembered(plant.directory.path()), Some(5_000_500.0));
 }
 
-/// C19: the second of two processes would undo what the first saves.
+/// The second of two processes would undo what the first saves.
 #[tokio::test]
 async fn a_second_process_of_the_same_meter_is_refused() {
     let plant = Plant::new("5000 kWh");
