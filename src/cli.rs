@@ -44,7 +44,7 @@ Exit codes:
   0   success, or stopped by SIGTERM, SIGINT or SIGHUP
   64  usage error
   65  a history that cannot be replayed
-  69  openHAB, a meter or an address is not available
+  69  openHAB, a meter, an address or the counters are not available
   70  internal error
   78  configuration error";
 
@@ -63,6 +63,7 @@ const COUNTERS_EXAMPLES: &str = "\
 Examples:
   fronius-smartmeter counters
   fronius-smartmeter counters --reset 01699275001
+  fronius-smartmeter counters --set 01699275001=20000
 
 The counters are in state_dir. For those of the system service, run as root:
   env STATE_DIRECTORY=/var/lib/fronius-smartmeter \\
@@ -129,17 +130,17 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Show the energy counters kept across restarts, or forget those of a meter
+    /// Show the energy counters kept across restarts, forget them, or go on from a reading
     #[command(after_help = COUNTERS_EXAMPLES)]
     Counters {
         #[command(flatten)]
         config: ConfigArgs,
         /// Forget the counters of the meter with this serial number, so that the next reading of
-        /// its items is served even if it is lower than before. Stop the service first
+        /// its items is served even if it is lower than before. Stop the service and its socket first
         #[arg(long, value_name = "METER")]
         reset: Option<String>,
         /// Let energy_counter_out of a meter go on from this, such as the reading of the meter that
-        /// it replaces; never lower than what was served. The service must be stopped
+        /// it replaces; never lower than what was served. Stop the service and its socket first
         #[arg(long, value_name = "METER=KWH", conflicts_with = "reset")]
         set: Option<SetCounter>,
     },

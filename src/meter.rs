@@ -63,7 +63,7 @@ impl Meter {
         }
     }
 
-    /// Lets the counters go on from what was remembered. To be called also where nothing is.
+    /// Lets the counters go on from what was remembered. To be called even if that is nothing.
     /// `has_disk` is whether what is served can be saved before.
     pub fn restore(&mut self, restored: Restored, has_disk: bool, now: Instant) {
         self.energies.restore(restored, has_disk, now);
@@ -92,7 +92,7 @@ impl Meter {
         self.energies.last(now, clock)
     }
 
-    /// What is to be served of `reading`, and what is news of the counters.
+    /// The image of `reading`, and any news of the counters.
     pub fn observe(
         &mut self,
         reading: &Reading,
@@ -190,7 +190,7 @@ impl Meter {
         self.points.iter().filter_map(expiry).filter(|at| *at > now).min()
     }
 
-    /// The earliest of a time of all powers; none while one is missing.
+    /// The earliest such time over all powers; none if one is missing.
     fn oldest_power(
         &self,
         reading: &Reading,

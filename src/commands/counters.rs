@@ -32,7 +32,7 @@ use crate::{
 /// Why the counters cannot be shown or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum CountersError {
-    /// Nobody said where they are.
+    /// No directory is configured.
     #[error(
         "there is no state_dir in the configuration, and no $STATE_DIRECTORY; for the system service \
          set STATE_DIRECTORY=/var/lib/fronius-smartmeter, as root"
@@ -60,7 +60,7 @@ pub enum CountersError {
         /// What was served.
         served_wh: f64,
     },
-    /// Nowhere to print to.
+    /// Standard output cannot be written.
     #[error("cannot print: {0}")]
     Print(#[from] io::Error),
 }

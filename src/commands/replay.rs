@@ -1,4 +1,4 @@
-//! `replay`: what would have been served through a recorded history.
+//! `replay`: what would have been served for a recorded history.
 
 use std::{
     fs::File,
@@ -47,7 +47,7 @@ pub enum ReplayError {
     /// The configuration that is used without another is wrong.
     #[error("the configuration of replay is wrong: {0:?}")]
     Config(Vec<Problem>),
-    /// Nowhere to print to.
+    /// Standard output cannot be written.
     #[error("cannot print: {0}")]
     Print(#[from] io::Error),
 }

@@ -1,4 +1,4 @@
-//! What the log says of a meter.
+//! What is logged about a meter.
 
 use super::status::list;
 use crate::meter::{Condition, Image, news::CounterEvent};
@@ -13,7 +13,7 @@ pub(crate) fn counter(event: &CounterEvent) {
     }
 }
 
-/// Logs that the condition is another one.
+/// Logs a change of condition.
 pub(crate) fn condition(image: &Image) {
     let overdue = list(&image.overdue);
     match image.condition {

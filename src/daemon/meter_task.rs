@@ -1,5 +1,5 @@
-//! The task of one meter: makes images of readings, and has its counters saved before more of them
-//! is served.
+//! The task of one meter: makes images of readings, and saves the counters before more of them is
+//! served.
 
 use std::sync::Arc;
 
@@ -54,7 +54,7 @@ impl MeterTask {
         self.images.subscribe()
     }
 
-    /// What else there is to know.
+    /// Its status besides the image.
     pub(super) fn status(&self) -> watch::Receiver<MeterStatus> {
         self.status.subscribe()
     }
@@ -103,7 +103,7 @@ impl MeterTask {
         next
     }
 
-    /// Has saved what must be on disk before more is served, unless that is under way.
+    /// Starts saving what must be on disk before more is served, unless a save is under way.
     fn save(&mut self) {
         let now = Instant::now().into_std();
         if self.saving.may_begin(now)

@@ -13,7 +13,7 @@ use crate::{
 pub(super) struct MeterStatus {
     /// The counters that stand.
     pub(super) stands: Vec<CounterEvent>,
-    /// What is served is on disk before.
+    /// Values are on disk before they are served.
     pub(super) has_disk: bool,
 }
 

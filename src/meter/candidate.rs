@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use super::power::{Elapsed, SAME_UPDATE};
 
-/// A candidate must last so long.
+/// How long a candidate must last.
 const MIN_LIFE: Duration = Duration::from_secs(600);
 
-/// And so many later updates must have confirmed it.
+/// How many later updates must confirm it.
 const CONFIRMATIONS: u8 = 2;
 
-/// Some counters waver by as much, in Wh.
+/// How far a counter may dip, in Wh: some waver.
 pub(super) const TOLERANCE_WH: f64 = 20.0;
 
 /// Updates that agree with each other.
@@ -121,7 +121,7 @@ impl Candidate {
     }
 
     /// What it has counted, as far as the power explains that, in Wh. A counter in whole kWh is
-    /// first seen to grow at the end of a step of which a part may be from before.
+    /// first seen to grow at the end of a step, which may have begun before.
     pub(super) fn growth_wh(&self) -> f64 {
         let growth = self.last_wh - self.first_wh;
         self.explained_wh.map_or(growth, |explained| growth.min(explained))

@@ -46,8 +46,8 @@ impl Ceiling {
         self.served_wh = self.served_wh.max(counter.reached_wh().min(limit));
     }
 
-    /// The value to have on disk, `lead_wh` ahead of what the source has reached. It does not run
-    /// ahead of what is served, or each crash would add to it.
+    /// The value to have on disk, `lead_wh` ahead of what the source has reached. Counted from
+    /// what is served instead, each crash would add to it.
     pub(super) fn ahead_wh(self, counter: &Counter, lead_wh: f64) -> f64 {
         self.served_wh.max(counter.reached_wh() + lead_wh)
     }

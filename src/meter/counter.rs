@@ -17,7 +17,7 @@ use super::{
 /// readings come late. Refilled at half of `max_power`. A counter that falls by less is waited for.
 pub(crate) const FREE_WH: f64 = 1000.0;
 
-/// Sums and offsets of floats that are meant to be equal differ by less, in Wh.
+/// Tolerance for sums of floats that are meant to be equal, in Wh.
 const ROUNDING_WH: f64 = 1e-3;
 
 /// A counter on its way to the inverter.
@@ -39,7 +39,7 @@ pub struct Counter {
     unconfirmed: Option<Unconfirmed>,
 }
 
-/// Readings that are higher than the known power explains, but may be right.
+/// Readings above what the known power explains, but within what may have flowed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Unconfirmed {
     highest_wh: f64,
@@ -209,7 +209,7 @@ impl Counter {
         shown_wh + self.offset_wh - self.reached_wh
     }
 
-    /// Goes on to what is shown. What is not explained of that is drawn on the free kilowatt-hour.
+    /// Goes on to what is shown. What is not explained is drawn on the free kilowatt-hour.
     fn advance(&mut self, shown_wh: f64, explained_wh: f64, now: Instant) {
         (self.candidate, self.unconfirmed) = (None, None);
         let rise = self.rise_wh(shown_wh);

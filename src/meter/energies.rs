@@ -16,18 +16,19 @@ use super::{
     record::{CounterRecord, MeterRecord, Restored},
 };
 
-/// The ceiling on disk is ahead by what the present power brings in so much time, in h.
+/// How far the ceiling on disk is ahead: what the present power brings in this time, in h.
 const LEAD_H: f64 = 5.0 / 60.0;
 
-/// But by no less, and by no more, in Wh.
+/// The bounds of that, in Wh.
 const MIN_LEAD_WH: f64 = 200.0;
 const MAX_LEAD_WH: f64 = 500.0;
 
-/// While there is power, what it explains is on disk after so long, also where no counter rises: a
-/// crash forgets it.
+/// While there is power, the counters are saved at least this often, even if none rises: a crash
+/// forgets what the power explains.
 const MAX_UNSAVED: Duration = Duration::from_secs(900);
 
-/// Shares of items that the meter does not have any more. Each is a change of the configuration.
+/// How many shares of items are kept that the meter no longer has. Each is a change of the
+/// configuration.
 const MAX_FORMER: usize = 64;
 
 /// All counters of a meter.
@@ -43,7 +44,7 @@ pub(super) struct Energies {
     is_restored: bool,
     /// Something was served before; further items bring only what they count from now on.
     has_served: bool,
-    /// What is served must be on disk first.
+    /// Whether the disk takes writes: then what is served must be on it first.
     has_disk: bool,
     /// When the counters were last on disk.
     saved: Instant,
@@ -57,10 +58,10 @@ impl Energies {
             if !point.measurand.is_counter() {
                 continue;
             }
-            // Where there are two directions, the power is that of the other one by turns.
+            // With two directions, the power belongs to one counter or the other.
             let must_move =
                 config.role == Role::Producer && point.measurand == Measurand::EnergyOut;
-            // Given by the same phases, each is judged by its own.
+            // If both are given for the same phases, each counter is judged by its own phase.
             let own = phases(bindings, point.measurand) == phases(bindings, Measurand::Power);
             let powers = bindings.iter().map(|binding| binding.point).filter(|power| {
                 power.measurand == Measurand::Power && (!own || power.phase == point.phase)
@@ -146,7 +147,7 @@ impl Energies {
         }
     }
 
-    /// Puts the oldest shares together, where there are too many.
+    /// Merges the oldest shares if there are too many.
     fn merge_former(&mut self) {
         while self.former.len() > MAX_FORMER {
             let oldest = self.former.remove(0);
@@ -155,7 +156,7 @@ impl Energies {
             // There are no more measurands and phases than shares that are kept.
             let Some(other) = self.former.iter_mut().find(same) else { break };
             other.served_wh += oldest.served_wh;
-            // It is not that of an item any more.
+            // It no longer belongs to one item.
             other.item.clear();
         }
     }
@@ -249,7 +250,7 @@ impl Energies {
             let (Some(counter), Some((shown_wh, _))) = (&own.counter, own.shown) else { continue };
             let expiry = reading.get(own.point).and_then(|sample| freshness.expiry(sample));
             let power = self.groups.get(own.group).is_some_and(|group| group.history.is_known());
-            // Where the power is old too, more is wrong than this.
+            // If the power is stale too, the whole source is the problem.
             let is_confirmed = !power || expiry.is_some_and(|at| now < at);
             let served = own.ceiling.served_wh();
             let news = own.standing.watch(counter, shown_wh, served, is_confirmed, now);
@@ -287,7 +288,7 @@ impl Energies {
         }))
     }
 
-    /// How counters stand, where they do.
+    /// The counters that are held, and why.
     pub(super) fn stands(&self) -> impl Iterator<Item = (Point, &str, News)> {
         self.counters.iter().filter_map(|own| {
             let (shown_wh, _) = own.shown?;

@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::power::{Elapsed, MARGIN, PowerHistory, PowerSnapshot};
 
-/// So much time without a power counts while the source lived.
+/// The most time without a power that counts while the source was there, in s.
 const MAX_LIVED_S: f64 = 3.0 * 3600.0;
 
-/// So much counts while the source, or this service, was away.
+/// The most that counts while the source, or this service, was away, in s.
 const MAX_AWAY_S: f64 = 31.0 * 24.0 * 3600.0;
 
 /// Longer than a night: the powers before and after say nothing of what was between.
@@ -45,7 +45,7 @@ pub(super) struct Explained {
     /// Time without a power, in s.
     lived_s: f64,
     away_s: f64,
-    /// Of that the gap that has not ended.
+    /// The part of it in the gap that is still open.
     open_s: f64,
     /// What the gaps that have ended can have brought, in Wh.
     gaps_wh: f64,

@@ -9,7 +9,7 @@ use super::{measurements::Measurements, reading::Point, sunspec::Registers};
 pub enum Condition {
     /// A counter has had no valid value yet, so there is nothing to serve.
     Waiting,
-    /// Every required value is younger than `stale_after`.
+    /// Every power is younger than `stale_after`.
     Live,
     /// At least one is not.
     Stale,
@@ -45,7 +45,7 @@ pub struct Image {
     pub availability: Availability,
     /// How far the data can be trusted, which decides that.
     pub condition: Condition,
-    /// When the oldest required value was confirmed.
+    /// When the oldest power was confirmed.
     pub confirmed: Option<Instant>,
     /// When the next value stops being fresh, unless it is confirmed before.
     pub next_expiry: Option<Instant>,

@@ -1,4 +1,4 @@
-//! What is worth saying of a counter: that it stands, why, until when, and the way out.
+//! What to log about a counter: that it is held, why, until when, and the way out.
 
 use std::{
     fmt,
@@ -12,16 +12,16 @@ use super::{
 };
 use crate::text::Kwh;
 
-/// What passes within so long is not worth a line, except where the source shows another counter.
+/// Anything shorter than this is not logged, except a change of counter.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// A counter that stands is said no more often. The same limit makes a long stand a fault.
+/// A held counter is logged at most this often; held for this long, it is a fault.
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// That a counter is held back is said no more often.
+/// That energy is held back is logged at most this often.
 const DAY: Duration = Duration::from_hours(24);
 
-/// A counter that does not move while the power explains so much hangs, in Wh.
+/// A counter hangs if it does not move while the power brings more than this, in Wh.
 const HANGS_WH: f64 = 1000.0;
 
 /// News of one counter.
@@ -49,7 +49,7 @@ pub enum News {
     },
     /// What the item shows is not served.
     Stands(Stand),
-    /// It stood, and follows the item again.
+    /// It was held, and follows the item again.
     GoesOn {
         /// What is served.
         served_wh: f64,
@@ -63,7 +63,7 @@ pub enum News {
     },
     /// It rose more than the power explains, for an hour.
     HeldBack(Stand),
-    /// It has not moved for an hour, while the power explains more than 1 kWh.
+    /// It has not moved for an hour, while the power brought more than 1 kWh and two of its steps.
     Hangs {
         /// What is served.
         served_wh: f64,
@@ -104,14 +104,14 @@ impl News {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Standing {
     stand: Option<(CounterOutcome, Instant)>,
-    /// Of this stand.
+    /// The present hold was logged.
     said_stands: bool,
     last_said: Option<Instant>,
     last_held_back: Option<Instant>,
     said_below: bool,
     /// The source does not confirm it since then, and whether that was said.
     silent: Option<(Instant, bool)>,
-    /// It hung since then.
+    /// When the counter that was logged to hang had last risen.
     said_hangs: Option<Instant>,
     /// The power says when it must move: the counter is all that the power is of.
     may_hang: bool,
@@ -192,11 +192,14 @@ impl Standing {
         if life >= HOUR && stand.rise_wh > 0.0 && !within(self.last_held_back, DAY) {
             self.last_held_back = Some(now);
             self.said_stands = true;
-            return Some(News::HeldBack(stand));
+            return Some(match outcome {
+                CounterOutcome::Unconfirmed => News::Stands(stand),
+                _ => News::HeldBack(stand),
+            });
         }
         let patience = match outcome {
             CounterOutcome::Candidate => Duration::ZERO,
-            // Two updates take hours with some; that alone is no news.
+            // Some sources take hours for two updates; that is not worth a line.
             CounterOutcome::Unconfirmed => return None,
             CounterOutcome::Behind if stand.rise_wh > -TOLERANCE_WH => return None,
             _ => PATIENCE,

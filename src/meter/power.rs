@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-/// A power that has not changed for so long may be that of a device that hangs and repeats its last
+/// A power that has not changed for this long may be that of a device that hangs and repeats its last
 /// values.
 const DOUBTFUL_AFTER: Duration = Duration::from_secs(3600);
 
-/// What comes so soon after an update is the same one: openHAB has two events for each.
+/// Anything this soon after an update is the same update: openHAB sends two events for each.
 pub(super) const SAME_UPDATE: Duration = Duration::from_secs(1);
 
 /// A power that is read now and then is not a mean: twice as much may have flowed.
@@ -24,7 +24,7 @@ pub(super) struct KnownPower {
     pub(super) watts: Option<f64>,
     /// When the source last updated it.
     pub(super) updated: Option<Instant>,
-    /// Until when that holds, if it is not confirmed before.
+    /// When it expires unless confirmed.
     pub(super) fresh_until: Option<Instant>,
     /// Until when the source counts as alive, if it gives no sign of life before.
     pub(super) alive_until: Option<Instant>,

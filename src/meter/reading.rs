@@ -150,9 +150,9 @@ impl fmt::Display for Point {
 /// Until when a value is fresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Freshness {
-    /// A value that the source did not confirm for so long is not fresh.
+    /// A value not confirmed for this long is not fresh.
     pub stale_after: Duration,
-    /// A value that the source did not update for so long is not fresh either, even if the source
+    /// A value not updated for this long is not fresh either, even if the source
     /// lives: whoever should update it may not.
     pub item_max_age: Option<Duration>,
 }

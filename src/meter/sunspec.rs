@@ -11,7 +11,7 @@ use sunspec::{
 use super::measurements::{Measurements, ThreePhase};
 use crate::meter::reading::{Measurand, Phase, Point};
 
-/// First address of the map, where `SunS` stands.
+/// First address of the map, which holds `SunS`.
 pub const BASE: u16 = 40000;
 
 /// Registers in the map: 40000 to 40196.

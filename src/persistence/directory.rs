@@ -26,7 +26,7 @@ use crate::{
 /// How the name of a meter's file begins.
 const PREFIX: &str = "meter-";
 
-/// The file of version 0.1, and the one that was there after it had ended in order.
+/// The file of version 0.1, and the one that it left after a clean end.
 const LEGACY_FILE: &str = "counters.json";
 const LEGACY_ENDED: &str = "ended";
 
@@ -72,7 +72,7 @@ impl MeterDirectory {
             }
             Err(TryLockError::Error(source)) => return Err(unusable(source)),
         }
-        // On a full disk there may be no room for it; whoever asks then learns no pid.
+        // On a full disk the pid may not fit; the error then has none.
         let _ = lock.set_len(0).and_then(|()| writeln!(lock, "{}", process::id()));
         Ok(Self {
             directory: directory.to_owned(),
@@ -151,7 +151,7 @@ impl MeterDirectory {
     }
 }
 
-/// Reads the counters of a meter, whoever writes them. Without a file there is nothing to remember.
+/// Reads the counters of a meter, even while another process writes them. Without a file there is nothing to remember.
 ///
 /// # Errors
 /// Returns an error if the file cannot be read, is damaged, or is that of a newer program.

@@ -15,7 +15,7 @@ use crate::{
     text::{excerpt, printable},
 };
 
-/// Raised only by what an older program must not ignore; further fields it may.
+/// Raised only for changes that an older program must not ignore; it may ignore new fields.
 pub(super) const VERSION: u32 = 2;
 
 /// More energy than any household meter can show, in Wh.

@@ -67,7 +67,7 @@ impl LegacyFile {
 }
 
 impl LegacyMeter {
-    /// What the meter goes on from. `ended` is whether the last run ended in order.
+    /// What the meter goes on from. `ended` is whether the last run ended cleanly.
     pub(super) fn restored(&self, ended: bool) -> Restored {
         let counter = |legacy: &LegacyCounter| {
             let LegacyCounter { key, phase, item, served_wh, offset_wh, certain } = legacy.clone();

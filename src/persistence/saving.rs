@@ -16,7 +16,7 @@ pub enum Saving {
     Idle,
     /// Writes, since then.
     Busy(Instant),
-    /// Writes still, and takes too long for it.
+    /// Still writing, past the limit.
     Late,
     /// Has failed, and is tried again then.
     Failed(Instant),

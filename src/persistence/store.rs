@@ -1,5 +1,5 @@
 //! The store of a meter's counters. It works on a thread of its own, since a disk may take seconds
-//! and nobody should wait for it. What fails is logged, and costs the memory alone.
+//! and nobody should wait for it. Failures are logged; at worst the counters are not saved.
 
 use std::{
     env, fmt,
@@ -125,7 +125,7 @@ impl CounterStore {
     }
 }
 
-/// The thread's side of it.
+/// What runs on the thread.
 struct Worker {
     directory: PathBuf,
     serial_number: String,
@@ -158,7 +158,7 @@ impl Worker {
         }
     }
 
-    /// Whoever waits for it may be gone.
+    /// The receiver may be gone, which is fine.
     fn send(&self, event: StoreEvent) {
         let _ = self.events.send(event);
     }
@@ -196,8 +196,8 @@ impl Worker {
     fn take(&mut self) -> Result<Restored, CounterFileError> {
         let opened = MeterDirectory::open(&self.directory, &self.serial_number)?;
         let restored = match opened.load() {
-            // What can be neither read nor set aside is not overwritten. What cannot be read now
-            // may be good.
+            // A damaged file that cannot be set aside is not overwritten; one that cannot be read now
+            // may still be good.
             Err(error @ CounterFileError::Damaged { .. }) => {
                 let CounterFileError::Damaged { path, .. } = &error else { return Err(error) };
                 let aside = opened.set_aside(path)?;

@@ -10,10 +10,10 @@ use crate::text::excerpt;
 /// Spreadsheets put a byte order mark before everything else.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// A longer row is not one of a history.
+/// A longer row is refused.
 const MAX_ROW: usize = 4096;
 
-/// Time passes in small steps, so a typo must not make it pass for ever.
+/// Time passes in small steps; this limits how many a typo can cause.
 const MAX_GAP_MS: i64 = 366 * 24 * 3600 * 1000;
 
 /// Time, item and state.
@@ -122,7 +122,7 @@ impl<R: BufRead> History<R> {
                     self.input.consume(1);
                     1
                 }
-                // The end of a row has this first, and the record ended there.
+                // The `\r` of a `\r\n`: csv-core ends the record there.
                 Some(b'\r') => {
                     self.input.consume(1);
                     0
