@@ -159,7 +159,7 @@ enum Command {
         #[arg(long, short, value_name = "FILE")]
         config: Option<PathBuf>,
         /// Print a row at each interval too, such as 10m
-        #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+        #[arg(long, value_name = "DURATION", value_parser = interval)]
         every: Option<Duration>,
         /// Print JSON, one object per row
         #[arg(long)]
@@ -216,6 +216,14 @@ pub fn main(sockets: Result<Vec<Inherited>, SocketError>) -> ExitCode {
             }
             error.exit_code().into()
         }
+    }
+}
+
+/// A duration that is not 0, or rows would have no end.
+fn interval(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(Duration::ZERO) => Err("expected more than 0".to_owned()),
+        duration => duration.map_err(|error| error.to_string()),
     }
 }
 
@@ -331,6 +339,6 @@ mod tests {
                 }
             }
         }
-        assert_eq!(count, 10);
+        assert_eq!(count, 11);
     }
 }

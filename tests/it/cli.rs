@@ -70,6 +70,7 @@ async fn wrong_usage_ends_with_64() {
         &["check", "--offline", "--json"],
         &["demo", "--listen", "here"],
         &["simulate", "--item", "power"],
+        &["replay", "-", "--every", "0s"],
     ] {
         let ended = run(arguments).await;
         assert_eq!((ended.code, ended.out.as_str()), (Some(USAGE), ""), "{arguments:?}");
