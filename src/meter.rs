@@ -11,6 +11,7 @@ mod config;
 pub mod counter;
 mod energies;
 pub mod explained;
+mod former;
 mod guarded;
 mod image;
 pub mod measurements;

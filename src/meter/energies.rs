@@ -3,15 +3,16 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use super::{
-    MeterConfig, Role,
-    binding::{Binding, phases},
+    MeterConfig,
+    binding::Binding,
     ceiling::Ceiling,
     counter::{Circumstances, Counter},
     explained::Explained,
-    guarded::{Guarded, PowerGroup},
+    former::Former,
+    guarded::{Guarded, PowerGroup, guarded},
     measurements::ThreePhase,
-    news::{News, Standing},
-    power::{Elapsed, PowerHistory},
+    news::News,
+    power::Elapsed,
     reading::{Freshness, Measurand, Phase, Point, Reading},
     record::{CounterRecord, MeterRecord, Restored},
 };
@@ -27,18 +28,13 @@ const MAX_LEAD_WH: f64 = 500.0;
 /// forgets what the power explains.
 const MAX_UNSAVED: Duration = Duration::from_secs(900);
 
-/// How many shares of items are kept that the meter no longer has. Each is a change of the
-/// configuration.
-const MAX_FORMER: usize = 64;
-
 /// All counters of a meter.
 #[derive(Clone, Debug)]
 pub(super) struct Energies {
     min_energy_wh: f64,
     max_power_w: f64,
     counters: Vec<Guarded>,
-    /// Counters of items that the meter once had. Their share of the totals stays.
-    former: Vec<CounterRecord>,
+    former: Former,
     groups: Vec<PowerGroup>,
     /// What was served before the start is known; nothing is counted until then.
     is_restored: bool,
@@ -52,41 +48,12 @@ pub(super) struct Energies {
 
 impl Energies {
     pub(super) fn new(config: &MeterConfig, bindings: &[Binding], now: Instant) -> Self {
-        let mut groups: Vec<PowerGroup> = Vec::new();
-        let mut counters = Vec::new();
-        for Binding { point, item, .. } in bindings {
-            if !point.measurand.is_counter() {
-                continue;
-            }
-            // With two directions, the power belongs to one counter or the other.
-            let must_move =
-                config.role == Role::Producer && point.measurand == Measurand::EnergyOut;
-            // If both are given for the same phases, each counter is judged by its own phase.
-            let own = phases(bindings, point.measurand) == phases(bindings, Measurand::Power);
-            let powers = bindings.iter().map(|binding| binding.point).filter(|power| {
-                power.measurand == Measurand::Power && (!own || power.phase == point.phase)
-            });
-            let powers: Vec<_> = powers.collect();
-            let known = groups.iter().position(|group| group.points == powers);
-            let group = known.unwrap_or(groups.len());
-            if known.is_none() {
-                groups.push(PowerGroup { points: powers, history: PowerHistory::new(now) });
-            }
-            counters.push(Guarded {
-                point: *point,
-                item: item.clone(),
-                group,
-                counter: None,
-                ceiling: Ceiling::default(),
-                shown: None,
-                standing: Standing::new(must_move),
-            });
-        }
+        let (counters, groups) = guarded(config.role, bindings, now);
         Self {
             min_energy_wh: config.min_energy_wh,
             max_power_w: config.max_power_w,
             counters,
-            former: Vec::new(),
+            former: Former::default(),
             groups,
             is_restored: false,
             has_served: false,
@@ -128,37 +95,10 @@ impl Energies {
                     }
                 }
                 Some(_) => {}
-                None => self.add_former(record),
+                None => self.former.add(record),
             }
         }
-        self.merge_former();
-    }
-
-    /// Keeps the share of an item that the meter does not have. What was read before, from a
-    /// directory that could not be written then, is not a second one.
-    fn add_former(&mut self, record: CounterRecord) {
-        let same = |known: &&mut CounterRecord| {
-            (known.key, known.phase, &known.item) == (record.key, record.phase, &record.item)
-        };
-        match self.former.iter_mut().find(same) {
-            Some(known) if known.served_wh < record.served_wh => *known = record,
-            Some(_) => {}
-            None => self.former.push(record),
-        }
-    }
-
-    /// Merges the oldest shares if there are too many.
-    fn merge_former(&mut self) {
-        while self.former.len() > MAX_FORMER {
-            let oldest = self.former.remove(0);
-            let same =
-                |other: &&mut CounterRecord| (other.key, other.phase) == (oldest.key, oldest.phase);
-            // There are no more measurands and phases than shares that are kept.
-            let Some(other) = self.former.iter_mut().find(same) else { break };
-            other.served_wh += oldest.served_wh;
-            // It no longer belongs to one item.
-            other.item.clear();
-        }
+        self.former.merge();
     }
 
     /// Whether the disk takes writes. Where it does not, what is served does not wait for it.
@@ -282,9 +222,7 @@ impl Energies {
         ThreePhase::sum(Phase::ALL.map(|phase| {
             let point = Point { measurand, phase };
             let own = self.counters.iter().filter(|own| own.point == point);
-            let former = self.former.iter().filter(|r| (r.key, r.phase) == (measurand, phase));
-            let own = own.map(|own| own.ceiling.served_wh());
-            own.chain(former.map(|record| record.served_wh)).fold(0.0, |sum, wh| sum + wh)
+            own.fold(self.former.share_wh(point), |sum, own| sum + own.ceiling.served_wh())
         }))
     }
 
@@ -363,6 +301,6 @@ impl Energies {
                 power: group.history.snapshot(),
             })
         });
-        MeterRecord { counters: own.chain(self.former.iter().cloned()).collect() }
+        MeterRecord { counters: own.chain(self.former.records()).collect() }
     }
 }

@@ -3,11 +3,13 @@
 use std::time::Instant;
 
 use super::{
+    Role,
+    binding::{Binding, phases},
     ceiling::Ceiling,
     counter::Counter,
     news::Standing,
     power::{KnownPower, PowerHistory},
-    reading::{Freshness, Point, Reading},
+    reading::{Freshness, Measurand, Point, Reading},
 };
 
 /// A counter, and what is known and said of it.
@@ -22,6 +24,46 @@ pub(super) struct Guarded {
     /// The last value offered, in Wh, and when that was updated.
     pub(super) shown: Option<(f64, Instant)>,
     pub(super) standing: Standing,
+}
+
+/// The counters of these items, and the powers by which they are judged.
+pub(super) fn guarded(
+    role: Role,
+    bindings: &[Binding],
+    now: Instant,
+) -> (Vec<Guarded>, Vec<PowerGroup>) {
+    let mut groups: Vec<PowerGroup> = Vec::new();
+    let mut counters = Vec::new();
+    for Binding { point, item, .. } in bindings.iter().filter(|b| b.point.measurand.is_counter()) {
+        let powers = powers(bindings, *point);
+        let known = groups.iter().position(|group| group.points == powers);
+        let group = known.unwrap_or(groups.len());
+        if known.is_none() {
+            groups.push(PowerGroup { points: powers, history: PowerHistory::new(now) });
+        }
+        // With two directions, the power belongs to one counter or the other.
+        let must_move = role == Role::Producer && point.measurand == Measurand::EnergyOut;
+        counters.push(Guarded {
+            point: *point,
+            item: item.clone(),
+            group,
+            counter: None,
+            ceiling: Ceiling::default(),
+            shown: None,
+            standing: Standing::new(must_move),
+        });
+    }
+    (counters, groups)
+}
+
+/// The powers by which a counter is judged: if both are given for the same phases, that of its own
+/// phase, else all.
+fn powers(bindings: &[Binding], counter: Point) -> Vec<Point> {
+    let own = phases(bindings, counter.measurand) == phases(bindings, Measurand::Power);
+    let powers = bindings.iter().map(|binding| binding.point).filter(|power| {
+        power.measurand == Measurand::Power && (!own || power.phase == counter.phase)
+    });
+    powers.collect()
 }
 
 /// The power of one phase, or of several together.
