@@ -73,7 +73,6 @@ impl Meter {
     /// Whether the disk takes writes. Where it does not, what is served does not wait for it.
     pub fn set_disk(&mut self, has_disk: bool) {
         self.energies.set_disk(has_disk);
-        self.energies.follow();
     }
 
     /// What has to be on disk before more can be served, or soon will.
@@ -116,7 +115,6 @@ impl Meter {
         energies.judge(reading, *freshness, now, clock, |point, item, news| {
             events.push(event(config, point, item, news));
         });
-        energies.follow();
         if self.config.on_stale == OnStale::Hold && self.condition(reading, now) == Condition::Live
         {
             self.last = Some(self.measure(reading, now));

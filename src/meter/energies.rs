@@ -80,9 +80,7 @@ impl Energies {
         }
         self.has_served = true;
         for record in record.counters {
-            let same =
-                |own: &&mut Guarded| own.point.measurand == record.key && own.item == record.item;
-            match self.counters.iter_mut().find(same) {
+            match self.counters.iter_mut().find(|own| own.is_that_of(&record)) {
                 Some(own) if own.ceiling.served_wh() <= record.served_wh => {
                     let CounterRecord { served_wh, counter, power, .. } = record;
                     let explained = Explained::restored(counter.explained, power, saved, now);
@@ -104,6 +102,7 @@ impl Energies {
     /// Whether the disk takes writes. Where it does not, what is served does not wait for it.
     pub(super) fn set_disk(&mut self, has_disk: bool) {
         self.has_disk = has_disk;
+        self.follow();
     }
 
     /// Lets time pass until `now`, and offers what the source has updated to the guards, each
@@ -132,7 +131,6 @@ impl Energies {
                 let max_power_w = self.max_power_w;
                 let at = Circumstances { power: &group.history, max_power_w, now, clock };
                 let outcome = counter.offer(sample.value, at);
-                own.ceiling.follow(counter, self.has_disk);
                 // It is served as soon as it is on disk.
                 let served = own.ceiling.served_wh().max(counter.reached_wh());
                 if let Some(news) = own.standing.offered(outcome, sample.value, served, now) {
@@ -141,6 +139,7 @@ impl Energies {
             }
         }
         self.start(now, &mut say);
+        self.follow();
         self.watch(reading, freshness, now, &mut say);
     }
 
@@ -173,9 +172,7 @@ impl Energies {
                 continue;
             }
             let start_wh = if self.has_served { 0.0 } else { shown_wh };
-            let counter = Counter::new(shown_wh, start_wh, now);
-            own.ceiling.follow(&counter, self.has_disk);
-            own.counter = Some(counter);
+            own.counter = Some(Counter::new(shown_wh, start_wh, now));
         }
     }
 
@@ -260,17 +257,16 @@ impl Energies {
     /// This is on disk now.
     pub(super) fn saved(&mut self, record: &MeterRecord, now: Instant) {
         self.saved = now;
-        for CounterRecord { key, item, served_wh, counter, .. } in &record.counters {
-            let same = |own: &&mut Guarded| own.point.measurand == *key && own.item == *item;
-            if let Some(own) = self.counters.iter_mut().find(same) {
-                own.ceiling.saved(*served_wh, counter.offset_wh);
+        for record in &record.counters {
+            if let Some(own) = self.counters.iter_mut().find(|own| own.is_that_of(record)) {
+                own.ceiling.saved(record.served_wh, record.counter.offset_wh);
             }
         }
         self.follow();
     }
 
     /// Lets what is served follow what may be.
-    pub(super) fn follow(&mut self) {
+    fn follow(&mut self) {
         for own in &mut self.counters {
             if let Some(counter) = &own.counter {
                 own.ceiling.follow(counter, self.has_disk);

@@ -10,6 +10,7 @@ use super::{
     news::Standing,
     power::{KnownPower, PowerHistory},
     reading::{Freshness, Measurand, Point, Reading},
+    record::CounterRecord,
 };
 
 /// A counter, and what is known and said of it.
@@ -24,6 +25,13 @@ pub(super) struct Guarded {
     /// The last value offered, in Wh, and when that was updated.
     pub(super) shown: Option<(f64, Instant)>,
     pub(super) standing: Standing,
+}
+
+impl Guarded {
+    /// Whether this was remembered of it. The phase may have changed since.
+    pub(super) fn is_that_of(&self, record: &CounterRecord) -> bool {
+        self.point.measurand == record.key && self.item == record.item
+    }
 }
 
 /// The counters of these items, and the powers by which they are judged.
@@ -74,7 +82,7 @@ pub(super) struct PowerGroup {
 }
 
 impl PowerGroup {
-    /// What is known of it now. More than `max_power_w` is none.
+    /// What is known of it now. A power above `max_power_w` counts as unknown.
     pub(super) fn known(
         &self,
         reading: &Reading,

@@ -44,7 +44,7 @@ impl CounterRecord {
         Point { measurand: self.key, phase: self.phase }
     }
 
-    /// The item, or why there is none.
+    /// The item, or `(no item)`.
     #[must_use]
     pub fn item_or_share(&self) -> &str {
         if self.item.is_empty() { "(no item)" } else { &self.item }

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 /// A disk that does not answer for this long counts as one that takes no writes.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// A disk that took no writes is tried again after this long.
-const RETRY_INTERVAL: Duration = Duration::from_secs(60);
+/// A disk that failed is tried again after this long.
+pub(super) const RETRY_INTERVAL: Duration = Duration::from_secs(60);
 
 /// What the store does. There is never more than one save at once, so that none can pile up.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

@@ -6,7 +6,6 @@ use std::{
     path::{Path, PathBuf},
     sync::mpsc,
     thread,
-    time::Duration,
 };
 
 use tokio::sync::{mpsc as events, oneshot};
@@ -14,14 +13,12 @@ use tokio::sync::{mpsc as events, oneshot};
 use super::{
     directory::{self, MeterDirectory},
     error::CounterFileError,
+    saving::RETRY_INTERVAL,
 };
 use crate::{
     meter::record::{MeterRecord, Restored},
     text::Kwh,
 };
-
-/// What fails is tried again this often.
-const RETRY_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The directory for the state: the configured one, or the one that systemd made.
 #[must_use]
@@ -97,7 +94,7 @@ impl CounterStore {
         }
     }
 
-    /// The next event; waits where there is none. Safe to drop at any time.
+    /// The next event; waits until there is one. Safe to drop at any time.
     pub async fn event(&mut self) -> StoreEvent {
         match self.events.recv().await {
             Some(event) => event,
