@@ -23,6 +23,7 @@ use crate::{
     system::{
         listeners::{self, ListenError},
         liveness::Liveness,
+        notifier::Notifier,
         signals::ShutdownSignals,
         sockets,
         systemd::{self, Inherited},
@@ -45,6 +46,10 @@ const SILENCE_INTERVAL: Duration = Duration::from_mins(1);
 /// Time between two updates of the status that `systemctl status` shows.
 const STATUS_INTERVAL: Duration = Duration::from_secs(10);
 
+/// A source that rests for longer than this, in a request or elsewhere, is stuck. Its requests have
+/// much shorter limits.
+const SOURCE_LIMIT: Duration = Duration::from_mins(1);
+
 /// Time limit for opening the counters' store at the start.
 const OPEN_LIMIT: Duration = Duration::from_secs(2);
 
@@ -66,6 +71,9 @@ pub enum DaemonError {
     /// Signal handlers cannot be installed.
     #[error("cannot wait for signals: {0}")]
     Signals(io::Error),
+    /// The system gives no thread for what is reported to systemd.
+    #[error("no thread for reports to systemd: {0}")]
+    Notifier(io::Error),
     /// A task has ended that should run as long as the service.
     #[error("the {0} task has ended unexpectedly")]
     TaskEnded(&'static str),
@@ -85,6 +93,7 @@ pub struct Daemon {
     images: watch::Receiver<Arc<Image>>,
     server: Server,
     signals: ShutdownSignals,
+    notifier: Arc<Notifier>,
     addresses: Vec<SocketAddr>,
 }
 
@@ -96,6 +105,7 @@ impl Daemon {
     /// Returns an error if the source cannot be set up, or a socket cannot be opened.
     pub async fn start(config: Config, inherited: Vec<Inherited>) -> Result<Self, DaemonError> {
         let signals = ShutdownSignals::install().map_err(DaemonError::Signals)?;
+        let notifier = Arc::new(Notifier::start().map_err(DaemonError::Notifier)?);
         let bindings = config.source.bindings().to_vec();
         if let Some(warning) = binding::warning(&bindings) {
             tracing::warn!("{warning}");
@@ -109,14 +119,14 @@ impl Daemon {
         let (meter, store) = restored(meter, config.state_dir.as_deref(), serial_number).await?;
 
         let mut tasks = JoinSet::new();
-        let readings = spawn_source(&mut tasks, source);
+        let readings = spawn_source(&mut tasks, source, &notifier);
         let meter = MeterTask::new(meter, store, readings);
         let (images, status) = (meter.images(), meter.status());
         let (stop_meter, stop) = oneshot::channel();
         let meter = tokio::spawn(meter.run(stop));
         let server = Server::new(&limited(config.modbus), identity, images.clone());
         let addresses = spawn_server(&mut tasks, &server, listeners);
-        Ok(Self { tasks, meter, status, stop_meter, images, server, signals, addresses })
+        Ok(Self { tasks, meter, status, stop_meter, images, server, signals, notifier, addresses })
     }
 
     /// The images that are served.
@@ -136,7 +146,7 @@ impl Daemon {
     /// # Errors
     /// Returns an error if a task ends by itself or panics.
     pub async fn run(mut self) -> Result<(), DaemonError> {
-        systemd::ready();
+        self.notifier.ready();
         let mut summary = ticks(SUMMARY_INTERVAL);
         summary.tick().await;
         let mut silence = ticks(SILENCE_INTERVAL);
@@ -151,10 +161,10 @@ impl Daemon {
                 Some(ended) = self.tasks.join_next() => break Err(ended_task(ended)),
                 _ = summary.tick() => tracing::info!("{}", self.status()),
                 _ = silence.tick() => self.server.connections().notice_silence(),
-                _ = status.tick() => systemd::status(&self.status()),
+                _ = status.tick() => self.notifier.status(self.status()),
             }
         };
-        systemd::stopping();
+        self.notifier.stopping();
         self.tasks.shutdown().await;
         if !self.meter.is_finished() {
             // An error means that the task is ending already.
@@ -227,9 +237,13 @@ async fn restored(
 }
 
 /// Starts the source, and the watchdog if systemd expects one.
-fn spawn_source(tasks: &mut JoinSet<&'static str>, source: Source) -> watch::Receiver<Reading> {
+fn spawn_source(
+    tasks: &mut JoinSet<&'static str>,
+    source: Source,
+    notifier: &Arc<Notifier>,
+) -> watch::Receiver<Reading> {
     let watchdog = systemd::watchdog();
-    let liveness = watchdog.map(Liveness::new).unwrap_or_default();
+    let liveness = Liveness::new(SOURCE_LIMIT);
     let (sender, readings) = watch::channel(Reading::default());
     let watched = liveness.clone();
     tasks.spawn(async move {
@@ -237,8 +251,9 @@ fn spawn_source(tasks: &mut JoinSet<&'static str>, source: Source) -> watch::Rec
         "source"
     });
     if let Some(limit) = watchdog {
+        let notifier = Arc::clone(notifier);
         tasks.spawn(async move {
-            watch_liveness(&liveness, limit).await;
+            watch_liveness(&liveness, limit, &notifier).await;
             "watchdog"
         });
     }
@@ -275,14 +290,14 @@ fn spawn_server(
     addresses
 }
 
-/// Notifies systemd's watchdog as long as all tasks make progress. A source that is away does not
-/// stop any of them.
-async fn watch_liveness(liveness: &Liveness, limit: Duration) {
+/// Feeds systemd's watchdog while all tasks make progress. A source that is away does not stop any of
+/// them.
+async fn watch_liveness(liveness: &Liveness, limit: Duration, notifier: &Notifier) {
     let mut interval = interval(limit.mul_f64(0.25).max(Duration::from_millis(1)));
     loop {
         interval.tick().await;
         match liveness.stuck() {
-            None => systemd::notify_watchdog(),
+            None => notifier.watchdog(),
             Some(task) => tracing::error!(
                 task,
                 "the {task} task is stuck; waiting for systemd to restart the service"

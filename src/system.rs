@@ -3,6 +3,8 @@
 pub mod listeners;
 pub mod liveness;
 pub mod logging;
+pub mod notifier;
+mod outbox;
 pub mod signals;
 pub(crate) mod sockets;
 pub mod systemd;

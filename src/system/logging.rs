@@ -1,94 +1,113 @@
-//! Where log records go: to the journal with their fields, or to standard error as text.
+//! The log: which records there are, and the thread that writes them.
+//!
+//! Nobody waits for the log. What arises is put into an outbox, and a thread writes it to the
+//! journal or to standard error. There, too, the lines of one kind are counted, so that a source
+//! that does the same thing again and again does not fill the log.
 
-use std::{env, fmt, io, os::unix::fs::MetadataExt};
+use std::{io, panic, sync::Arc, time::Instant};
 
 use chrono::Utc;
-use tracing::Level;
-use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
-use tracing_journald::{Priority, PriorityMappings};
+use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::{
     Layer, Registry,
     filter::{LevelFilter, Targets},
-    fmt::{
-        format::{Writer, debug_fn},
-        time::FormatTime,
-    },
-    layer::SubscriberExt,
+    layer::{Context, SubscriberExt},
     util::{SubscriberInitExt, TryInitError},
 };
 
+use super::outbox::{Inbox, Outbox, Taken};
 use crate::time_zone::TimeZone;
 
-/// Lines that may wait for a slow reader. Memory for all of them is taken at the start.
-const WAITING_LINES: usize = 1000;
+mod output;
+mod quota;
+mod record;
 
-/// Writes the lines that are still waiting when it is dropped.
-#[derive(Debug)]
-#[must_use]
-pub struct Logging {
-    /// `None` for the journal, which needs no thread.
-    _writer: Option<WorkerGuard>,
+use output::Output;
+use quota::Quota;
+use record::Record;
+
+/// Records that may wait for a slow reader.
+const MAX_WAITING: usize = 1000;
+
+/// Why there is no log.
+#[derive(Debug, thiserror::Error)]
+pub enum LoggingError {
+    /// The system gives no thread for it.
+    #[error("no thread for the log: {0}")]
+    Thread(io::Error),
+    /// It is set up already.
+    #[error(transparent)]
+    SetUp(#[from] TryInitError),
 }
 
-/// Sets up logging for the whole process. Records of tokio-modbus are included at `level`, those of
-/// other libraries from warnings up.
-///
-/// Text is written by a thread of its own: if nobody reads it, records are lost, but no client has
-/// to wait.
+/// The log of the process. When it is dropped, what still waits is written, if there is a reader.
+#[derive(Debug)]
+#[must_use]
+pub struct Logging(Outbox<Record>);
+
+impl Drop for Logging {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// Sets up the log for the whole process, panics included. Records of tokio-modbus are included at
+/// `level`, those of other libraries from warnings up.
 ///
 /// # Errors
-/// Returns an error if logging is set up already.
-pub fn init(level: Level, time_zone: TimeZone) -> Result<Logging, TryInitError> {
+/// Returns an error if the log is set up already, or the system gives no thread.
+pub fn init(level: Level, time_zone: TimeZone) -> Result<Logging, LoggingError> {
     let wanted = Targets::new()
         .with_default(LevelFilter::WARN)
         .with_target(env!("CARGO_CRATE_NAME"), level)
         .with_target("tokio_modbus", level);
-    let (output, writer): (Box<dyn Layer<Registry> + Send + Sync>, _) = match journal() {
-        Some(journal) => (Box::new(journal), None),
-        None => {
-            let (stderr, writer) = NonBlockingBuilder::default()
-                .buffered_lines_limit(WAITING_LINES)
-                .finish(io::stderr());
-            (Box::new(text(stderr, time_zone)), Some(writer))
+    let output = Arc::new(Output::choose(time_zone));
+    let outbox = Outbox::start("log", MAX_WAITING, move |inbox| write_all(inbox, &output))
+        .map_err(LoggingError::Thread)?;
+    let logging = Logging(outbox.clone());
+    let gather = Gather(move |record| outbox.put(record));
+    tracing_subscriber::registry().with(gather.with_filter(wanted)).try_init()?;
+    panic::set_hook(Box::new(|panic| {
+        tracing::error!("{}", panic.to_string().replace('\n', " "));
+    }));
+    Ok(logging)
+}
+
+/// Makes records of events.
+struct Gather<F>(F);
+
+impl<S: Subscriber, F: Fn(Record) + 'static> Layer<S> for Gather<F> {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        (self.0)(Record::of(event, Utc::now()));
+    }
+}
+
+/// The work of the thread.
+fn write_all(inbox: &Inbox<Record>, output: &Arc<Output>) {
+    let mut quota = Quota::default();
+    // What this thread has to say itself does not go through the outbox, which may be full.
+    let direct = Arc::clone(output);
+    let direct = Gather(move |record: Record| direct.write(&record));
+    let direct = Registry::default().with(direct).with(LevelFilter::WARN).into();
+    loop {
+        let taken = inbox.take(quota.next_due());
+        let now = Instant::now();
+        quota.ended(now).iter().for_each(|count| output.write(count));
+        match taken {
+            Taken::Item(record) => {
+                if let Some(record) = quota.admit(record, now) {
+                    output.write(&record);
+                }
+            }
+            Taken::Lost(lost) => tracing::dispatcher::with_default(&direct, || {
+                tracing::warn!(lost, "log lines lost because they were not read in time: {lost}");
+            }),
+            Taken::Late => {}
+            Taken::Closed => break,
         }
-    };
-    tracing_subscriber::registry().with(output.with_filter(wanted)).try_init()?;
-    Ok(Logging { _writer: writer })
-}
-
-fn text(stderr: NonBlocking, time_zone: TimeZone) -> impl Layer<Registry> {
-    tracing_subscriber::fmt::layer()
-        .with_writer(stderr)
-        .with_ansi(false)
-        .with_target(false)
-        .with_timer(Clock(time_zone))
-        // Messages say everything; their fields are for searching the journal.
-        .fmt_fields(debug_fn(|writer, field, value| match field.name() {
-            "message" => write!(writer, "{value:?}"),
-            _ => Ok(()),
-        }))
-}
-
-/// The journal, if standard error is connected to it.
-fn journal() -> Option<tracing_journald::Layer> {
-    // systemd passes device and inode of the stream, so that a redirected stderr can be recognised.
-    let stream = env::var("JOURNAL_STREAM").ok()?;
-    let stderr = std::fs::metadata("/proc/self/fd/2").ok()?;
-    if stream != format!("{}:{}", stderr.dev(), stderr.ino()) {
-        return None;
     }
-    let journal = tracing_journald::layer().ok()?;
-    Some(journal.with_field_prefix(None).with_priority_mappings(PriorityMappings {
-        info: Priority::Informational,
-        ..PriorityMappings::new()
-    }))
+    quota.finish().iter().for_each(|count| output.write(count));
 }
 
-/// Timestamps in the configured time zone.
-struct Clock(TimeZone);
-
-impl FormatTime for Clock {
-    fn format_time(&self, writer: &mut Writer<'_>) -> fmt::Result {
-        writer.write_str(&self.0.show(Utc::now(), "%Y-%m-%d %H:%M:%S%.3f"))
-    }
-}
+#[cfg(test)]
+mod tests;

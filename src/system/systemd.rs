@@ -1,9 +1,8 @@
-//! The interface to systemd: inherited sockets, notifications and the watchdog.
+//! What systemd passes to the service: sockets, and the time limit of its watchdog.
 
 use std::{env, io, net::TcpListener, time::Duration};
 
 use listenfd::ListenFd;
-use sd_notify::NotifyState;
 use socket2::SockRef;
 
 /// The first descriptor that systemd passes on.
@@ -64,31 +63,4 @@ fn adopt(sockets: &mut ListenFd, index: usize, name: String) -> Result<Inherited
 #[must_use]
 pub fn watchdog() -> Option<Duration> {
     sd_notify::watchdog_enabled().filter(|limit| !limit.is_zero())
-}
-
-/// Reports that the service makes progress.
-pub fn notify_watchdog() {
-    notify(&[NotifyState::Watchdog]);
-}
-
-/// Reports that the configuration is valid and the sockets are open. openHAB may still be away.
-pub fn ready() {
-    notify(&[NotifyState::Ready]);
-}
-
-/// Reports the state of the service in one line, for `systemctl status`.
-pub fn status(text: &str) {
-    notify(&[NotifyState::Status(text)]);
-}
-
-/// Reports that the service is stopping on purpose.
-pub fn stopping() {
-    notify(&[NotifyState::Stopping]);
-}
-
-/// Does nothing if nobody listens.
-fn notify(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
-        tracing::debug!("cannot notify systemd: {error}");
-    }
 }

@@ -11,6 +11,7 @@ mod counters;
 mod documents;
 mod harness;
 mod histories;
+mod log;
 mod modbus;
 mod openhab;
 mod service;

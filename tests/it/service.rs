@@ -1,14 +1,9 @@
 //! The service as a process: what it serves, what it logs, and how it ends.
 
-use std::{
-    os::{fd::OwnedFd, unix::net::UnixStream},
-    process::Stdio,
-};
-
 use chrono::{NaiveDateTime, TimeDelta, Utc};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::json;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 
 use crate::harness::{
     client::{Client, floats},
@@ -17,7 +12,7 @@ use crate::harness::{
     openhab::OpenHab,
     program::{RunningProgram, outcome, program},
     service::{ITEMS, Service, example, example_at, listening_on},
-    until, within,
+    until,
 };
 
 /// Reads all that the example makes of its items.
@@ -51,26 +46,6 @@ async fn a_hang_up_ends_it_as_well_and_reloads_nothing() {
     service.is_live().await;
     let log = service.stop_by(Signal::HUP).await;
     assert!(log.iter().any(|line| line.ends_with("stopped by SIGHUP")), "{log:#?}");
-}
-
-#[tokio::test]
-async fn a_log_that_nobody_reads_stops_neither_answers_nor_the_end() {
-    let openhab = OpenHab::start(&ITEMS);
-    // The other end is held, and never read.
-    let (stderr, _unread) = UnixStream::pair().unwrap();
-    let (_held, address) = unused_address();
-    let config = file(&format!("{}modbus_listen: {address}\n", example(openhab.address)));
-    let mut command = program(&["run", "--config", text(config.path())]);
-    let mut child = command.stderr(Stdio::from(OwnedFd::from(stderr))).spawn().unwrap();
-    until(async || TcpStream::connect(address).await.is_ok()).await;
-    let mut client = Client::connect(address).await;
-    for _ in 0..5000 {
-        client.read(40_000, 4).await.unwrap();
-    }
-    let id = Pid::from_raw(child.id().unwrap().try_into().unwrap()).unwrap();
-    kill_process(id, Signal::TERM).unwrap();
-    let ended = within(child.wait()).await.unwrap();
-    assert_eq!(ended.code(), Some(0));
 }
 
 #[tokio::test]

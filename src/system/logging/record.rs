@@ -1,0 +1,96 @@
+//! A log record, taken from where it arises to the thread that writes it.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use tracing::{
+    Dispatch, Event, Level, Metadata,
+    callsite::Identifier,
+    field::{Field, Value, Visit},
+};
+
+/// The field that people read.
+const MESSAGE: &str = "message";
+
+/// An event of tracing that owns its values.
+#[derive(Clone, Debug)]
+pub(super) struct Record {
+    metadata: &'static Metadata<'static>,
+    pub(super) time: DateTime<Utc>,
+    /// In the order of the fields.
+    values: Vec<Option<String>>,
+}
+
+/// What records have in common that say the same of the same thing: the place in the code, and all
+/// fields but the message.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Kind(Identifier, Vec<Option<String>>);
+
+impl Record {
+    pub(super) fn of(event: &Event<'_>, time: DateTime<Utc>) -> Self {
+        let metadata = event.metadata();
+        let mut values = Values(vec![None; metadata.fields().len()]);
+        event.record(&mut values);
+        Self { metadata, time, values: values.0 }
+    }
+
+    pub(super) fn level(&self) -> Level {
+        *self.metadata.level()
+    }
+
+    pub(super) fn message(&self) -> &str {
+        self.message_place()
+            .and_then(|place| self.values.get(place)?.as_deref())
+            .unwrap_or_default()
+    }
+
+    /// Adds a remark to the message.
+    pub(super) fn remark(&mut self, text: &str) {
+        let place = self.message_place();
+        if let Some(Some(message)) = place.and_then(|place| self.values.get_mut(place)) {
+            message.push_str(text);
+        }
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        let mut fields = self.values.clone();
+        if let Some(message) = self.message_place().and_then(|place| fields.get_mut(place)) {
+            *message = None;
+        }
+        Kind(self.metadata.callsite(), fields)
+    }
+
+    /// The kind of all records from the same place in the code.
+    pub(super) fn callsite(&self) -> Kind {
+        Kind(self.metadata.callsite(), Vec::new())
+    }
+
+    /// Hands it on as the event it was.
+    pub(super) fn replay(&self, to: &Dispatch) {
+        let values: Vec<_> = self
+            .values
+            .iter()
+            .map(|value| value.as_ref().map(|value| value as &dyn Value))
+            .collect();
+        let values = self.metadata.fields().value_set_all(&values);
+        to.event(&Event::new(self.metadata, &values));
+    }
+
+    fn message_place(&self) -> Option<usize> {
+        self.metadata.fields().field(MESSAGE).map(|field| field.index())
+    }
+}
+
+struct Values(Vec<Option<String>>);
+
+impl Visit for Values {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if let Some(place) = self.0.get_mut(field.index()) {
+            *place = Some(value.to_owned());
+        }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.record_str(field, &format!("{value:?}"));
+    }
+}
