@@ -68,7 +68,9 @@ impl CliError {
             | Self::Simulate(SimulateError::Listen { .. })
             | Self::Daemon(DaemonError::Listen(_) | DaemonError::InUse(_))
             | Self::Demo(DemoError::Daemon(DaemonError::Listen(_)))
-            | Self::Check(CheckError::Unreachable(_) | CheckError::NoValue(_)) => exit::UNAVAILABLE,
+            | Self::Check(
+                CheckError::Unreachable(_) | CheckError::Silent(..) | CheckError::NoValue(_),
+            ) => exit::UNAVAILABLE,
             Self::Daemon(_)
             | Self::Check(CheckError::Print(_))
             | Self::Counters(CountersError::Print(_))

@@ -14,7 +14,7 @@ use crate::{
         binding::{self, Binding},
         sunspec,
     },
-    source::{Probe, SetupError, Source, http::HttpError},
+    source::{Probe, SetupError, http::HttpError, openhab::ItemProblem},
     text::excerpt,
 };
 
@@ -27,6 +27,9 @@ pub enum CheckError {
     /// The source cannot be reached.
     #[error(transparent)]
     Unreachable(#[from] HttpError),
+    /// The source takes connections, and does not answer.
+    #[error("{0}, for item {1} and others")]
+    Silent(ItemProblem, String),
     /// Items that do not exist or are of the wrong kind: waiting does not help.
     #[error("{0} cannot be read; see the table")]
     Items(Count),
@@ -95,8 +98,18 @@ pub async fn check(config: Config, json: bool) -> Result<(), CheckError> {
     let name = config.source.to_string();
     let mut source = config.source.build(config.freshness)?;
     let mut lines = Vec::new();
-    for binding in &bindings {
-        lines.push(line(&mut source, binding, config.meter.min_energy_wh).await?);
+    let mut is_silent = true;
+    for (place, binding) in bindings.iter().enumerate() {
+        let probe = source.probe(binding).await?;
+        if let Err(problem @ ItemProblem::Unanswered(_)) = &probe.value {
+            // One may be at fault itself. After two of them, it would only take long.
+            if is_silent && place > 0 {
+                return Err(CheckError::Silent(problem.clone(), binding.item.clone()));
+            }
+        } else {
+            is_silent = false;
+        }
+        lines.push(line(probe, binding, config.meter.min_energy_wh));
     }
     let text = if json {
         let text = serde_json::to_string_pretty(&lines).map_err(io::Error::from)?;
@@ -113,12 +126,8 @@ pub async fn check(config: Config, json: bool) -> Result<(), CheckError> {
     }
 }
 
-async fn line(
-    source: &mut Source,
-    binding: &Binding,
-    min_energy_wh: f64,
-) -> Result<Line, CheckError> {
-    let Probe { state, value, updated } = source.probe(binding).await?;
+fn line(probe: Probe, binding: &Binding, min_energy_wh: f64) -> Line {
+    let Probe { state, value, updated } = probe;
     let Binding { point, item, .. } = binding;
     let measurand = point.measurand;
     let status = match &value {
@@ -136,7 +145,7 @@ async fn line(
     // The clock of the source may be ahead of ours; then the update was just now.
     let age = updated.map(|updated| SystemTime::now().duration_since(updated).unwrap_or_default());
     let (register, name) = sunspec::place(*point);
-    Ok(Line {
+    Line {
         key: measurand.key(),
         item: item.clone(),
         state: state.trim().to_owned(),
@@ -147,7 +156,7 @@ async fn line(
         point: name,
         problem,
         status,
-    })
+    }
 }
 
 fn table(lines: &[Line]) -> String {

@@ -30,6 +30,7 @@ pub mod credentials;
 pub mod events;
 mod fetch;
 mod poll;
+mod schedule;
 pub mod state;
 mod stream;
 mod tracker;

@@ -3,6 +3,7 @@
 mod access;
 mod events;
 mod freshness;
+mod items;
 mod log;
 mod outages;
 mod redirects;

@@ -77,11 +77,21 @@ async fn readiness_status_and_the_end_are_reported() {
 }
 
 #[tokio::test]
-async fn the_watchdog_is_fed_while_openhab_is_away_and_not_while_the_process_stands_still() {
+async fn the_watchdog_is_fed_while_openhab_is_away_or_silent_and_not_while_the_process_stands_still()
+ {
     let (_held, nobody) = unused_address();
-    let config = |update| format!("{}update: {update}\n", example(nobody));
-    let [events, poll] = ["events", "poll"].map(config);
-    tokio::join!(assert_watchdog(&events), assert_watchdog(&poll));
+    // It takes connections, and never says a word.
+    let listener = TcpListener::bind(anywhere()).unwrap();
+    let config = |(update, openhab)| format!("{}update: {update}\n", example(openhab));
+    let silent = listener.local_addr().unwrap();
+    let [a, b, c, d] =
+        [("events", nobody), ("poll", nobody), ("events", silent), ("poll", silent)].map(config);
+    tokio::join!(
+        assert_watchdog(&a),
+        assert_watchdog(&b),
+        assert_watchdog(&c),
+        assert_watchdog(&d)
+    );
 }
 
 async fn assert_watchdog(config: &str) {

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hyper::StatusCode;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::state::ItemStateError;
 use crate::{
@@ -26,7 +26,9 @@ pub(super) enum Detail {
 pub(crate) struct ItemReply {
     /// The state, as [`super::state::parse_state`] takes it.
     pub(crate) state: String,
-    /// The time of the last update by openHAB's clock, in milliseconds since 1970.
+    /// The time of the last update by openHAB's clock, in milliseconds since 1970. It is optional, so
+    /// something else in its place costs nothing but the time.
+    #[serde(default, deserialize_with = "milliseconds")]
     pub(crate) last_state_update: Option<u64>,
 }
 
@@ -35,6 +37,15 @@ impl ItemReply {
     pub(super) fn updated(&self) -> Option<SystemTime> {
         UNIX_EPOCH.checked_add(Duration::from_millis(self.last_state_update?))
     }
+}
+
+/// A whole number that may be written as a float, such as `1.79E12`.
+fn milliseconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let serde_json::Value::Number(number) = serde_json::Value::deserialize(deserializer)? else {
+        return Ok(None);
+    };
+    let float = number.as_f64().map(Duration::try_from_secs_f64).and_then(Result::ok);
+    Ok(number.as_u64().or_else(|| float.map(|float| float.as_secs())))
 }
 
 /// Why an item gives no value.
@@ -49,6 +60,9 @@ pub enum ItemProblem {
     /// openHAB's answer is too large to be a state, not UTF-8, or not the expected JSON.
     #[error("openHAB's answer is not a state")]
     NotAState,
+    /// There was a connection, but no answer, or one that cannot be read.
+    #[error("{0}")]
+    Unanswered(String),
 }
 
 /// What a status may mean, and what to do about it.
@@ -80,7 +94,13 @@ impl ItemProblem {
             }
             Self::Status(status) => *status != StatusCode::NOT_FOUND,
             Self::NotAState => false,
+            Self::Unanswered(_) => true,
         }
+    }
+
+    /// Whether openHAB has said that there is no value, rather than nothing.
+    pub(super) fn is_answer(&self) -> bool {
+        !matches!(self, Self::Unanswered(_))
     }
 
     /// Whether it is of the same kind as another, and so is not logged again.
@@ -96,8 +116,8 @@ impl ItemProblem {
 /// Asks openHAB for an item, once.
 ///
 /// # Errors
-/// Returns an outer error if openHAB as a whole cannot be reached, and an inner one if this item
-/// has no state.
+/// Returns an outer error if openHAB cannot be reached, and an inner one if this item has no state,
+/// or no answer.
 pub(super) async fn fetch(
     client: &mut Client,
     item: &str,
@@ -109,7 +129,12 @@ pub(super) async fn fetch(
             (format!("/rest/items/{item}?metadata=&recursive=false"), "application/json")
         }
     };
-    let (status, body) = client.text(&path, accept).await?;
+    let (status, body) = match client.text(&path, accept).await {
+        Err(error) if !error.is_unreachable() => {
+            return Ok(Err(ItemProblem::Unanswered(error.to_string())));
+        }
+        answer => answer?,
+    };
     if status != StatusCode::OK {
         return Ok(Err(ItemProblem::Status(status)));
     }

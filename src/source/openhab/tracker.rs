@@ -59,6 +59,7 @@ impl Tracker {
     /// A read requested at `asked` gave a state. If the stream has had an event for the item since,
     /// that is newer. Returns whether the state is a value.
     pub(crate) fn on_read(&mut self, item: &str, reply: &ItemReply, asked: Instant) -> bool {
+        self.readings.send_modify(|reading| reading.sign_of_life(asked));
         let holds = self.connected.is_none_or(|connected| connected <= asked);
         let mut good = true;
         for tracked in self.items.iter_mut().filter(|tracked| tracked.binding.item == item) {
@@ -67,20 +68,37 @@ impl Tracker {
                 tracked.last_reply = Some(reply.clone());
                 good &= tracked.take(&reply.state, updated, asked, &self.readings);
                 if !holds {
-                    let point = tracked.binding.point;
-                    self.readings.send_modify(|reading| reading.invalidate(point));
+                    tracked.invalidate(&self.readings);
                 }
             }
         }
         good
     }
 
-    /// A read requested at `asked` gave no state.
-    pub(crate) fn on_refusal(&mut self, item: &str, problem: &ItemProblem, asked: Instant) {
+    /// When the event stream, since it is connected, last had an event for an item.
+    pub(crate) fn told(&self, item: &str) -> Option<Instant> {
+        let connected = self.connected?;
+        let tracked = self.items.iter().find(|tracked| tracked.binding.item == item)?;
+        tracked.last_event.filter(|told| *told >= connected)
+    }
+
+    /// A read requested at `asked` failed. If openHAB has answered that there is no state, signs of
+    /// life say nothing about the item any more.
+    pub(crate) fn doubt(&mut self, item: &str, problem: &ItemProblem, asked: Instant) {
+        if problem.is_answer() {
+            for tracked in self.items.iter().filter(|tracked| tracked.binding.item == item) {
+                if tracked.is_older_than(asked) {
+                    tracked.invalidate(&self.readings);
+                }
+            }
+        }
+    }
+
+    /// A read requested at `asked` failed, and that is the item's fault: the server answers.
+    pub(crate) fn on_failure(&mut self, item: &str, problem: &ItemProblem, asked: Instant) {
         for tracked in self.items.iter_mut().filter(|tracked| tracked.binding.item == item) {
             if tracked.is_older_than(asked) {
-                tracked.fail(problem.clone(), &self.readings);
-                self.readings.send_modify(|reading| reading.sign_of_life(asked));
+                tracked.fail(problem.clone());
             }
         }
     }
@@ -105,16 +123,9 @@ impl Tracker {
     /// on is certain.
     pub(crate) fn on_connected(&mut self, now: Instant) {
         self.connected = Some(now);
-        self.invalidate_since(now);
-    }
-
-    /// Items without an event since `since` are not certain any more.
-    pub(crate) fn invalidate_since(&self, since: Instant) {
-        self.readings.send_modify(|reading| {
-            for tracked in self.items.iter().filter(|tracked| tracked.is_older_than(since)) {
-                reading.invalidate(tracked.binding.point);
-            }
-        });
+        for tracked in self.items.iter().filter(|tracked| tracked.is_older_than(now)) {
+            tracked.invalidate(&self.readings);
+        }
     }
 }
 
@@ -144,7 +155,8 @@ impl Tracked {
         let value = match state::value(state, &self.binding) {
             Ok(value) => value,
             Err(error) => {
-                self.fail(ItemProblem::State(error), readings);
+                self.invalidate(readings);
+                self.fail(ItemProblem::State(error));
                 return false;
             }
         };
@@ -163,13 +175,17 @@ impl Tracked {
         true
     }
 
+    /// Its value is not certain any more, whatever signs of life there are.
+    fn invalidate(&self, readings: &watch::Sender<Reading>) {
+        readings.send_modify(|reading| reading.invalidate(self.binding.point));
+    }
+
     /// Takes a problem, and logs it once, however often it is seen. Another of the same kind is not
     /// logged either.
-    fn fail(&mut self, problem: ItemProblem, readings: &watch::Sender<Reading>) {
-        let Binding { point, item, .. } = &self.binding;
-        readings.send_modify(|reading| reading.invalidate(*point));
+    fn fail(&mut self, problem: ItemProblem) {
         let same = self.problem.as_ref().is_some_and(|last| last.is_like(&problem));
         if !same {
+            let Binding { point, item, .. } = &self.binding;
             let key = point.measurand.key();
             tracing::warn!(item, key, "{key}: item {item} gives no value: {problem}");
         }
@@ -207,7 +223,7 @@ mod tests {
         let later = asked + Duration::from_millis(2);
         tracker.on_event("P", "900 W", event_at);
         tracker.on_read("P", &reply("800 W", None), asked);
-        tracker.on_refusal("P", &ItemProblem::NotAState, asked);
+        tracker.doubt("P", &ItemProblem::NotAState, asked);
         assert_eq!(readings.borrow().get(POWER).unwrap().value.to_bits(), 900_f64.to_bits());
         tracker.on_read("P", &reply("700 W", None), later);
         assert_eq!(readings.borrow().get(POWER).unwrap().value.to_bits(), 700_f64.to_bits());
@@ -228,6 +244,21 @@ mod tests {
         tracker.on_read("P", &reply("900 W", None), later);
         tracker.on_sign_of_life(later + Duration::from_secs(1));
         assert_eq!(readings.borrow().get(POWER).unwrap().confirmed, later + Duration::from_secs(1));
+    }
+
+    #[test]
+    fn only_an_answer_ends_what_signs_of_life_confirm() {
+        let silent = ItemProblem::Unanswered("openHAB does not answer".to_owned());
+        for (problem, still_confirmed) in [(ItemProblem::NotAState, false), (silent, true)] {
+            let (mut tracker, readings) = tracker();
+            let start = Instant::now();
+            let later = start + Duration::from_secs(1);
+            tracker.on_event("P", "900 W", start);
+            tracker.doubt("P", &problem, later);
+            tracker.on_sign_of_life(later);
+            let confirmed = readings.borrow().get(POWER).unwrap().confirmed;
+            assert_eq!(confirmed == later, still_confirmed, "{problem}");
+        }
     }
 
     #[test]

@@ -9,7 +9,11 @@ use crate::harness::{
     expected::assert_expected,
     files::{Secrets, file, text},
     net::unused_address,
-    openhab::OpenHab,
+    openhab::{
+        OpenHab,
+        answers::{self, Answer},
+        raw::RawOpenHab,
+    },
     program::Outcome,
     service::{ITEMS, example},
 };
@@ -111,6 +115,35 @@ async fn check_names_the_item_whose_state_is_no_text() {
 #[tokio::test]
 async fn check_accepts_that_an_optional_item_is_null() {
     assert_check(&items_with("inverter2_Grid_U", "NULL"), SUCCESS, "optional-null").await;
+}
+
+/// `check` against an openHAB that answers nothing about these items.
+async fn check_silent(silent: &[&'static str]) -> Outcome {
+    let silent = silent.to_vec();
+    let openhab = RawOpenHab::start(move |request: &str| {
+        let item = request.split('/').nth(3).unwrap().split('?').next().unwrap();
+        match ITEMS.into_iter().find(|(name, _)| *name == item && !silent.contains(name)) {
+            Some((_, state)) => answers::state(&json!({ "state": state }).to_string()),
+            None => Answer::Silent(Vec::new()),
+        }
+    });
+    check_at(openhab.address, "poll_interval: 1s\nstale_after: 2s", &[]).await
+}
+
+#[tokio::test]
+async fn check_goes_on_after_an_item_that_is_not_answered() {
+    let checked = check_silent(&["inverter2_PV_E_total"]).await;
+    assert_eq!(checked.code, Some(UNAVAILABLE), "{checked:?}");
+    assert_expected("check/unanswered", &checked.transcript());
+    let optional = check_silent(&["inverter2_Grid_U", "inverter2_Grid_I"]).await;
+    assert_eq!(optional.code, Some(SUCCESS), "{optional:?}");
+}
+
+#[tokio::test]
+async fn check_ends_with_69_where_nothing_is_answered() {
+    let checked = check_silent(&ITEMS.map(|(name, _)| name)).await;
+    assert_eq!(checked.code, Some(UNAVAILABLE), "{checked:?}");
+    assert_expected("check/silent", &checked.transcript());
 }
 
 /// While it starts, openHAB refuses good credentials too: no verdict on the configuration.

@@ -157,6 +157,7 @@ async fn one_source_gets_over_every_wrong_answer_in_turn() {
     let mut openhab = RawOpenHab::start(house("800 W", None));
     let mut source = RunningSource::start(&config(openhab.address, QUICK));
     source.power(800.0).await;
+    source.energy(HOUSE_ENERGY).await;
     // Those that take the whole time limit to notice have a test of their own.
     let faults = [refusals(), broken_answers(), wrong_lengths()].concat();
     for (watts, (fault, answer)) in (801_u32..).zip(faults) {

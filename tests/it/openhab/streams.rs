@@ -6,12 +6,15 @@ use std::{
     time::Duration,
 };
 
-use tokio::task::JoinSet;
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep},
+};
 
 use crate::harness::{
     clock::FastClock,
     openhab::{
-        Dialect, HOUSE, OpenHab,
+        Dialect, HOUSE, HOUSE_ENERGY, OpenHab,
         answers::{
             Answer, Fault, LISTEN, READ, changing_house, events, house, keep_alive, power_changed,
             status, stream_head,
@@ -41,9 +44,44 @@ async fn signs_of_life_keep_a_constant_value_fresh_without_reads() {
     let openhab = RawOpenHab::start(house("800 W", Some(&events)));
     let mut source = RunningSource::start(&config(openhab.address, QUICK));
     let _alive = keep_alive(&events);
-    // Longer than values live without a confirmation, and than thirty polls would take.
-    reads_rest(&mut source, &openhab, QUICKLY_STALE + Duration::from_secs(1)).await;
+    // As long as twenty polls would take.
+    reads_rest(&mut source, &openhab, QUICKLY_STALE.mul_f64(0.7)).await;
     assert_eq!(source.value(POWER), Some(800.0));
+}
+
+#[tokio::test]
+async fn what_a_living_stream_does_not_tell_is_read_before_it_would_be_stale() {
+    let _clock = FastClock::start();
+    let events = events();
+    let mut openhab = RawOpenHab::start(house("800 W", Some(&events)));
+    let mut source = RunningSource::start(&config(openhab.address, QUICK));
+    let _alive = keep_alive(&events);
+    reads_rest(&mut source, &openhab, Duration::from_secs(1)).await;
+    // No event for it comes.
+    openhab.behave(house("900 W", Some(&events)));
+    let changed = Instant::now();
+    source.power(900.0).await;
+    assert!(changed.elapsed() < QUICKLY_STALE, "read after {:?}", changed.elapsed());
+    openhab.asked_in_all(LISTEN, 1).await;
+}
+
+#[tokio::test]
+async fn what_a_living_stream_tells_is_not_read() {
+    let _clock = FastClock::start();
+    let events = events();
+    let openhab = RawOpenHab::start(house("800 W", Some(&events)));
+    let mut source = RunningSource::start(&config(openhab.address, QUICK));
+    let _alive = keep_alive(&events);
+    reads_rest(&mut source, &openhab, Duration::from_secs(1)).await;
+    let reads =
+        || openhab.heads().iter().filter(|head| head.starts_with("GET /rest/items/P/")).count();
+    let before = reads();
+    for watts in 0..20 {
+        events.send(power_changed(&format!("{watts} W"))).unwrap();
+        source.power(watts.into()).await;
+        sleep(QUICKLY_STALE / 2).await;
+    }
+    assert_eq!(reads(), before);
 }
 
 #[tokio::test]
@@ -57,6 +95,7 @@ async fn signs_of_life_do_not_keep_an_item_fresh_that_lost_its_state() {
             let mut openhab = RawOpenHab::start(changing_house(&power, &events));
             let mut source = RunningSource::start(&config(openhab.address, QUICK));
             source.power(800.0).await;
+            source.energy(HOUSE_ENERGY).await;
             openhab.asked_in_all(LISTEN, 1).await;
             power.lock().unwrap().replace_range(.., lost);
             events.send(power_changed(lost)).unwrap();
@@ -81,7 +120,9 @@ async fn a_stream_that_falls_silent_is_given_up_and_polling_takes_over() {
     let _clock = FastClock::start();
     let events = events();
     let mut openhab = RawOpenHab::start(house("800 W", Some(&events)));
-    let mut source = RunningSource::start(&config(openhab.address, QUICK));
+    // So rarely, a living stream is not checked by reads.
+    let rarely = "poll_interval: 100ms\nstale_after: 1200s";
+    let mut source = RunningSource::start(&config(openhab.address, rarely));
     let alive = keep_alive(&events);
     reads_rest(&mut source, &openhab, Duration::from_secs(1)).await;
     // Who connects from here on gets an answer, but never an event.

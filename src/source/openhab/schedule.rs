@@ -1,0 +1,97 @@
+//! Which item is read next, and when.
+//!
+//! Pure: the clock is passed in.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::meter::{binding::Binding, reading::Measurand};
+
+/// When each item is to be read.
+#[derive(Debug)]
+pub(super) struct Schedule {
+    items: Vec<Scheduled>,
+    /// The turn is with the powers, rather than with the others.
+    power_next: bool,
+}
+
+/// An item, and when it is to be read.
+#[derive(Clone, Debug)]
+pub(super) struct Scheduled {
+    pub(super) item: String,
+    /// It gives a power. That decides whether the meter is live.
+    pub(super) is_power: bool,
+    /// It gives a value that the meter cannot do without.
+    pub(super) is_required: bool,
+    due: Instant,
+    /// How long the last read took.
+    took: Duration,
+}
+
+impl Schedule {
+    /// All items of these bindings, each once, to be read at once.
+    pub(super) fn new(bindings: &[Binding], now: Instant) -> Self {
+        let mut items: Vec<Scheduled> = Vec::new();
+        for Binding { point, item, .. } in bindings {
+            let (is_power, is_required) =
+                (point.measurand == Measurand::Power, point.measurand.is_required());
+            if let Some(known) = items.iter_mut().find(|known| known.item == *item) {
+                known.is_power |= is_power;
+                known.is_required |= is_required;
+            } else {
+                let item = item.clone();
+                let took = Duration::ZERO;
+                items.push(Scheduled { item, is_power, is_required, due: now, took });
+            }
+        }
+        Self { items, power_next: true }
+    }
+
+    /// How many items there are.
+    pub(super) fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// The item to read now. Of those that are due, a power and another take turns: where answers
+    /// are slow, the power is read more often than the rest.
+    pub(super) fn next(&mut self, now: Instant) -> Option<Scheduled> {
+        let due = self.items.iter().filter(|item| item.due <= now);
+        let next = due.min_by_key(|item| (item.is_power != self.power_next, item.due))?.clone();
+        self.power_next = !next.is_power;
+        Some(next)
+    }
+
+    /// When the next item is due.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.items.iter().map(|item| item.due).min()
+    }
+
+    /// Notes that an item was read, which took so long, and when it is due again.
+    pub(super) fn done(&mut self, item: &str, took: Duration, due: Instant) {
+        if let Some(known) = self.items.iter_mut().find(|known| known.item == item) {
+            known.took = took;
+            known.due = due;
+        }
+    }
+
+    /// Whether an item or the whole server fails shows in the others: reads the powers if it is not
+    /// one, else the rest, whenever they were due.
+    pub(super) fn try_others(&mut self, failed: &Scheduled, now: Instant) {
+        for item in self.items.iter_mut().filter(|item| item.is_power != failed.is_power) {
+            item.due = item.due.min(now);
+        }
+    }
+
+    /// Lets all items be read at once.
+    pub(super) fn all_due(&mut self, now: Instant) {
+        for item in &mut self.items {
+            item.due = item.due.min(now);
+        }
+    }
+
+    /// How long it takes to read every item once.
+    pub(super) fn round(&self) -> Duration {
+        self.items.iter().fold(Duration::ZERO, |sum, item| sum.saturating_add(item.took))
+    }
+}
