@@ -20,6 +20,9 @@ use crate::meter::{
 /// The most registers that a read may ask for, according to the Modbus specification.
 const MAX_REGISTERS: u16 = 125;
 
+/// The unit ids that Modbus over TCP reserves for a device without a bus behind it.
+const NO_BUS: [u8; 2] = [0, 255];
+
 /// Set in the function code of an exception.
 const EXCEPTION: u8 = 0x80;
 
@@ -41,7 +44,8 @@ pub(super) struct MeterService {
 impl MeterService {
     fn answer(&self, request: &SlaveRequest<'_>) -> Result<Response, ExceptionCode> {
         let Device { identity, unit_ids } = &*self.device;
-        if *unit_ids == UnitIds::Strict && request.slave != identity.address {
+        let is_ours = |unit| unit == identity.address || NO_BUS.contains(&unit);
+        if *unit_ids == UnitIds::Strict && !is_ours(request.slave) {
             return Err(ExceptionCode::GatewayTargetDevice);
         }
         match request.request {

@@ -130,7 +130,7 @@ async fn every_unit_id_is_answered_with_its_own() {
 async fn a_strict_meter_refuses_foreign_unit_ids() {
     let served = serve(&ServerConfig { unit_ids: UnitIds::Strict, ..server_config() }, live());
     let mut client = served.client().await;
-    for unit in [0, 1, 3, 255] {
+    for unit in [1, 3, 247, 254] {
         for request in [
             &[3, 0x9C, 0x43, 0, 1][..],
             &[6, 0, 0, 0, 1],
@@ -143,7 +143,11 @@ async fn a_strict_meter_refuses_foreign_unit_ids() {
             assert_eq!(answer, [request[0] | 0x80, NO_TARGET], "unit {unit}, {request:02x?}");
         }
     }
-    assert_eq!(client.ask(2, &[3, 0x9C, 0x43, 0, 1]).await, [3, 2, 0, 65]);
+    // Its own, and those of a device without a bus behind it.
+    for unit in [2, 0, 255] {
+        assert_eq!(client.ask(unit, &[3, 0x9C, 0x43, 0, 1]).await, [3, 2, 0, 65]);
+        assert_eq!(client.ask(unit, &[6, 0, 0, 0, 1]).await, [0x86, ILLEGAL_FUNCTION]);
+    }
 }
 
 #[tokio::test]
