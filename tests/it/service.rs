@@ -1,6 +1,7 @@
 //! The service as a process: what it serves, what it logs, and how it ends.
 
 use std::{
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     os::{fd::OwnedFd, unix::net::UnixStream},
     process::Stdio,
 };
@@ -155,6 +156,31 @@ async fn without_an_inherited_socket_it_listens_where_it_is_configured_to() {
     }
     running.signal(Signal::TERM);
     assert_eq!(running.exit_code().await, Some(0));
+}
+
+#[tokio::test]
+async fn both_wildcards_may_be_listed_in_either_order() {
+    if std::net::TcpListener::bind("[::1]:0").is_err() {
+        eprintln!("NOT CHECKED: there is no IPv6 here");
+        return;
+    }
+    let any = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
+    for order in [[0, 1], [1, 0]] {
+        let (_held, here) = unused_address();
+        let port = here.port();
+        let list = order.map(|place| SocketAddr::new(any[place], port).to_string());
+        let config = file(&format!("{}modbus_listen: {list:?}\n", example("127.0.0.1")));
+        let mut running = RunningProgram::start(program(&["--config", text(config.path())]));
+        for place in order {
+            assert_eq!(listening_on(&mut running).await, SocketAddr::new(any[place], port));
+        }
+        for address in [here, (Ipv6Addr::LOCALHOST, port).into()] {
+            let mut client = Client::connect(address).await;
+            assert_eq!(client.read(40_000, 2).await.unwrap(), [0x5375, 0x6E53]);
+        }
+        running.signal(Signal::TERM);
+        assert_eq!(running.exit_code().await, Some(0));
+    }
 }
 
 #[tokio::test]
