@@ -1,6 +1,7 @@
 //! The service as a process: what it serves, what it logs, and how it ends.
 
 use std::{
+    fs,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     os::{fd::OwnedFd, unix::net::UnixStream},
     process::Stdio,
@@ -16,7 +17,7 @@ use crate::harness::{
     files::{file, text},
     net::{anywhere, unused_address},
     openhab::OpenHab,
-    program::{RunningProgram, outcome, program},
+    program::{PROGRAM, RunningProgram, command, outcome, program},
     service::{ITEMS, Service, example, example_at, listening_on},
     until, within,
 };
@@ -52,6 +53,31 @@ async fn a_hang_up_ends_it_as_well_and_reloads_nothing() {
     service.is_live().await;
     let log = service.stop_by(Signal::HUP).await;
     assert!(log.iter().any(|line| line.ends_with("stopped by SIGHUP")), "{log:#?}");
+}
+
+/// As under `nohup`, and as a job that a script has put in the background.
+#[tokio::test]
+async fn a_signal_that_was_ignored_stays_ignored() {
+    let openhab = OpenHab::start(&ITEMS);
+    let (_held, address) = unused_address();
+    let config = file(&format!("{}modbus_listen: {address}\n", example(openhab.address)));
+    let mut command = command("sh");
+    command
+        .args(["-c", r#"trap '' HUP INT; exec "$0" "$@""#, PROGRAM, "run", "--config"])
+        .arg(config.path());
+    let mut running = RunningProgram::start(command);
+    running.err.find("data is live").await;
+    let status = fs::read_to_string(format!("/proc/{}/status", running.id())).unwrap();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
+    let ignored = u64::from_str_radix(ignored.trim(), 16).unwrap();
+    for signal in [Signal::HUP, Signal::INT] {
+        assert_eq!(ignored >> (signal.as_raw() - 1) & 1, 1, "{signal:?}");
+        running.signal(signal);
+    }
+    running.signal(Signal::TERM);
+    assert_eq!(running.exit_code().await, Some(0));
+    let log = running.err.rest().await;
+    assert!(log.iter().any(|line| line.ends_with("stopped by SIGTERM")), "{log:#?}");
 }
 
 #[tokio::test]
