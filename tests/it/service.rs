@@ -235,6 +235,28 @@ async fn log_lines_carry_the_time_of_the_configured_zone() {
 }
 
 #[tokio::test]
+async fn without_a_time_zone_the_one_of_the_environment_counts() {
+    let config = example("127.0.0.1").replace("time_zone: Europe/Berlin", "");
+    let zone = async |tz: Option<&str>| {
+        let mut service = Service::start_with(&config, |command| {
+            match tz {
+                Some(tz) => command.env("TZ", tz),
+                None => command.env_remove("TZ"),
+            };
+        });
+        let line = service.logs("fronius-smartmeter").await;
+        line.split_whitespace().nth(2).unwrap().to_owned()
+    };
+    assert_eq!(zone(Some("Asia/Kolkata")).await, "IST");
+    assert_eq!(zone(Some(":Asia/Kolkata")).await, "IST");
+    let system = zone(None).await;
+    // Rules, a path, nothing, and no name at all: none of them is an error.
+    for tz in ["XST-5:30", "/usr/share/zoneinfo/Asia/Kolkata", "", ":", "Asia/Kolkatta"] {
+        assert_eq!(zone(Some(tz)).await, system, "{tz}");
+    }
+}
+
+#[tokio::test]
 async fn debug_shows_requests_and_what_tokio_modbus_says() {
     let openhab = OpenHab::start(&ITEMS);
     let mut service = Service::start(&example(openhab.address));
