@@ -55,7 +55,8 @@ pub async fn watch(address: &str, unit: u8, json: bool) -> Result<(), ReadError>
         match read.await {
             Ok(report) => screen.show(&text(&report, json)?)?,
             Err(error) => {
-                eprintln!("{error}");
+                // Standard error may be closed; what is read still counts.
+                let _ = writeln!(io::stderr(), "{error}");
                 if !matches!(error, ClientError::Refused) {
                     meter = None;
                 }

@@ -2,6 +2,7 @@
 
 mod check;
 mod demo;
+mod pipes;
 mod read;
 mod simulate;
 
