@@ -10,7 +10,7 @@ use hyper::{
     header::{ACCEPT, HOST, HeaderMap, LOCATION, USER_AGENT},
 };
 use rustls::pki_types::ServerName;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
 use super::{
@@ -19,9 +19,6 @@ use super::{
     tls::{self, TlsError},
 };
 use crate::{system::sockets, text::excerpt};
-
-/// Time limit for connecting, and for each answer. The Python script had the same.
-const TIME_LIMIT: Duration = Duration::from_secs(5);
 
 /// Largest answer that is read as a whole, in bytes.
 const MAX_BODY: usize = 64 * 1024;
@@ -32,7 +29,7 @@ const MAX_REDIRECTS: usize = 3;
 /// Why a request has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
-    /// There is no connection.
+    /// No connection could be made, in time or at all.
     #[error("cannot connect to {endpoint}: {source}")]
     Connect {
         /// The server.
@@ -40,7 +37,7 @@ pub enum HttpError {
         /// Error of the connection attempt.
         source: io::Error,
     },
-    /// The server did not answer in time.
+    /// The server took the connection, and did not answer in time.
     #[error("{0} does not answer")]
     Timeout(String),
     /// The connection broke, or what came was not HTTP.
@@ -80,12 +77,22 @@ pub enum HttpError {
     Tls(#[from] TlsError),
 }
 
+impl HttpError {
+    /// Whether no connection could be made at all, so that other requests will not fare better.
+    #[must_use]
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Connect { .. } | Self::Tls(_))
+    }
+}
+
 /// A client of one server.
 pub struct Client {
     configured: Endpoint,
     /// The server that redirects have led to.
     current: Endpoint,
     headers: HeaderMap,
+    /// For a request as a whole, from connecting to the end of the answer.
+    time_limit: Duration,
     ca_file: Option<PathBuf>,
     tls: Option<TlsConnector>,
     connection: Option<SendRequest<Empty<Bytes>>>,
@@ -99,18 +106,21 @@ impl fmt::Debug for Client {
 
 impl Client {
     /// A client that is not connected yet. It sends `headers` along, but never to another host.
+    /// `time_limit` is for a request as a whole, with connecting and redirects.
     ///
     /// # Errors
     /// Returns an error if certificates are needed or configured, and cannot be loaded.
     pub fn new(
         endpoint: Endpoint,
         headers: HeaderMap,
+        time_limit: Duration,
         ca_file: Option<PathBuf>,
     ) -> Result<Self, TlsError> {
         let mut client = Self {
             configured: endpoint.clone(),
             current: endpoint,
             headers,
+            time_limit,
             ca_file,
             tls: None,
             connection: None,
@@ -128,6 +138,7 @@ impl Client {
             configured: self.configured.clone(),
             current: self.current.clone(),
             headers: self.headers.clone(),
+            time_limit: self.time_limit,
             ca_file: self.ca_file.clone(),
             tls: self.tls.clone(),
             connection: None,
@@ -145,9 +156,24 @@ impl Client {
         path: &str,
         accept: &'static str,
     ) -> Result<Response<Incoming>, HttpError> {
+        self.get_until(self.deadline(), path, accept).await
+    }
+
+    /// When a request that begins now must have its answer.
+    fn deadline(&self) -> Instant {
+        let now = Instant::now();
+        now.checked_add(self.time_limit).unwrap_or(now)
+    }
+
+    async fn get_until(
+        &mut self,
+        deadline: Instant,
+        path: &str,
+        accept: &'static str,
+    ) -> Result<Response<Incoming>, HttpError> {
         let mut redirects = 0..MAX_REDIRECTS;
         loop {
-            let answer = self.ask(path, accept).await.inspect_err(|_| {
+            let answer = self.ask(deadline, path, accept).await.inspect_err(|_| {
                 self.connection = None;
                 self.current = self.configured.clone();
             })?;
@@ -182,10 +208,11 @@ impl Client {
         path: &str,
         accept: &'static str,
     ) -> Result<(StatusCode, Option<String>), HttpError> {
-        let answer = self.get(path, accept).await?;
+        let deadline = self.deadline();
+        let answer = self.get_until(deadline, path, accept).await?;
         let status = answer.status();
         let body = Limited::new(answer.into_body(), MAX_BODY).collect();
-        let failure = match timeout(TIME_LIMIT, body).await {
+        let failure = match timeout_at(deadline, body).await {
             Ok(Ok(body)) => return Ok((status, String::from_utf8(body.to_bytes().into()).ok())),
             Ok(Err(error)) if error.is::<LengthLimitError>() => None,
             Ok(Err(source)) => Some(HttpError::Body { endpoint: self.current.to_string(), source }),
@@ -200,14 +227,12 @@ impl Client {
     /// one.
     async fn ask(
         &mut self,
+        deadline: Instant,
         path: &str,
         accept: &'static str,
     ) -> Result<Response<Incoming>, HttpError> {
-        let reused = self.connection.take();
-        if let Some(mut connection) = reused
-            && timeout(TIME_LIMIT, connection.ready()).await.is_ok_and(|ready| ready.is_ok())
-        {
-            match self.send(&mut connection, path, accept).await {
+        if let Some(mut connection) = self.connection.take() {
+            match self.send(&mut connection, deadline, path, accept).await {
                 Err(HttpError::Protocol { source, .. }) if went_away(&source) => {}
                 answer => {
                     self.connection = Some(connection);
@@ -215,8 +240,8 @@ impl Client {
                 }
             }
         }
-        let mut connection = self.connect().await?;
-        let answer = self.send(&mut connection, path, accept).await;
+        let mut connection = self.connect(deadline).await?;
+        let answer = self.send(&mut connection, deadline, path, accept).await;
         self.connection = Some(connection);
         answer
     }
@@ -224,6 +249,7 @@ impl Client {
     async fn send(
         &self,
         connection: &mut SendRequest<Empty<Bytes>>,
+        deadline: Instant,
         path: &str,
         accept: &'static str,
     ) -> Result<Response<Incoming>, HttpError> {
@@ -238,7 +264,11 @@ impl Client {
         if self.may_send_credentials() {
             request.headers_mut().extend(self.headers.clone());
         }
-        match timeout(TIME_LIMIT, connection.send_request(request)).await {
+        let answer = async {
+            connection.ready().await?;
+            connection.send_request(request).await
+        };
+        match timeout_at(deadline, answer).await {
             Err(_) => Err(HttpError::Timeout(endpoint())),
             Ok(Err(source)) => Err(HttpError::Protocol { endpoint: endpoint(), source }),
             Ok(Ok(answer)) => Ok(answer),
@@ -252,7 +282,7 @@ impl Client {
             && (self.current.port == self.configured.port || self.current.scheme == Scheme::Https)
     }
 
-    async fn connect(&mut self) -> Result<SendRequest<Empty<Bytes>>, HttpError> {
+    async fn connect(&mut self, deadline: Instant) -> Result<SendRequest<Empty<Bytes>>, HttpError> {
         let tls = match self.current.scheme {
             Scheme::Http => None,
             Scheme::Https => Some(self.connector()?),
@@ -265,11 +295,10 @@ impl Client {
             let name = ServerName::try_from(endpoint.host.clone()).map_err(io::Error::other)?;
             handshake(tls.connect(name, stream).await?).await
         };
-        match timeout(TIME_LIMIT, stream).await {
-            Err(_) => Err(HttpError::Timeout(endpoint.to_string())),
-            Ok(connection) => connection
-                .map_err(|source| HttpError::Connect { endpoint: endpoint.to_string(), source }),
-        }
+        let connection = timeout_at(deadline, stream).await;
+        connection
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+            .map_err(|source| HttpError::Connect { endpoint: endpoint.to_string(), source })
     }
 
     fn connector(&mut self) -> Result<TlsConnector, TlsError> {
@@ -285,6 +314,7 @@ fn went_away(error: &hyper::Error) -> bool {
     let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
     error.is_incomplete_message()
         || error.is_canceled()
+        || error.is_closed()
         || io.is_some_and(|io| {
             matches!(io.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
         })

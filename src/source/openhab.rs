@@ -44,6 +44,11 @@ pub(crate) use tracker::Tracker;
 /// The port of an address that names none.
 const DEFAULT_PORT: u16 = 8080;
 
+/// The most time for one request, and the most of `stale_after` that it may take: an item that does
+/// not answer must leave the others time to be read while their values are fresh.
+const MAX_REQUEST: Duration = Duration::from_secs(5);
+const MAX_SHARE: f64 = 1.0 / 3.0;
+
 /// Parses the address of a server. A `/rest` at its end, and slashes after it, are ignored.
 ///
 /// # Errors
@@ -127,7 +132,9 @@ impl OpenHab {
     /// Returns an error if secrets or certificates cannot be loaded.
     pub fn new(config: OpenHabConfig, freshness: Freshness) -> Result<Self, SetupError> {
         let headers = config.credentials.headers()?;
-        let client = Client::new(config.endpoint.clone(), headers, config.ca_file.clone())?;
+        let time_limit = MAX_REQUEST.min(freshness.stale_after.mul_f64(MAX_SHARE));
+        let client =
+            Client::new(config.endpoint.clone(), headers, time_limit, config.ca_file.clone())?;
         Ok(Self { config, freshness, client })
     }
 

@@ -7,4 +7,5 @@ mod log;
 mod outages;
 mod redirects;
 mod streams;
+mod time_limits;
 mod tls;

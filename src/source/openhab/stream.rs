@@ -11,11 +11,7 @@ use super::{
     events::{Event, EventReader},
 };
 use crate::{
-    source::{
-        backoff::new_backoff,
-        http::{Client, HttpError},
-        outage::Outage,
-    },
+    source::{backoff::new_backoff, http::Client, outage::Outage},
     system::liveness::Pulse,
     text::excerpt,
 };
@@ -65,7 +61,8 @@ impl Session {
             let error = self.listen_once(&mut client, &mut log, &pulse).await;
             self.stream.send_replace(StreamHealth::Down);
             // If there is no connection at all, polling logs it.
-            let polling_logs_it = matches!(error, SessionError::Http(HttpError::Connect { .. }));
+            let polling_logs_it =
+                matches!(&error, SessionError::Http(error) if error.is_unreachable());
             if log.ended(&error.to_string(), started.elapsed()) && !polling_logs_it {
                 tracing::warn!(%openhab, "no events: {error}; polling until they come again");
             }
