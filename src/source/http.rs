@@ -1,6 +1,6 @@
 //! One kept-alive HTTP connection to a server, with a limit on every wait and every size.
 
-use std::{error::Error as _, fmt, io, path::PathBuf, time::Duration};
+use std::{error::Error, fmt, io, path::PathBuf, time::Duration};
 
 use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use hyper::{
@@ -9,16 +9,15 @@ use hyper::{
     client::conn::http1::SendRequest,
     header::{ACCEPT, HOST, HeaderMap, LOCATION, USER_AGENT},
 };
-use rustls::pki_types::ServerName;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
 use super::{
-    connect::{dial, handshake},
+    connect::connect,
     endpoint::{Endpoint, Scheme},
-    tls::{self, TlsError},
+    tls::{self, HandshakeError, TlsError},
 };
-use crate::{system::sockets, text::excerpt};
+use crate::text::excerpt;
 
 mod error;
 
@@ -232,18 +231,11 @@ impl Client {
             Scheme::Http => None,
             Scheme::Https => Some(self.connector()?),
         };
-        let endpoint = &self.current;
-        let stream = async {
-            let stream = dial(&endpoint.host, endpoint.port).await?;
-            sockets::configure_stream(&stream);
-            let Some(tls) = tls else { return handshake(stream).await };
-            let name = ServerName::try_from(endpoint.host.clone()).map_err(io::Error::other)?;
-            handshake(tls.connect(name, stream).await?).await
-        };
-        let connection = timeout_at(deadline, stream).await;
-        connection
-            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-            .map_err(|source| HttpError::Connect { endpoint: endpoint.to_string(), source })
+        let connection = timeout_at(deadline, connect(&self.current, tls)).await;
+        connection.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(|error| {
+            let source = HandshakeError::of(&error).map_or(error, io::Error::other);
+            HttpError::Connect { endpoint: self.current.to_string(), source }
+        })
     }
 
     fn connector(&mut self) -> Result<TlsConnector, TlsError> {
@@ -256,11 +248,8 @@ impl Client {
 
 /// Whether the server closed the connection, as it may while it is idle, instead of answering.
 fn went_away(error: &hyper::Error) -> bool {
-    let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
     error.is_incomplete_message()
         || error.is_canceled()
         || error.is_closed()
-        || io.is_some_and(|io| {
-            matches!(io.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
-        })
+        || error.source().is_some_and(<dyn Error>::is::<io::Error>)
 }

@@ -84,7 +84,7 @@ async fn own_certificates_are_trusted_where_they_are_named() {
     let own = Authority::new();
     let keys = format!("{QUICK}{}", secrets.key("openhab_ca_file", &own.pem));
     for host in HERE {
-        let front = Front::start(own.acceptor(&HERE), openhab.address);
+        let front = Front::start(own.certify(&HERE), openhab.address);
         let host = format!("https://{host}:{}", front.address.port());
         RunningSource::start(&config(host, &keys)).power(800.0).await;
     }
@@ -101,7 +101,7 @@ async fn own_certificates_are_trusted_nowhere_else() {
         ("another name", ["elsewhere", "127.0.0.2"], ca(&own)),
         ("the system's authorities", HERE, String::new()),
     ] {
-        let mut front = Front::start(own.acceptor(&names), openhab.address);
+        let mut front = Front::start(own.certify(&names), openhab.address);
         let config = config(format!("https://{}", front.address), &format!("{QUICK}{keys}"));
         if let Err(error) = source(&config) {
             // A system without any.

@@ -19,7 +19,7 @@ async fn a_redirect_to_https_on_the_same_host_is_followed_with_credentials() {
     let secrets = Secrets::new();
     let authority = Authority::new();
     let openhab = OpenHab::locked(TOKEN, &HOUSE);
-    let front = Front::start(authority.acceptor(&["127.0.0.1"]), openhab.address);
+    let front = Front::start(authority.certify(&["127.0.0.1"]), openhab.address);
     let to = format!("https://{}", front.address);
     let plain = RawOpenHab::start(move |request: &str| moved(request, &to));
     let ca = secrets.key("openhab_ca_file", &authority.pem);
@@ -63,7 +63,7 @@ async fn a_redirect_from_https_to_http_is_refused() {
     let plain = RawOpenHab::start(house("800 W", None));
     let to = format!("http://{}", plain.address);
     let mut secure = RawOpenHab::start(move |request: &str| moved(request, &to));
-    let front = Front::start(authority.acceptor(&["127.0.0.1"]), secure.address);
+    let front = Front::start(authority.certify(&["127.0.0.1"]), secure.address);
     let keys = secrets.key("openhab_ca_file", &authority.pem) + &secrets.token(TOKEN);
     let host = format!("https://{}", front.address);
     let source = RunningSource::start(&config(host, &format!("{QUICK}{keys}")));
