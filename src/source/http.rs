@@ -13,8 +13,11 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
 use super::{
+    SetupError,
     connect::connect,
     endpoint::{Endpoint, Scheme},
+    reloadable::Reloadable,
+    secret::SecretError,
     tls::{self, HandshakeError, TlsError},
 };
 use crate::text::excerpt;
@@ -34,11 +37,10 @@ pub struct Client {
     configured: Endpoint,
     /// The server that redirects have led to.
     current: Endpoint,
-    headers: HeaderMap,
+    headers: Reloadable<HeaderMap, SecretError>,
     /// For a request as a whole, from connecting to the end of the answer.
     time_limit: Duration,
-    ca_file: Option<PathBuf>,
-    tls: Option<TlsConnector>,
+    tls: Reloadable<TlsConnector, TlsError>,
     connection: Option<SendRequest<Empty<Bytes>>>,
 }
 
@@ -49,30 +51,27 @@ impl fmt::Debug for Client {
 }
 
 impl Client {
-    /// A client that is not connected yet. It sends `headers` along, but never to another host.
-    /// `time_limit` is for a request as a whole, with connecting and redirects.
+    /// A client that is not connected yet. It sends `headers` along, but never to another host, and
+    /// calls for them again when a server has refused them. `time_limit` is for a request as a
+    /// whole, with connecting and redirects.
     ///
     /// # Errors
-    /// Returns an error if certificates are needed or configured, and cannot be loaded.
+    /// Returns an error if there are no headers, or if certificates are needed or configured, and
+    /// cannot be loaded.
     pub fn new(
         endpoint: Endpoint,
-        headers: HeaderMap,
+        headers: impl Fn() -> Result<HeaderMap, SecretError> + Send + Sync + 'static,
         time_limit: Duration,
         ca_file: Option<PathBuf>,
-    ) -> Result<Self, TlsError> {
-        let mut client = Self {
-            configured: endpoint.clone(),
-            current: endpoint,
-            headers,
-            time_limit,
-            ca_file,
-            tls: None,
-            connection: None,
-        };
-        if client.current.scheme == Scheme::Https || client.ca_file.is_some() {
-            client.connector()?;
-        }
-        Ok(client)
+    ) -> Result<Self, SetupError> {
+        let loaded = headers()?;
+        let headers = Reloadable::new(headers, Some(loaded));
+        let needs_tls = endpoint.scheme == Scheme::Https || ca_file.is_some();
+        let connector = move || tls::connector(ca_file.as_deref());
+        let loaded = needs_tls.then(&connector).transpose()?;
+        let tls = Reloadable::new(connector, loaded);
+        let (configured, current) = (endpoint.clone(), endpoint);
+        Ok(Self { configured, current, headers, time_limit, tls, connection: None })
     }
 
     /// A second client of the same server, with a connection of its own.
@@ -83,7 +82,6 @@ impl Client {
             current: self.current.clone(),
             headers: self.headers.clone(),
             time_limit: self.time_limit,
-            ca_file: self.ca_file.clone(),
             tls: self.tls.clone(),
             connection: None,
         }
@@ -121,7 +119,11 @@ impl Client {
                 self.connection = None;
                 self.current = self.configured.clone();
             })?;
-            if !answer.status().is_redirection() {
+            let status = answer.status();
+            if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+                self.headers.failed();
+            }
+            if !status.is_redirection() {
                 return Ok(answer);
             }
             let to = answer.headers().get(LOCATION).and_then(|to| to.to_str().ok());
@@ -205,10 +207,11 @@ impl Client {
             .header(USER_AGENT, concat!("fronius-smartmeter/", env!("CARGO_PKG_VERSION")))
             .body(Empty::new())
             .map_err(invalid)?;
-        if self.may_send_credentials() {
-            request.headers_mut().extend(self.headers.clone());
-        }
         let answer = async {
+            if self.may_send_credentials() {
+                // They were loaded at the start, so there always are some.
+                request.headers_mut().extend(self.headers.get().await.ok().into_iter().flatten());
+            }
             connection.ready().await?;
             connection.send_request(request).await
         };
@@ -226,23 +229,22 @@ impl Client {
             && (self.current.port == self.configured.port || self.current.scheme == Scheme::Https)
     }
 
-    async fn connect(&mut self, deadline: Instant) -> Result<SendRequest<Empty<Bytes>>, HttpError> {
-        let tls = match self.current.scheme {
-            Scheme::Http => None,
-            Scheme::Https => Some(self.connector()?),
+    async fn connect(&self, deadline: Instant) -> Result<SendRequest<Empty<Bytes>>, HttpError> {
+        let failure = |source| HttpError::Connect { endpoint: self.current.to_string(), source };
+        let connection = async {
+            let tls = match self.current.scheme {
+                Scheme::Http => None,
+                Scheme::Https => Some(self.tls.get().await?),
+            };
+            connect(&self.current, tls).await.map_err(|error| {
+                let Some(reason) = HandshakeError::of(&error) else { return failure(error) };
+                // The server may have another certificate now, and the file as well.
+                self.tls.failed();
+                failure(io::Error::other(reason))
+            })
         };
-        let connection = timeout_at(deadline, connect(&self.current, tls)).await;
-        connection.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(|error| {
-            let source = HandshakeError::of(&error).map_or(error, io::Error::other);
-            HttpError::Connect { endpoint: self.current.to_string(), source }
-        })
-    }
-
-    fn connector(&mut self) -> Result<TlsConnector, TlsError> {
-        if let Some(tls) = &self.tls {
-            return Ok(tls.clone());
-        }
-        Ok(self.tls.insert(tls::connector(self.ca_file.as_deref())?).clone())
+        let connection = timeout_at(deadline, connection).await;
+        connection.unwrap_or_else(|_| Err(failure(io::ErrorKind::TimedOut.into())))
     }
 }
 

@@ -1,9 +1,14 @@
 //! How openHAB is reached: with credentials, through TLS, below a path.
 
+use std::fs;
+
+use tracing::Level;
+
 use super::tls::{Authority, Front};
 use crate::harness::{
     clock::FastClock,
     files::Secrets,
+    log::Log,
     openhab::{
         HOUSE, OpenHab,
         answers::{LISTEN, READ, house, state, status},
@@ -44,6 +49,34 @@ async fn wrong_credentials_are_reported_and_tried_again_and_again() {
     assert_eq!(source.value(POWER), None);
     starting.behave(house("800 W", None));
     source.power(800.0).await;
+}
+
+#[tokio::test]
+async fn a_replaced_secret_comes_into_use_without_a_restart() {
+    let _clock = FastClock::start();
+    for refusal in ["401 Unauthorized", "403 Forbidden"] {
+        let log = Log::start(Level::WARN);
+        let secrets = Secrets::new();
+        let mut openhab = RawOpenHab::start(house("800 W", None));
+        let keys = format!("{QUICK}{}", secrets.token(TOKEN));
+        let mut source = RunningSource::start(&config(openhab.address, &keys));
+        source.power(800.0).await;
+
+        let mut healthy = house("900 W", None);
+        openhab.behave(move |request| {
+            let known = request.contains("authorization: Bearer oh.meter.renewed\r\n");
+            if known { healthy(request) } else { status(refusal) }
+        });
+        // Being written: what was read before is all there is.
+        let file = secrets.path(0);
+        fs::write(&file, "").unwrap();
+        openhab.asked(READ, 4).await;
+        assert!(openhab.heads().last().unwrap().contains(TOKEN));
+        let kept = "what was read before stays in use";
+        assert_eq!(log.text().matches(kept).count(), 1, "{}", log.text());
+        fs::write(&file, "oh.meter.renewed\n").unwrap();
+        source.power(900.0).await;
+    }
 }
 
 #[tokio::test]

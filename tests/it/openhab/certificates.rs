@@ -1,16 +1,19 @@
 //! Which certificates are trusted, and what is said of those that are not.
 
-use std::net::SocketAddr;
+use std::{fs, net::SocketAddr};
 
 use fronius_smartmeter::config::Config;
 use rustls::{
     SupportedProtocolVersion,
     version::{TLS12, TLS13},
 };
+use tracing::Level;
 
 use super::tls::{Authority, Front, Identity};
 use crate::harness::{
+    clock::FastClock,
     files::Secrets,
+    log::Log,
     openhab::{
         HOUSE, OpenHab,
         answers::{READ, house},
@@ -95,6 +98,41 @@ async fn a_refused_certificate_is_explained() {
     }
     let failure = failure(&trusting(&secrets, &authority.pem, openhab.address)).await;
     assert!(failure.contains("does not answer in TLS; should the address begin"), "{failure}");
+}
+
+#[tokio::test]
+async fn a_renewed_certificate_comes_into_use_without_a_restart() {
+    let _clock = FastClock::start();
+    let log = Log::start(Level::WARN);
+    let secrets = Secrets::new();
+    let openhab = OpenHab::start(&HOUSE);
+    let [first, second] = [(); 2].map(|()| Identity::self_signed());
+    let mut front = Front::start(first.clone(), openhab.address);
+    let config = trusting(&secrets, &first.pem, front.address);
+    let ca_file = secrets.path(0);
+    let mut source = RunningSource::start(&config);
+    source.power(800.0).await;
+
+    // Renewed on the server, and still being written on this side.
+    fs::write(&ca_file, &second.pem[..second.pem.len() / 2]).unwrap();
+    front.show(second.clone());
+    openhab.set("P", "801 W");
+    wait_for(&mut front.handshakes, |(_, refused)| *refused >= 6).await;
+    assert_eq!(source.value(POWER), Some(800.0));
+    let kept = format!("{}: no usable certificate", ca_file.display());
+    let lines = log.source_lines("WARN");
+    let lines: Vec<_> = lines.iter().filter(|line| line.contains(&kept)).collect();
+    assert_eq!(lines.len(), 1, "{}", log.text());
+    assert!(lines[0].contains("what was read before stays in use"), "{lines:?}");
+
+    // It is still good for a server that shows the old one.
+    front.show(first);
+    source.power(801.0).await;
+
+    front.show(second.clone());
+    fs::write(&ca_file, &second.pem).unwrap();
+    openhab.set("P", "802 W");
+    source.power(802.0).await;
 }
 
 #[tokio::test]
