@@ -10,31 +10,38 @@ use std::{
 /// Largest file with a secret, in bytes.
 const MAX_SIZE: u64 = 8 * 1024;
 
-/// Why a secret cannot be used.
+/// Why a secret cannot be used. The path is left out: people give the secret itself by mistake.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// The file cannot be read.
-    #[error("{key}: {}: cannot be read: {source}", path.display())]
+    #[error("{key}: the file cannot be read: {source}{hint}", hint = hint(source))]
     Unreadable {
         /// The configuration key that names the file.
         key: &'static str,
-        /// Path of the file.
-        path: PathBuf,
         /// Error of the system.
         source: io::Error,
     },
     /// The file does not hold one line of printable text.
-    #[error("{}: expected one line of printable text, at most {MAX_SIZE} bytes", path.display())]
+    #[error("{key}: expected a file with one line of printable text, at most {MAX_SIZE} bytes")]
     Unprintable {
-        /// Path of the file.
-        path: PathBuf,
+        /// The configuration key that names the file.
+        key: &'static str,
     },
     /// The password has a colon: openHAB splits name and password there, and accepts only one.
-    #[error("{}: openHAB accepts no password with a colon", path.display())]
+    #[error("{key}: openHAB accepts no password with a colon")]
     Colon {
-        /// Path of the file.
-        path: PathBuf,
+        /// The configuration key that names the file.
+        key: &'static str,
     },
+}
+
+fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidFilename => {
+            "; it must be the path of a file that holds the secret"
+        }
+        _ => "",
+    }
 }
 
 /// The file of a systemd credential. The unit passes a blank one if there is no secret, which
@@ -54,15 +61,11 @@ pub(super) fn read(key: &'static str, path: &Path) -> Result<String, SecretError
         .map(|directory| Path::new(&directory).join(path))
         .filter(|credential| path.components().count() == 1 && credential.exists());
     let path = credential.as_deref().unwrap_or(path);
-    let text = read_text(path).map_err(|source| SecretError::Unreadable {
-        key,
-        path: path.to_owned(),
-        source,
-    })?;
+    let text = read_text(path).map_err(|source| SecretError::Unreadable { key, source })?;
     let secret = text.trim();
     let too_long = text.len() as u64 > MAX_SIZE;
     if too_long || secret.is_empty() || !secret.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
-        return Err(SecretError::Unprintable { path: path.to_owned() });
+        return Err(SecretError::Unprintable { key });
     }
     Ok(secret.to_owned())
 }

@@ -1,6 +1,6 @@
 //! How to authenticate to openHAB. Secrets come from files, and are never shown.
 
-use std::path::{Path, PathBuf};
+use std::{fmt, path::PathBuf};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
@@ -11,12 +11,22 @@ use crate::source::secret::{self, SecretError};
 const TOKEN_CREDENTIAL: &str = "openhab_token";
 
 /// Where the secrets are.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Credentials {
     /// File with an API token.
     pub token_file: Option<PathBuf>,
     /// User name, and file with the password.
     pub login: Option<(String, PathBuf)>,
+}
+
+/// A secret that was given in place of a path or a name must not be shown either.
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials")
+            .field("token_file", &self.token_file.is_some())
+            .field("login", &self.login.is_some())
+            .finish()
+    }
 }
 
 impl Credentials {
@@ -29,28 +39,30 @@ impl Credentials {
     /// Returns an error if a file cannot be read, or does not hold a secret.
     pub fn headers(&self) -> Result<HeaderMap, SecretError> {
         let mut headers = HeaderMap::new();
-        let mut add = |name: HeaderName, value: String, path: &Path| {
-            let unprintable = |_| SecretError::Unprintable { path: path.to_owned() };
+        let mut add = |name: HeaderName, value: String, key: &'static str| {
+            let unprintable = |_| SecretError::Unprintable { key };
             let mut value = HeaderValue::from_str(&value).map_err(unprintable)?;
             value.set_sensitive(true);
             headers.insert(name, value);
             Ok(())
         };
         if let Some((name, path)) = &self.login {
-            let password = secret::read("openhab_password_file", path)?;
+            let key = "openhab_password_file";
+            let password = secret::read(key, path)?;
             if password.contains(':') {
-                return Err(SecretError::Colon { path: path.clone() });
+                return Err(SecretError::Colon { key });
             }
             let value = format!("Basic {}", BASE64_STANDARD.encode(format!("{name}:{password}")));
-            add(AUTHORIZATION, value, path)?;
+            add(AUTHORIZATION, value, key)?;
         }
         if let Some(path) = self.token_file.clone().or_else(|| secret::credential(TOKEN_CREDENTIAL))
         {
-            let token = secret::read("openhab_token_file", &path)?;
+            let key = "openhab_token_file";
+            let token = secret::read(key, &path)?;
             if self.login.is_some() {
-                add(HeaderName::from_static("x-openhab-token"), token, &path)?;
+                add(HeaderName::from_static("x-openhab-token"), token, key)?;
             } else {
-                add(AUTHORIZATION, format!("Bearer {token}"), &path)?;
+                add(AUTHORIZATION, format!("Bearer {token}"), key)?;
             }
         }
         Ok(headers)
