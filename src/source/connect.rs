@@ -1,6 +1,6 @@
 //! Connections to a server: TCP, TLS where it is wanted, and HTTP on it.
 
-use std::{io, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 
 use http_body_util::Empty;
 use hyper::{
@@ -13,7 +13,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, lookup_host},
     task::JoinSet,
-    time::sleep,
+    time::timeout,
 };
 use tokio_rustls::TlsConnector;
 
@@ -28,31 +28,37 @@ pub(super) async fn connect(
     endpoint: &Endpoint,
     tls: Option<TlsConnector>,
 ) -> io::Result<SendRequest<Empty<Bytes>>> {
-    let stream = dial(&endpoint.host, endpoint.port).await?;
+    let addresses = lookup_host((endpoint.host.as_str(), endpoint.port)).await?;
+    let stream = dial(addresses).await?;
     sockets::configure_stream(&stream);
     let Some(tls) = tls else { return handshake(stream).await };
     let name = ServerName::try_from(endpoint.host.clone()).map_err(io::Error::other)?;
     handshake(tls.connect(name, stream).await?).await
 }
 
-/// Connects to the first address that answers. One that stays silent, such as one behind a packet
-/// filter that only knows local addresses, must not use up the time of the others.
-async fn dial(host: &str, port: u16) -> io::Result<TcpStream> {
+/// Connects to the first address that answers. Where one refuses, the next is tried at once; one that
+/// stays silent, such as one behind a packet filter that only knows local addresses, must not use up
+/// the time of the others.
+async fn dial(mut addresses: impl Iterator<Item = SocketAddr>) -> io::Result<TcpStream> {
     let mut attempts = JoinSet::new();
-    for (address, turn) in lookup_host((host, port)).await?.zip(0..) {
-        attempts.spawn(async move {
-            sleep(STAGGER.saturating_mul(turn)).await;
-            TcpStream::connect(address).await
-        });
-    }
     let mut failure = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
-    while let Some(attempt) = attempts.join_next().await {
-        match attempt.unwrap_or_else(|error| Err(io::Error::other(error))) {
-            Ok(stream) => return Ok(stream),
-            Err(error) => failure = error,
+    loop {
+        let patience = match addresses.next() {
+            Some(address) => {
+                attempts.spawn(TcpStream::connect(address));
+                STAGGER
+            }
+            // The caller has a limit.
+            None => Duration::MAX,
+        };
+        match timeout(patience, attempts.join_next()).await {
+            Err(_) => {}
+            Ok(None) => return Err(failure),
+            Ok(Some(Ok(Ok(stream)))) => return Ok(stream),
+            Ok(Some(Ok(Err(error)))) => failure = error,
+            Ok(Some(Err(error))) => failure = io::Error::other(error),
         }
     }
-    Err(failure)
 }
 
 /// Starts HTTP on a connection. Its task ends when the returned sender is dropped.
@@ -72,4 +78,76 @@ where
         }
     });
     Ok(sender)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    use tokio::{
+        net::{TcpListener, TcpSocket},
+        time::Instant,
+    };
+
+    fn anywhere() -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, 0).into()
+    }
+
+    async fn listener() -> (TcpListener, SocketAddr) {
+        let listener = TcpListener::bind(anywhere()).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        (listener, address)
+    }
+
+    /// As long as the socket is held, nobody listens there.
+    fn refusing() -> (TcpSocket, SocketAddr) {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(anywhere()).unwrap();
+        let address = socket.local_addr().unwrap();
+        (socket, address)
+    }
+
+    /// Where the queue of those who wait is full, the system answers nobody.
+    async fn silent() -> (TcpListener, Vec<TcpStream>, SocketAddr) {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(anywhere()).unwrap();
+        let listener = socket.listen(0).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut queue = Vec::new();
+        while let Ok(stream) = timeout(STAGGER, TcpStream::connect(address)).await {
+            queue.push(stream.unwrap());
+        }
+        (listener, queue, address)
+    }
+
+    #[tokio::test]
+    async fn after_a_refusal_the_next_address_is_tried_at_once() {
+        let (_held, refusing) = refusing();
+        let (_listener, listening) = listener().await;
+        tokio::time::pause();
+        let started = Instant::now();
+        let stream = dial([refusing, refusing, listening].into_iter()).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), listening);
+        // This clock moves only where the code waits for it.
+        assert_eq!(started.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test]
+    async fn a_silent_address_does_not_hold_up_the_next() {
+        let (_full, _queue, silent) = silent().await;
+        let (_listener, listening) = listener().await;
+        tokio::time::pause();
+        let stream = dial([silent, listening].into_iter()).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), listening);
+    }
+
+    #[tokio::test]
+    async fn where_all_refuse_the_last_refusal_is_the_reason() {
+        let (_held, refusing) = refusing();
+        let error = dial([refusing, refusing].into_iter()).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+        let error = dial([].into_iter()).await.unwrap_err();
+        assert_eq!(error.to_string(), "the host has no address");
+    }
 }
