@@ -50,7 +50,7 @@ fn at_home(answer: &[u8], authority: &str) -> Option<Vec<u8>> {
     let mut parts = answer.split_inclusive(|byte| *byte == b':');
     let mut output = parts.next()?.to_vec();
     for part in parts {
-        if part.starts_with(b"//") {
+        if part.trim_ascii_start().starts_with(b"//") {
             if !output.to_ascii_lowercase().ends_with(b"http:") {
                 return None;
             }

@@ -32,7 +32,7 @@ pub(super) async fn connect(
     let stream = dial(addresses).await?;
     sockets::configure_stream(&stream);
     let Some(tls) = tls else { return handshake(stream).await };
-    let name = ServerName::try_from(endpoint.host.clone()).map_err(io::Error::other)?;
+    let name = ServerName::try_from(endpoint.address().to_owned()).map_err(io::Error::other)?;
     handshake(tls.connect(name, stream).await?).await
 }
 

@@ -127,8 +127,7 @@ impl Client {
                 return Ok(answer);
             }
             let to = answer.headers().get(LOCATION).and_then(|to| to.to_str().ok());
-            let to = to.unwrap_or_default();
-            let next = Endpoint::redirected(to, path).filter(|next| {
+            let next = to.and_then(|to| self.current.redirected(to, path)).filter(|next| {
                 (next.scheme == Scheme::Https || self.current.scheme == Scheme::Http)
                     && redirects.next().is_some()
             });
@@ -138,7 +137,7 @@ impl Client {
                 Some(next) => next,
                 None => {
                     self.current = self.configured.clone();
-                    return Err(HttpError::Redirect { from, to: excerpt(to) });
+                    return Err(HttpError::Redirect { from, to: excerpt(to.unwrap_or_default()) });
                 }
             };
             tracing::debug!("redirected from {from} to {}", self.current);

@@ -1,6 +1,6 @@
 //! How openHAB is reached: with credentials, through TLS, below a path.
 
-use std::fs;
+use std::{fs, net::Ipv6Addr};
 
 use tracing::Level;
 
@@ -166,6 +166,41 @@ async fn an_openhab_below_a_path_is_found_there() {
         openhab.asked_in_all("GET /smart/home/rest/events?", 1).await;
         for head in openhab.heads() {
             assert!(head.starts_with("GET /smart/home/rest/"), "{head}");
+        }
+    }
+}
+
+/// Addresses of this machine that can be given with a zone, each with its zone: those that are valid on
+/// one link only, and the loopback, to which the number of its interface may be added.
+fn zoned_addresses() -> Vec<(Ipv6Addr, String)> {
+    let table = fs::read_to_string("/proc/net/if_inet6").unwrap_or_default();
+    let lines = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    lines
+        .filter_map(|fields| {
+            let address = Ipv6Addr::from(u128::from_str_radix(fields[0], 16).unwrap());
+            let number = u32::from_str_radix(fields[1], 16).unwrap();
+            match address {
+                Ipv6Addr::LOCALHOST => Some((address, number.to_string())),
+                _ => address.is_unicast_link_local().then(|| (address, fields[5].to_owned())),
+            }
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn an_address_with_a_zone_is_reached_and_named_without_it() {
+    for (address, zone) in zoned_addresses() {
+        for percent in ["%", "%25"] {
+            let anywhere = (Ipv6Addr::UNSPECIFIED, 0).into();
+            let mut openhab = RawOpenHab::start_at(anywhere, house("800 W", None));
+            let port = openhab.address.port();
+            let config = config(format!("'[{address}{percent}{zone}]:{port}'"), QUICK);
+            RunningSource::start(&config).power(800.0).await;
+            openhab.asked_in_all(READ, 1).await;
+            let host = format!("\r\nhost: [{address}]:{port}\r\n");
+            for head in openhab.heads() {
+                assert!(head.contains(&host), "{head}");
+            }
         }
     }
 }

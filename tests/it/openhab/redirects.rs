@@ -56,6 +56,29 @@ async fn a_redirect_to_another_host_or_plain_port_is_followed_without_credential
 }
 
 #[tokio::test]
+async fn a_redirect_may_leave_out_what_stays_the_same() {
+    let secrets = Secrets::new();
+    let keys = format!("{QUICK}{}", secrets.token(TOKEN));
+    for scheme in ["//", "HTTP://", ""] {
+        let mut house = house("800 W", None);
+        let openhab = RawOpenHab::start(move |request: &str| {
+            let (_, host) = request.split_once("host: ").unwrap();
+            let (host, _) = host.split_once("\r\n").unwrap();
+            let to = if scheme.is_empty() { String::new() } else { format!("{scheme}{host}") };
+            match request.strip_prefix("GET /moved") {
+                Some(path) => house(&format!("GET {path}")),
+                None => moved(request, &format!("{to}/moved")),
+            }
+        });
+        let mut source = RunningSource::start(&config(openhab.address, &keys));
+        source.power(800.0).await;
+        for head in openhab.heads() {
+            assert!(head.contains(TOKEN), "{head}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_redirect_from_https_to_http_is_refused() {
     let _clock = FastClock::start();
     let secrets = Secrets::new();
@@ -97,7 +120,7 @@ async fn a_redirect_that_leads_nowhere_ends() {
     assert_leads_nowhere(&openhab, itself.clone(), 4).await;
     assert_leads_nowhere(&openhab, move |_| status(&login), 1).await;
     assert_leads_nowhere(&openhab, |request| moved(request, "ftp://127.0.0.1"), 1).await;
-    assert_leads_nowhere(&openhab, |request| moved(request, ""), 1).await;
+    assert_leads_nowhere(&openhab, |request| moved(request, ""), 4).await;
     assert_leads_nowhere(&openhab, |_| status("302 Found"), 1).await;
     let no_url = "302 Found\r\nLocation: \u{e4}\u{f6}";
     assert_leads_nowhere(&openhab, move |_| status(no_url), 1).await;
