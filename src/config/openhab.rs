@@ -65,7 +65,8 @@ fn credentials(entries: &mut Entries<'_>) -> Credentials {
     };
     let username = username.and_then(|entry| {
         let name = entries.parse_unshown(&entry, "a name without a colon", |name| {
-            (!name.is_empty() && !name.contains(':')).then(|| name.to_owned())
+            let fits = !name.is_empty() && !name.contains(|c: char| c == ':' || c.is_control());
+            fits.then(|| name.to_owned())
         })?;
         if password_file.is_none() {
             let message = "needs openhab_password_file beside it".to_owned();

@@ -21,15 +21,15 @@ pub enum SecretError {
         /// Error of the system.
         source: io::Error,
     },
-    /// The file does not hold one line of printable text.
-    #[error("{key}: expected a file with one line of printable text, at most {MAX_SIZE} bytes")]
-    Unprintable {
+    /// The file does not hold one line of text.
+    #[error("{key}: expected a file with one line of text, at most {MAX_SIZE} bytes")]
+    NotALine {
         /// The configuration key that names the file.
         key: &'static str,
     },
-    /// The password has a colon: openHAB splits name and password there, and accepts only one.
-    #[error("{key}: openHAB accepts no password with a colon")]
-    Colon {
+    /// What the file holds has characters that no token has.
+    #[error("{key}: expected a file with a token, which has only letters, digits and -._~+/=")]
+    NotAToken {
         /// The configuration key that names the file.
         key: &'static str,
     },
@@ -55,17 +55,18 @@ pub(super) fn credential(name: &str) -> Option<PathBuf> {
 /// Reads a secret. A bare file name is first looked for among systemd's credentials.
 ///
 /// # Errors
-/// Returns an error if the file cannot be read, or does not hold one line of printable text.
+/// Returns an error if the file cannot be read, or does not hold one line of text.
 pub(super) fn read(key: &'static str, path: &Path) -> Result<String, SecretError> {
     let credential = env::var_os("CREDENTIALS_DIRECTORY")
         .map(|directory| Path::new(&directory).join(path))
         .filter(|credential| path.components().count() == 1 && credential.exists());
     let path = credential.as_deref().unwrap_or(path);
     let text = read_text(path).map_err(|source| SecretError::Unreadable { key, source })?;
-    let secret = text.trim();
+    // Some editors begin a file with a byte order mark.
+    let secret = text.trim_start_matches('\u{feff}').trim();
     let too_long = text.len() as u64 > MAX_SIZE;
-    if too_long || secret.is_empty() || !secret.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
-        return Err(SecretError::Unprintable { key });
+    if too_long || secret.is_empty() || secret.contains(char::is_control) {
+        return Err(SecretError::NotALine { key });
     }
     Ok(secret.to_owned())
 }
