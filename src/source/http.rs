@@ -115,13 +115,11 @@ impl Client {
     ) -> Result<Response<Incoming>, HttpError> {
         let mut redirects = 0..MAX_REDIRECTS;
         loop {
-            let answer = self.ask(deadline, path, accept).await.inspect_err(|_| {
-                self.connection = None;
-                self.current = self.configured.clone();
-            })?;
+            let answer = self.ask(deadline, path, accept).await;
+            let answer = answer.inspect_err(|_| self.start_over())?;
             let status = answer.status();
             if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-                self.headers.failed();
+                self.refused(status)?;
             }
             if !status.is_redirection() {
                 return Ok(answer);
@@ -132,16 +130,31 @@ impl Client {
                     && redirects.next().is_some()
             });
             let from = self.current.to_string();
-            self.connection = None;
-            self.current = match next {
-                Some(next) => next,
-                None => {
-                    self.current = self.configured.clone();
-                    return Err(HttpError::Redirect { from, to: excerpt(to.unwrap_or_default()) });
-                }
+            let Some(next) = next else {
+                self.start_over();
+                return Err(HttpError::Redirect { from, to: excerpt(to.unwrap_or_default()) });
             };
+            self.connection = None;
+            self.current = next;
             tracing::debug!("redirected from {from} to {}", self.current);
         }
+    }
+
+    /// The server wants credentials. Those that it was sent may have been replaced on the disk.
+    fn refused(&mut self, status: StatusCode) -> Result<(), HttpError> {
+        if self.may_send_credentials() {
+            self.headers.failed();
+            return Ok(());
+        }
+        let (from, to) = (self.configured.to_string(), self.current.to_string());
+        self.start_over();
+        Err(HttpError::Withheld { from, to, status })
+    }
+
+    /// Forgets the connection, and where redirects have led to.
+    fn start_over(&mut self) {
+        self.connection = None;
+        self.current = self.configured.clone();
     }
 
     /// Gets `path` as text, which is `None` if it is larger than 64 KiB or not UTF-8.

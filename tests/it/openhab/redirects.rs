@@ -56,6 +56,27 @@ async fn a_redirect_to_another_host_or_plain_port_is_followed_without_credential
 }
 
 #[tokio::test]
+async fn who_is_sent_no_credentials_and_wants_some_is_named() {
+    let secrets = Secrets::new();
+    for line in ["401 Unauthorized", "403 Forbidden"] {
+        let other = RawOpenHab::start(move |_: &str| status(line));
+        let to = format!("http://localhost:{}", other.address.port());
+        let target = to.clone();
+        let openhab = RawOpenHab::start(move |request: &str| moved(request, &to));
+        for keys in [String::new(), secrets.token(TOKEN)] {
+            let failure = failure(&config(openhab.address, &format!("{QUICK}{keys}"))).await;
+            let reason = format!(
+                "{target} answers {line}: http://{} redirects there, and no credentials are sent",
+                openhab.address
+            );
+            assert!(failure.starts_with(&reason), "{failure}");
+        }
+        // The server that is meant is asked first, the next time too.
+        assert_eq!((openhab.count(READ), other.count(READ)), (2, 2));
+    }
+}
+
+#[tokio::test]
 async fn a_redirect_may_leave_out_what_stays_the_same() {
     let secrets = Secrets::new();
     let keys = format!("{QUICK}{}", secrets.token(TOKEN));
