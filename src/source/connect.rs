@@ -1,6 +1,6 @@
 //! Connections to a server: TCP, TLS where it is wanted, and HTTP on it.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{env, io, net::SocketAddr, time::Duration};
 
 use http_body_util::Empty;
 use hyper::{
@@ -28,8 +28,14 @@ pub(super) async fn connect(
     endpoint: &Endpoint,
     tls: Option<TlsConnector>,
 ) -> io::Result<SendRequest<Empty<Bytes>>> {
-    let addresses = lookup_host((endpoint.host.as_str(), endpoint.port)).await?;
-    let stream = dial(addresses).await?;
+    let host = endpoint.host.as_str();
+    let addresses = lookup_host((host, endpoint.port))
+        .await
+        .map_err(|error| with_hint(&error, lookup_hint(host)))?;
+    let under_systemd = env::var_os("INVOCATION_ID").is_some();
+    let stream = dial(addresses)
+        .await
+        .map_err(|error| with_hint(&error, connect_hint(&error, under_systemd)))?;
     sockets::configure_stream(&stream);
     let Some(tls) = tls else { return handshake(stream).await };
     let name = ServerName::try_from(endpoint.address().to_owned()).map_err(io::Error::other)?;
@@ -58,6 +64,33 @@ async fn dial(mut addresses: impl Iterator<Item = SocketAddr>) -> io::Result<Tcp
             Ok(Some(Ok(Err(error)))) => failure = error,
             Ok(Some(Err(error))) => failure = io::Error::other(error),
         }
+    }
+}
+
+fn with_hint(error: &io::Error, hint: &str) -> io::Error {
+    io::Error::new(error.kind(), format!("{error}{hint}"))
+}
+
+/// What may help where a name is not found.
+fn lookup_hint(host: &str) -> &'static str {
+    match host.trim_end_matches('.').rsplit_once('.') {
+        Some((_, domain)) if domain.eq_ignore_ascii_case("local") => {
+            "; no resolver here knows that .local name: install libnss-mdns, or use the address"
+        }
+        _ => "",
+    }
+}
+
+/// What may help where an address cannot be reached.
+fn connect_hint(error: &io::Error, under_systemd: bool) -> &'static str {
+    match error.kind() {
+        // So the system says that a filter does not let it out.
+        io::ErrorKind::PermissionDenied if under_systemd => {
+            "; IPAddressAllow= of the service must include that address"
+        }
+        io::ErrorKind::HostUnreachable => "; is it switched on, and the address right?",
+        io::ErrorKind::NetworkUnreachable => "; this machine has no route there",
+        _ => "",
     }
 }
 
@@ -119,6 +152,39 @@ mod tests {
             queue.push(stream.unwrap());
         }
         (listener, queue, address)
+    }
+
+    #[test]
+    fn a_failure_comes_with_what_may_help() {
+        use rustix::io::Errno;
+        let allow = "; IPAddressAllow= of the service must include that address";
+        for (errno, under_systemd, text) in [
+            (Errno::PERM, true, format!("Operation not permitted (os error 1){allow}")),
+            (Errno::PERM, false, "Operation not permitted (os error 1)".to_owned()),
+            (Errno::CONNREFUSED, true, "Connection refused (os error 111)".to_owned()),
+            (
+                Errno::HOSTUNREACH,
+                true,
+                "No route to host (os error 113); is it switched on, and the address right?"
+                    .to_owned(),
+            ),
+            (
+                Errno::NETUNREACH,
+                false,
+                "Network is unreachable (os error 101); this machine has no route there".to_owned(),
+            ),
+        ] {
+            let error = io::Error::from(errno);
+            let shown = with_hint(&error, connect_hint(&error, under_systemd));
+            assert_eq!(shown.to_string(), text);
+            assert_eq!(shown.kind(), error.kind());
+        }
+        for host in ["openhabian.local", "OPENHABIAN.LOCAL."] {
+            assert!(lookup_hint(host).contains("libnss-mdns"), "{host}");
+        }
+        for host in ["openhabian", "local", "openhab.localdomain", "a.local.example"] {
+            assert_eq!(lookup_hint(host), "", "{host}");
+        }
     }
 
     #[tokio::test]
