@@ -1,6 +1,10 @@
 //! Files for one test.
 
-use std::{fs, io::Write, path::Path};
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+};
 
 use tempfile::{NamedTempFile, TempDir};
 
@@ -31,10 +35,14 @@ impl Secrets {
 
     /// A configuration key with a file of its own that holds `text`.
     pub(crate) fn key(&self, key: &str, text: &str) -> String {
-        let number = fs::read_dir(self.0.path()).unwrap().count();
-        let path = self.0.path().join(number.to_string());
+        let path = self.path(fs::read_dir(self.0.path()).unwrap().count());
         fs::write(&path, text).unwrap();
         format!("\n{key}: {}", path.display())
+    }
+
+    /// The file of the nth key.
+    pub(crate) fn path(&self, number: usize) -> PathBuf {
+        self.0.path().join(number.to_string())
     }
 
     pub(crate) fn token(&self, token: &str) -> String {
