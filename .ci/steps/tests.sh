@@ -19,6 +19,11 @@ step_houses() {
   HOUSES=${HOUSES:-5000} cargo test --release --locked --test houses -- --nocapture
 }
 
+# As part of the tests it lasts some seconds.
+step_chaos() {
+  CHAOS_SECONDS=${CHAOS_SECONDS:-60} cargo test --release --locked --test chaos -- --nocapture
+}
+
 step_benches() {
   packages python3 valgrind
   cargo clippy --manifest-path benches/Cargo.toml --locked --all-targets -- -D warnings

@@ -1,12 +1,12 @@
 //! The program as a process of its own.
 
-use std::process::Stdio;
+use std::{process::Stdio, sync::Arc};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, BufReader},
     process::{Child, Command},
-    sync::mpsc,
+    sync::{Mutex, OwnedMutexGuard, mpsc},
 };
 
 use super::within;
@@ -70,21 +70,48 @@ pub(crate) fn outcome(command: &mut Command) -> impl Future<Output = Outcome> {
     }
 }
 
+/// Whether a pipe is read at the moment.
+#[derive(Clone, Default)]
+pub(crate) struct Gate(Arc<Mutex<()>>);
+
+impl Gate {
+    /// Nothing is read until the guard is dropped.
+    pub(crate) async fn close(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.0).lock_owned().await
+    }
+}
+
 /// Lines of a pipe. They are taken in as they come, lest the process waits for a reader.
-pub(crate) struct Lines(mpsc::UnboundedReceiver<String>);
+pub(crate) struct Lines {
+    received: mpsc::UnboundedReceiver<String>,
+    gate: Gate,
+}
 
 impl Lines {
     fn of(pipe: impl AsyncRead + Send + Unpin + 'static) -> Self {
-        let (sender, receiver) = mpsc::unbounded_channel();
+        let (sender, received) = mpsc::unbounded_channel();
+        let gate = Gate::default();
+        let open = gate.clone();
         tokio::spawn(async move {
             let mut lines = BufReader::new(pipe).lines();
             while let Ok(Some(line)) = lines.next_line().await {
                 if sender.send(line).is_err() {
                     break;
                 }
+                drop(open.close().await);
             }
         });
-        Self(receiver)
+        Self { received, gate }
+    }
+
+    /// For a test that stops reading for a while.
+    pub(crate) fn gate(&self) -> Gate {
+        self.gate.clone()
+    }
+
+    /// The next line; none at the end.
+    pub(crate) async fn next(&mut self) -> Option<String> {
+        self.received.recv().await
     }
 
     /// The next line that contains `text`.
@@ -92,7 +119,7 @@ impl Lines {
     pub(crate) fn find(&mut self, text: &str) -> impl Future<Output = String> {
         let mut others = Vec::new();
         within(async move {
-            while let Some(line) = self.0.recv().await {
+            while let Some(line) = self.next().await {
                 if line.contains(text) {
                     return line;
                 }
@@ -107,7 +134,7 @@ impl Lines {
     pub(crate) fn rest(&mut self) -> impl Future<Output = Vec<String>> {
         within(async {
             let mut lines = Vec::new();
-            while let Some(line) = self.0.recv().await {
+            while let Some(line) = self.next().await {
                 lines.push(line);
             }
             lines

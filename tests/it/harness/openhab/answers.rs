@@ -9,7 +9,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     sync::broadcast,
-    time::interval,
+    time::{interval, sleep},
 };
 
 use crate::harness::task::Task;
@@ -26,6 +26,8 @@ pub(crate) enum Answer {
     Keep(Vec<u8>),
     /// Sends this and closes.
     Close(Vec<u8>),
+    /// Sends this so much later, and takes the next request.
+    Late(Duration, Vec<u8>),
     /// Sends this and then nothing, as long as the client waits.
     Silent(Vec<u8>),
     /// Sends the first and then the second again and again, as long as it is taken.
@@ -41,6 +43,10 @@ impl Answer {
     pub(super) async fn send(self, stream: &mut TcpStream) -> bool {
         match self {
             Self::Keep(bytes) => return stream.write_all(&bytes).await.is_ok(),
+            Self::Late(pause, bytes) => {
+                sleep(pause).await;
+                return stream.write_all(&bytes).await.is_ok();
+            }
             Self::Close(bytes) => {
                 let _ = stream.write_all(&bytes).await;
             }
