@@ -20,7 +20,10 @@ use fronius_smartmeter::{
     },
 };
 
-use crate::harness::expected::{assert_all_expected, fixture};
+use crate::harness::{
+    expected::{assert_all_expected, fixture},
+    files::assert_no_secret,
+};
 
 fn fixtures(kind: &str) -> Vec<PathBuf> {
     let files =
@@ -60,7 +63,7 @@ fn invalid_files_say_all_that_is_wrong_with_them() {
         let name = path.file_name().unwrap();
         let error = ConfigError::Invalid { path: name.into(), problems };
         let found = format!("{error}\n");
-        assert!(!found.contains("canary-secret"), "a secret is shown: {found}");
+        assert_no_secret(&found);
         (path.with_extension("expected"), found)
     });
     assert_all_expected(texts);

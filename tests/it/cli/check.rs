@@ -117,8 +117,8 @@ async fn check_accepts_that_an_optional_item_is_null() {
 #[tokio::test]
 async fn check_ends_with_69_where_credentials_are_refused() {
     let secrets = Secrets::new();
-    let openhab = OpenHab::locked("oh.meter.right", &ITEMS);
-    let wrong = secrets.token("oh.meter.wrong");
+    let openhab = OpenHab::locked("oh.meter.canary", &ITEMS);
+    let wrong = secrets.token("oh.meter.other-canary");
     let checked = check_at(openhab.address, &wrong, &[]).await;
     assert_eq!(checked.code, Some(UNAVAILABLE), "{checked:?}");
     assert_expected("check/refused", &checked.transcript());

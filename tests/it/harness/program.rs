@@ -1,6 +1,6 @@
 //! The program as a process of its own.
 
-use std::{process::Stdio, sync::Arc};
+use std::{process::Stdio, sync::Arc, thread};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
@@ -9,7 +9,7 @@ use tokio::{
     sync::{Mutex, OwnedMutexGuard, mpsc},
 };
 
-use super::within;
+use super::{files::assert_no_secret, within};
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_fronius-smartmeter");
 
@@ -62,11 +62,12 @@ pub(crate) fn outcome(command: &mut Command) -> impl Future<Output = Outcome> {
     let output = within(command.output());
     async {
         let output = output.await.unwrap();
-        Outcome {
-            code: output.status.code(),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
-        }
+        let [out, err] = [output.stdout, output.stderr].map(|bytes| {
+            let text = String::from_utf8(bytes).unwrap();
+            assert_no_secret(&text);
+            text
+        });
+        Outcome { code: output.status.code(), out, err }
     }
 }
 
@@ -111,7 +112,8 @@ impl Lines {
 
     /// The next line; none at the end.
     pub(crate) async fn next(&mut self) -> Option<String> {
-        self.received.recv().await
+        let line = self.received.recv().await;
+        line.inspect(|line| assert_no_secret(line))
     }
 
     /// The next line that contains `text`.
@@ -139,6 +141,17 @@ impl Lines {
             }
             lines
         })
+    }
+}
+
+/// What no test has asked for shows no secret either.
+impl Drop for Lines {
+    fn drop(&mut self) {
+        while !thread::panicking()
+            && let Ok(line) = self.received.try_recv()
+        {
+            assert_no_secret(&line);
+        }
     }
 }
 
