@@ -15,7 +15,7 @@ use crate::{
         sunspec,
     },
     source::{Probe, SetupError, http::HttpError, openhab::ItemProblem},
-    text::excerpt,
+    text::{excerpt, printable_json},
 };
 
 /// Why the meter would not serve values.
@@ -113,7 +113,7 @@ pub async fn check(config: Config, json: bool) -> Result<(), CheckError> {
     }
     let text = if json {
         let text = serde_json::to_string_pretty(&lines).map_err(io::Error::from)?;
-        format!("{text}\n")
+        printable_json(&text) + "\n"
     } else {
         format!("{name} answers.\n\n{}{}", table(&lines), warning(&bindings))
     };

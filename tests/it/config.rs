@@ -22,7 +22,7 @@ use fronius_smartmeter::{
 
 use crate::harness::{
     expected::{assert_all_expected, fixture},
-    files::file,
+    files::{assert_no_secret, file},
     source::source,
 };
 
@@ -108,7 +108,7 @@ fn invalid_files_say_all_that_is_wrong_with_them() {
         let name = path.file_name().unwrap();
         let error = ConfigError::Invalid { path: name.into(), problems };
         let found = format!("{error}\n");
-        assert!(!found.contains("canary-secret"), "a secret is shown: {found}");
+        assert_no_secret(&found);
         (path.with_extension("expected"), found)
     });
     assert_all_expected(texts);

@@ -211,7 +211,7 @@ async fn a_descriptor_that_is_no_listening_tcp_socket_is_refused_by_name() {
 
 #[tokio::test]
 async fn a_token_of_systemd_is_used_and_a_blank_one_is_not() {
-    const TOKEN: &str = "oh.meter.secret";
+    const TOKEN: &str = "oh.meter.canary";
     let openhab = OpenHab::locked(TOKEN, &ITEMS);
     for (token, expected) in [(TOKEN, "data is live"), ("\n", "openHAB answers 401")] {
         let credentials = directory("openhab_token", token);

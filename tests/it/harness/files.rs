@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use base64::{Engine, prelude::BASE64_STANDARD_NO_PAD};
 use tempfile::{NamedTempFile, TempDir};
 
 pub(crate) fn file(text: &str) -> NamedTempFile {
@@ -23,6 +24,29 @@ pub(crate) fn directory(name: &str, text: &str) -> TempDir {
 
 pub(crate) fn text(path: &Path) -> &str {
     path.to_str().unwrap()
+}
+
+/// What all tokens and passwords of the tests contain, so that no output can show one unnoticed.
+const CANARY: &str = "canary";
+
+/// Whoever plants a secret must make it one that is recognised.
+#[track_caller]
+pub(crate) fn assert_planted(secret: &str) {
+    assert!(secret.contains(CANARY), "{secret:?} would not be noticed");
+}
+
+/// Nothing that the program puts out shows a secret, neither as it is nor in base64, in which a login
+/// goes over the wire.
+#[track_caller]
+pub(crate) fn assert_no_secret(output: &str) {
+    let encoded = (0..3).map(|before| {
+        let text = BASE64_STANDARD_NO_PAD.encode([&vec![0; before], CANARY.as_bytes()].concat());
+        // Characters that are made of the canary alone, whatever is before and behind it.
+        text[(before * 8).div_ceil(6)..(before + CANARY.len()) * 8 / 6].to_owned()
+    });
+    for shown in encoded.chain([CANARY.to_owned()]) {
+        assert!(!output.contains(&shown), "a secret is shown: {output}");
+    }
 }
 
 /// A directory for secrets and certificates.
@@ -45,11 +69,15 @@ impl Secrets {
         self.0.path().join(number.to_string())
     }
 
+    #[track_caller]
     pub(crate) fn token(&self, token: &str) -> String {
+        assert_planted(token);
         self.key("openhab_token_file", token)
     }
 
+    #[track_caller]
     pub(crate) fn login(&self, password: &str) -> String {
+        assert_planted(password);
         format!("\nopenhab_username: me{}", self.key("openhab_password_file", password))
     }
 }

@@ -36,7 +36,9 @@ async fn wrong_credentials_are_reported_and_tried_again_and_again() {
     let _clock = FastClock::start();
     let secrets = Secrets::new();
     let openhab = OpenHab::locked(TOKEN, &HOUSE);
-    for credentials in [String::new(), secrets.token("oh.meter.wrong"), secrets.login("wrong")] {
+    for credentials in
+        [String::new(), secrets.token("oh.meter.other-canary"), secrets.login("other-canary")]
+    {
         let failure = failure(&config(openhab.address, &format!("{QUICK}{credentials}"))).await;
         assert!(failure.contains("401") && failure.contains("openhab_token_file"), "{failure}");
     }
@@ -83,13 +85,13 @@ async fn a_replaced_secret_comes_into_use_without_a_restart() {
 async fn credentials_are_sent_in_the_headers_openhab_reads() {
     let secrets = Secrets::new();
     let token = format!("authorization: Bearer {TOKEN}\r\n");
-    let basic = "authorization: Basic bWU6cHc=\r\n".to_owned();
+    let basic = "authorization: Basic bWU6WGszY2FuYXJ5\r\n".to_owned();
     let own = format!("x-openhab-token: {TOKEN}\r\n");
     for (keys, wanted) in [
         (String::new(), vec![]),
         (secrets.token(TOKEN), vec![token]),
-        (secrets.login("pw\n"), vec![basic.clone()]),
-        (secrets.token(TOKEN) + &secrets.login("pw"), vec![basic, own]),
+        (secrets.login("Xk3canary\n"), vec![basic.clone()]),
+        (secrets.token(TOKEN) + &secrets.login("Xk3canary"), vec![basic, own]),
     ] {
         let mut openhab = RawOpenHab::start(house("800 W", None));
         let keys = format!("{QUICK}{keys}");
