@@ -119,6 +119,18 @@ in
     };
   };
 
+  # The test stops the journal, for longer than the watchdog waits. It counts lines, of which the
+  # journal would drop those beyond a rate of its own.
+  journal = plain // {
+    meter = {
+      imports = [ (trusted (household // { loglevel = "debug"; })) ];
+      systemd.services.fronius-smartmeter.serviceConfig = {
+        LogRateLimitIntervalSec = 0;
+        WatchdogSec = "3s";
+      };
+    };
+  };
+
   # The old example file, except for openHAB's address. It knows no token.
   migrate = plain // {
     openhab = simulation [ ];

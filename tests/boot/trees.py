@@ -53,10 +53,15 @@ WantedBy=multi-user.target
 """
 OLD_SCRIPT = "import socket, signal; port = socket.create_server(('', 502)); signal.pause()\n"
 
-# Only whom it must: what a careful user writes.
-STRICT = {
-    "fronius-smartmeter.socket": "[Socket]\nIPAddressAllow=\nIPAddressAllow=192.168.1.1\n",
-    "fronius-smartmeter.service": "[Service]\nIPAddressAllow=\nIPAddressAllow=192.168.1.3\nWatchdogSec=3s\n",
+# What a test adds to the configuration, and to the units.
+SETTINGS = {"journal": "loglevel: debug\n"}
+DROP_INS = {
+    # Only whom it must: what a careful user writes.
+    "hardened": {
+        "fronius-smartmeter.socket": "[Socket]\nIPAddressAllow=\nIPAddressAllow=192.168.1.1\n",
+        "fronius-smartmeter.service": "[Service]\nIPAddressAllow=\nIPAddressAllow=192.168.1.3\nWatchdogSec=3s\n",
+    },
+    "journal": {"fronius-smartmeter.service": "[Service]\nWatchdogSec=3s\nLogRateLimitIntervalSec=0\n"},
 }
 
 
@@ -97,7 +102,7 @@ def script_user(binary: Path, package: Path, trees: Path) -> Path:
 
 
 def meter(tree: Path, test: str) -> None:
-    config = CONFIG
+    config = CONFIG + SETTINGS.get(test, "")
     if test == "migrate":
         config = OLD_CONFIG.read_text().replace("192.168.1.31", "openhab")
     write(tree / "etc/fronius-smartmeter/config.yaml", config)
@@ -105,8 +110,8 @@ def meter(tree: Path, test: str) -> None:
         write(tree / "etc/fronius-smartmeter/openhab_token", TOKEN + "\n", 0o600)
     for unit in sorted((PROJECT / "systemd").iterdir()):
         enable(write(tree / "usr/lib/systemd/system" / unit.name, unit.read_text()))
-        if test == "hardened":
-            write(tree / f"etc/systemd/system/{unit.name}.d/strict.conf", STRICT[unit.name])
+    for unit_name, drop_in in DROP_INS.get(test, {}).items():
+        write(tree / f"etc/systemd/system/{unit_name}.d/test.conf", drop_in)
 
 
 def write(path: Path, text: str, mode: int = 0o644) -> Path:
