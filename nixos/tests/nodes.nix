@@ -131,6 +131,11 @@ in
     };
   };
 
+  # As most people with openHABian write it.
+  mdns = plain // {
+    meter = trusted (household // { openhab_host = "openhabian.local"; });
+  };
+
   # The old example file, except for openHAB's address. It knows no token.
   migrate = plain // {
     openhab = simulation [ ];
