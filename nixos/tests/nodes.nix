@@ -109,6 +109,7 @@ in
 {
   basic = plain;
   cable = plain;
+  elsewhere = plain;
 
   hardened = plain // {
     meter = {
