@@ -109,6 +109,7 @@ in
 {
   basic = plain;
   cable = plain;
+  elsewhere = plain;
 
   hardened = plain // {
     meter = {
@@ -117,6 +118,23 @@ in
       # The test stops the process and waits for the watchdog.
       systemd.services.fronius-smartmeter.serviceConfig.WatchdogSec = "3s";
     };
+  };
+
+  # The test stops the journal, for longer than the watchdog waits. It counts lines, of which the
+  # journal would drop those beyond a rate of its own.
+  journal = plain // {
+    meter = {
+      imports = [ (trusted (household // { loglevel = "debug"; })) ];
+      systemd.services.fronius-smartmeter.serviceConfig = {
+        LogRateLimitIntervalSec = 0;
+        WatchdogSec = "3s";
+      };
+    };
+  };
+
+  # As most people with openHABian write it.
+  mdns = plain // {
+    meter = trusted (household // { openhab_host = "openhabian.local"; });
   };
 
   # The old example file, except for openHAB's address. It knows no token.

@@ -20,15 +20,15 @@ ITEMS = {
     "inverter2_Grid_P": "800 W",
 }
 
-CONFIG = """\
-openhab_host: openhab
-energy_counter_out: inverter2_PV_E_total
-current_power: inverter2_Grid_P
-current_voltage: inverter2_Grid_U
-current_current: inverter2_Grid_I
-poll_interval: 1s
-stale_after: 5s
-"""
+CONFIG = {
+    "openhab_host": "openhab",
+    "energy_counter_out": "inverter2_PV_E_total",
+    "current_power": "inverter2_Grid_P",
+    "current_voltage": "inverter2_Grid_U",
+    "current_current": "inverter2_Grid_I",
+    "poll_interval": "1s",
+    "stale_after": "5s",
+}
 
 SIMULATE = """\
 [Unit]
@@ -53,10 +53,15 @@ WantedBy=multi-user.target
 """
 OLD_SCRIPT = "import socket, signal; port = socket.create_server(('', 502)); signal.pause()\n"
 
-# Only whom it must: what a careful user writes.
-STRICT = {
-    "fronius-smartmeter.socket": "[Socket]\nIPAddressAllow=\nIPAddressAllow=192.168.1.1\n",
-    "fronius-smartmeter.service": "[Service]\nIPAddressAllow=\nIPAddressAllow=192.168.1.3\nWatchdogSec=3s\n",
+# What a test adds to the configuration, and to the units.
+SETTINGS = {"journal": {"loglevel": "debug"}, "mdns": {"openhab_host": "openhabian.local"}}
+DROP_INS = {
+    # Only whom it must: what a careful user writes.
+    "hardened": {
+        "fronius-smartmeter.socket": "[Socket]\nIPAddressAllow=\nIPAddressAllow=192.168.1.1\n",
+        "fronius-smartmeter.service": "[Service]\nIPAddressAllow=\nIPAddressAllow=192.168.1.3\nWatchdogSec=3s\n",
+    },
+    "journal": {"fronius-smartmeter.service": "[Service]\nWatchdogSec=3s\nLogRateLimitIntervalSec=0\n"},
 }
 
 
@@ -97,7 +102,8 @@ def script_user(binary: Path, package: Path, trees: Path) -> Path:
 
 
 def meter(tree: Path, test: str) -> None:
-    config = CONFIG
+    settings = CONFIG | SETTINGS.get(test, {})
+    config = "".join(f"{key}: {value}\n" for key, value in settings.items())
     if test == "migrate":
         config = OLD_CONFIG.read_text().replace("192.168.1.31", "openhab")
     write(tree / "etc/fronius-smartmeter/config.yaml", config)
@@ -105,8 +111,8 @@ def meter(tree: Path, test: str) -> None:
         write(tree / "etc/fronius-smartmeter/openhab_token", TOKEN + "\n", 0o600)
     for unit in sorted((PROJECT / "systemd").iterdir()):
         enable(write(tree / "usr/lib/systemd/system" / unit.name, unit.read_text()))
-        if test == "hardened":
-            write(tree / f"etc/systemd/system/{unit.name}.d/strict.conf", STRICT[unit.name])
+    for unit_name, drop_in in DROP_INS.get(test, {}).items():
+        write(tree / f"etc/systemd/system/{unit_name}.d/test.conf", drop_in)
 
 
 def write(path: Path, text: str, mode: int = 0o644) -> Path:
