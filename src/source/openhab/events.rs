@@ -23,6 +23,16 @@ pub enum Event {
         /// Its state, as [`super::state::parse_state`] takes it.
         state: String,
     },
+    /// Something was posted to an item. If it accepts that, it says so itself, unless it is a group.
+    Posted {
+        /// The item's name.
+        item: String,
+    },
+    /// An item may have another state now, and only a read tells which.
+    Touched {
+        /// The item's name.
+        item: String,
+    },
 }
 
 /// Why a stream is not an event stream.
@@ -116,27 +126,38 @@ fn event(data: &str) -> Option<Event> {
         #[serde(default)]
         interval: u64,
     }
+    let envelope: Envelope<'_> = serde_json::from_str(data).ok()?;
+    if envelope.r#type == "ALIVE" {
+        return Some(Event::Alive(Duration::from_secs(envelope.interval)));
+    }
+    let item = envelope.topic.split('/').nth(2)?.to_owned();
+    match &*envelope.r#type {
+        "ItemStateUpdatedEvent" | "ItemStateChangedEvent" => {
+            let state = state(&envelope.payload)?;
+            Some(Event::State { item, state })
+        }
+        "ItemStateEvent" => Some(Event::Posted { item }),
+        // A group's events come under the topic of the member that changed. openHAB sends them from
+        // several threads, so the last to come need not have the last state. An item that is edited,
+        // retyped, deleted or added loses its state, and no event says so.
+        "GroupStateUpdatedEvent"
+        | "GroupItemStateChangedEvent"
+        | "ItemAddedEvent"
+        | "ItemRemovedEvent"
+        | "ItemUpdatedEvent" => Some(Event::Touched { item }),
+        _ => None,
+    }
+}
+
+/// The state in the payload of an event.
+fn state(payload: &str) -> Option<String> {
     #[derive(Deserialize)]
     struct Payload {
         value: String,
     }
 
-    let envelope: Envelope<'_> = serde_json::from_str(data).ok()?;
-    match &*envelope.r#type {
-        "ALIVE" => Some(Event::Alive(Duration::from_secs(envelope.interval))),
-        // `ItemStateEvent` is left out on purpose: it is about what was posted, not what was
-        // accepted. The group forms come from a group item, under the topic of the member that
-        // changed.
-        "ItemStateUpdatedEvent"
-        | "ItemStateChangedEvent"
-        | "GroupStateUpdatedEvent"
-        | "GroupItemStateChangedEvent" => {
-            let item = envelope.topic.split('/').nth(2)?.to_owned();
-            let payload: Payload = serde_json::from_str(&envelope.payload).ok()?;
-            Some(Event::State { item, state: payload.value })
-        }
-        _ => None,
-    }
+    let Payload { value } = serde_json::from_str(payload).ok()?;
+    Some(value)
 }
 
 #[cfg(test)]
@@ -166,7 +187,8 @@ mod tests {
         vec![
             Event::Alive(Duration::from_secs(10)),
             state("Voltage", "231.4 V"),
-            state("Sum", "1.23456789E7 Wh"),
+            Event::Touched { item: "Sum".to_owned() },
+            Event::Posted { item: "Power".to_owned() },
             state("Freq", "UNDEF"),
         ]
     }

@@ -137,6 +137,12 @@ impl Session {
         for event in events {
             match event {
                 Event::State { item, state } => tracker.on_event(&item, &state, now),
+                Event::Posted { item } if tracker.speaks(&item) => {}
+                Event::Posted { item } => self.touch(&item),
+                Event::Touched { item } => {
+                    tracker.on_touched(&item);
+                    self.touch(&item);
+                }
                 Event::Alive(interval) => {
                     let interval = interval.clamp(Duration::from_secs(1), STABLE);
                     alive_interval = Some(interval);
@@ -151,18 +157,10 @@ impl Session {
         alive_interval
     }
 
-    /// The path of the event stream, with the topics of the items.
-    ///
-    /// The star covers group items, whose events come under the topic of the member that changed.
+    /// The path of the event stream, with a topic for each item that stands for all of its events.
     fn events_path(&self) -> String {
         let names = self.tracker().names();
-        let topics: Vec<_> = names
-            .iter()
-            .flat_map(|name| {
-                ["stateupdated", "statechanged"]
-                    .map(|event| format!("openhab/items/{name}/*{event}"))
-            })
-            .collect();
+        let topics: Vec<_> = names.iter().map(|name| format!("openhab/items/{name}/*")).collect();
         format!("/rest/events?topics={}", topics.join(","))
     }
 }

@@ -17,8 +17,10 @@ struct Tracked {
     problem: Option<ItemProblem>,
     /// Whether it ever had a value.
     known: bool,
-    /// When the event stream last had an event for it.
+    /// When the event stream last had a state for it.
     last_event: Option<Instant>,
+    /// Its states come as events, as those of a group do not.
+    speaks: bool,
     /// What openHAB last answered about it.
     last_reply: Option<ItemReply>,
 }
@@ -41,6 +43,7 @@ impl Tracker {
                 problem: None,
                 known: false,
                 last_event: None,
+                speaks: false,
                 last_reply: None,
             })
             .collect();
@@ -107,10 +110,23 @@ impl Tracker {
     pub(crate) fn on_event(&mut self, item: &str, state: &str, now: Instant) {
         for tracked in self.items.iter_mut().filter(|tracked| tracked.binding.item == item) {
             tracked.last_event = Some(now);
+            tracked.speaks = true;
             let reply = tracked.last_reply.get_or_insert_default();
             state.clone_into(&mut reply.state);
             reply.last_state_update = None;
             tracked.take(state, true, now, &self.readings);
+        }
+    }
+
+    /// Whether the states of an item come as events.
+    pub(crate) fn speaks(&self, item: &str) -> bool {
+        self.items.iter().any(|tracked| tracked.binding.item == item && tracked.speaks)
+    }
+
+    /// An item may have become another, such as a group.
+    pub(crate) fn on_touched(&mut self, item: &str) {
+        for tracked in self.items.iter_mut().filter(|tracked| tracked.binding.item == item) {
+            tracked.speaks = false;
         }
     }
 
