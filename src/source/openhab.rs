@@ -34,6 +34,7 @@ pub mod events;
 mod fetch;
 mod poll;
 mod schedule;
+mod server;
 pub mod state;
 mod stream;
 mod tracker;

@@ -11,6 +11,7 @@ use tokio::{
 use super::{
     Detail, ItemProblem, Session, StreamHealth, fetch,
     schedule::{Schedule, Scheduled},
+    server::Server,
 };
 use crate::source::{backoff::new_backoff, http::Client, outage::Outage};
 
@@ -36,7 +37,6 @@ impl Session {
             session: self,
             client,
             stream: self.stream.subscribe(),
-            server: Server::Unknown,
             failures: Vec::new(),
             outage: Outage::default(),
             backoff: new_backoff(),
@@ -52,7 +52,6 @@ struct Poller<'a> {
     session: &'a Session,
     client: Client,
     stream: watch::Receiver<StreamHealth>,
-    server: Server,
     /// What has failed since the server last answered: whose fault it is shows only when another
     /// item is read.
     failures: Vec<Failure>,
@@ -62,14 +61,6 @@ struct Poller<'a> {
     resume: Instant,
     /// The log says already that answers are slow.
     is_slow: bool,
-}
-
-/// What is known of openHAB as a whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Server {
-    Unknown,
-    Answers,
-    Away,
 }
 
 struct Failure {
@@ -126,8 +117,8 @@ impl Poller<'_> {
         let took = asked.elapsed();
         match answer {
             Ok(Ok(reply)) => {
-                let good = self.session.tracker().on_read(&item.item, &reply, asked.into_std());
                 self.answered();
+                let good = self.session.tracker().on_read(&item.item, &reply, asked.into_std());
                 let pause = if good { self.interval(item) } else { self.failure_pause(took) };
                 self.schedule().done(&item.item, asked, took, later(asked, pause));
                 self.watch_round();
@@ -185,17 +176,17 @@ impl Poller<'_> {
     /// The server has answered about an item. What failed before is not its fault.
     fn answered(&mut self) {
         let openhab = &self.session.config.endpoint;
-        if self.server != Server::Answers {
+        let mut tracker = self.session.tracker();
+        let before = tracker.server.answered(Instant::now().into_std());
+        if !matches!(before, Server::Answers(_)) {
             tracing::info!(%openhab, "openHAB at {openhab} answers");
         }
-        if self.server == Server::Away {
+        if before == Server::Away {
             self.failures.clear();
-            self.schedule().all_due(Instant::now());
+            self.session.schedule().all_due(Instant::now());
             self.outage = Outage::default();
             self.backoff = new_backoff();
         }
-        self.server = Server::Answers;
-        let mut tracker = self.session.tracker();
         for Failure { item, problem, since } in self.failures.drain(..) {
             tracker.on_failure(&item, &problem, since.into_std());
         }
@@ -212,7 +203,8 @@ impl Poller<'_> {
         }
         let given_up = self.failures.len() > 1
             && self.failures.first().is_some_and(|first| first.since.elapsed() >= GIVE_UP);
-        if self.server == Server::Away || given_up || self.failures.len() >= self.schedule().len() {
+        let is_away = self.session.tracker().server == Server::Away;
+        if is_away || given_up || self.failures.len() >= self.schedule().len() {
             self.away(&text, &format!(", for item {} and all others", item.item));
         }
     }
@@ -220,10 +212,10 @@ impl Poller<'_> {
     /// Nothing can be read.
     fn away(&mut self, fault: &str, whom: &str) {
         let openhab = &self.session.config.endpoint;
-        if self.outage.is_news(fault) {
+        if self.outage.is_news(fault, Instant::now().into_std()) {
             tracing::warn!(%openhab, "{fault}{whom}; trying again");
         }
-        self.server = Server::Away;
+        self.session.tracker().server = Server::Away;
         let pause = self.backoff.next().unwrap_or(RESYNC).max(self.session.config.poll_interval);
         self.resume = later(Instant::now(), pause);
     }
