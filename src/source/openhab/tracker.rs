@@ -81,10 +81,12 @@ impl Tracker {
         good
     }
 
-    /// When the event stream, since it is connected, last had an event for an item.
+    /// When the event stream, since it is connected, last had the state of an item, unless that may
+    /// be another now.
     pub(crate) fn told(&self, item: &str) -> Option<Instant> {
         let connected = self.connected?;
-        let tracked = self.items.iter().find(|tracked| tracked.binding.item == item)?;
+        let mut tracked = self.items.iter().filter(|tracked| tracked.binding.item == item);
+        let tracked = tracked.find(|tracked| tracked.speaks)?;
         tracked.last_event.filter(|told| *told >= connected)
     }
 

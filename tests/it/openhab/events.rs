@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use crate::harness::{
     clock::FastClock,
@@ -96,6 +96,13 @@ async fn an_item_that_is_deleted_is_not_confirmed_by_signs_of_life() {
     let _alive = keep_alive(&events);
     openhab.asked_in_all(LISTEN, 1).await;
     source.power(800.0).await;
+    let read = Instant::now() + Duration::from_secs(1);
+    source.shows(|reading| confirmed(reading, POWER) > read).await;
+    // What was just told need not be read, but for this reason.
+    events.send(power_changed("801 W")).unwrap();
+    source.power(801.0).await;
+    // The clock moves in steps, and the reason comes later.
+    sleep(Duration::from_millis(20)).await;
     let mut healthy = house("800 W", Some(&events));
     openhab.behave(move |request| {
         if request.starts_with(READ_POWER) { status("404 Not Found") } else { healthy(request) }
