@@ -126,11 +126,14 @@ fn log_level(entries: &mut Entries<'_>) -> Level {
 }
 
 /// The time zone of the environment, else that of the system, or UTC where neither is known by name:
-/// `TZ` may also have a path, or rules instead of a name.
+/// `TZ` may also have rules instead of a name.
 fn default_time_zone() -> TimeZone {
     let of_environment = env::var("TZ").ok();
-    // A colon says that no rules follow.
-    let of_environment = of_environment.as_deref().map(|tz| tz.strip_prefix(':').unwrap_or(tz));
+    // A colon says that no rules follow, but a name or a path.
+    let of_environment = of_environment.as_deref().map(|tz| {
+        let tz = tz.strip_prefix(':').unwrap_or(tz);
+        tz.split_once("/zoneinfo/").map_or(tz, |(_, name)| name)
+    });
     of_environment
         .and_then(values::parse)
         .or_else(|| iana_time_zone::get_timezone().ok().and_then(|name| values::parse(&name)))

@@ -18,6 +18,7 @@ use crate::{
 mod backoff;
 mod connect;
 pub mod endpoint;
+mod file;
 pub mod http;
 pub mod openhab;
 mod outage;

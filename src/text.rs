@@ -9,15 +9,31 @@ pub fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
-/// The first 40 characters of `text`, [`printable`].
+/// What may be a secret in a text from outside: openHAB's tokens, and what follows the name of a way
+/// to authenticate. People paste them in the wrong place, and servers may send them back.
+fn secret(text: &str) -> Option<usize> {
+    let after = |word: &str| text.find(word).map(|at| at.saturating_add(word.len()));
+    let token = text.find("oh.").filter(|at| {
+        let rest = text.get(*at..).unwrap_or_default();
+        rest.chars().take_while(|c| !c.is_whitespace()).filter(|c| *c == '.').count() > 1
+    });
+    [token, after("Bearer "), after("Basic "), after("://").filter(|_| text.contains('@'))]
+        .into_iter()
+        .flatten()
+        .min()
+}
+
+/// The first 40 characters of `text`, [`printable`], without what may be a secret.
 #[must_use]
 pub fn excerpt(text: &str) -> String {
     const MAX_CHARS: usize = 40;
+    let (text, end) = match secret(text) {
+        Some(at) => (text.get(..at).unwrap_or_default(), "***"),
+        None => (text, ""),
+    };
     let mut start = text.chars();
     let mut short: String = start.by_ref().take(MAX_CHARS).collect();
-    if start.next().is_some() {
-        short.push('…');
-    }
+    short.push_str(if start.next().is_some() { "…" } else { end });
     printable(&short)
 }
 
@@ -89,6 +105,20 @@ mod tests {
     fn json_keeps_its_line_breaks_and_has_no_other_control_character() {
         let pretty = serde_json::to_string_pretty(&["\u{1b}\n\u{7f}\u{9b}31m ü"]).unwrap();
         assert_eq!(printable_json(&pretty), "[\n  \"\\u001b\\n\\u007f\\u009b31m ü\"\n]");
+    }
+
+    #[test]
+    fn what_may_be_a_secret_is_left_out() {
+        for (text, shown) in [
+            ("oh.meter.Zq7", "***"),
+            ("Bearer Zq7", "Bearer ***"),
+            ("found Basic bWU6 here", "found Basic ***"),
+            ("http://me:Zq7@oh/rest", "http://***"),
+            ("http://oh.example/rest", "http://oh.example/rest"),
+            ("231 V", "231 V"),
+        ] {
+            assert_eq!(excerpt(text), shown);
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 POLLS = 12_000
-LOST = "log lines lost because they were not read in time: "
+LOST = "log lines lost because they were not written in time: "
 
 
 def cursor() -> str:

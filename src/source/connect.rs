@@ -34,8 +34,9 @@ pub(super) async fn connect(
     deadline: Instant,
 ) -> io::Result<SendRequest<Empty<Bytes>>> {
     let host = endpoint.host.as_str();
-    let addresses = lookup_host((host, endpoint.port))
+    let addresses = timeout_at(deadline, lookup_host((host, endpoint.port)))
         .await
+        .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the name server does not answer"))?
         .map_err(|error| with_hint(&error, lookup_hint(host)))?;
     let under_systemd = env::var_os("INVOCATION_ID").is_some();
     let stream = timeout_at(deadline, dial(addresses.take(MAX_ADDRESSES)))

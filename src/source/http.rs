@@ -113,10 +113,16 @@ impl Client {
         path: &str,
         accept: &'static str,
     ) -> Result<Response<Incoming>, HttpError> {
+        // What one request is redirected to on another host says nothing of the next.
+        if !self.is_configured_host() {
+            self.start_over();
+        }
         let mut redirects = 0_usize;
         loop {
-            let answer = self.ask(deadline, path, accept).await;
-            let answer = answer.inspect_err(|_| self.start_over())?;
+            let answer = match self.ask(deadline, path, accept).await {
+                Ok(answer) => answer,
+                Err(error) => return Err(self.failed(error)),
+            };
             let status = answer.status();
             if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
                 self.refused(status)?;
@@ -153,6 +159,19 @@ impl Client {
         let (from, to) = (self.configured.to_string(), self.current.to_string());
         self.start_over();
         Err(HttpError::Withheld { from, to, status })
+    }
+
+    /// Makes a new start after an error, which is about the configured server only if that was asked.
+    fn failed(&mut self, error: HttpError) -> HttpError {
+        let is_elsewhere = self.current != self.configured && error.is_unreachable();
+        self.start_over();
+        if is_elsewhere {
+            return HttpError::Elsewhere {
+                from: self.configured.to_string(),
+                source: Box::new(error),
+            };
+        }
+        error
     }
 
     /// Forgets the connection, and where redirects have led to.
@@ -238,10 +257,14 @@ impl Client {
         }
     }
 
+    fn is_configured_host(&self) -> bool {
+        self.current.host.eq_ignore_ascii_case(&self.configured.host)
+    }
+
     /// Whether credentials may be sent: to the configured host, and to another port of it only over
     /// TLS, which is where a redirect from http to https leads.
     fn may_send_credentials(&self) -> bool {
-        self.current.host.eq_ignore_ascii_case(&self.configured.host)
+        self.is_configured_host()
             && (self.current.port == self.configured.port || self.current.scheme == Scheme::Https)
     }
 

@@ -1,11 +1,11 @@
 //! Secrets in files: tokens and passwords. They are never shown.
 
 use std::{
-    env,
-    fs::File,
-    io::{self, Read},
+    env, io,
     path::{Path, PathBuf},
 };
+
+use super::file;
 
 /// Largest file with a secret, in bytes.
 const MAX_SIZE: u64 = 8 * 1024;
@@ -61,19 +61,21 @@ pub(super) fn read(key: &'static str, path: &Path) -> Result<String, SecretError
         .map(|directory| Path::new(&directory).join(path))
         .filter(|credential| path.components().count() == 1 && credential.exists());
     let path = credential.as_deref().unwrap_or(path);
-    let text = read_text(path).map_err(|source| SecretError::Unreadable { key, source })?;
+    let text = match read_text(path) {
+        Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+            return Err(SecretError::NotALine { key });
+        }
+        read => read.map_err(|source| SecretError::Unreadable { key, source })?,
+    };
     // Some editors begin a file with a byte order mark.
     let secret = text.trim_start_matches('\u{feff}').trim();
-    let too_long = text.len() as u64 > MAX_SIZE;
-    if too_long || secret.is_empty() || secret.contains(char::is_control) {
+    if secret.is_empty() || secret.contains(char::is_control) {
         return Err(SecretError::NotALine { key });
     }
     Ok(secret.to_owned())
 }
 
-/// Reads no more than is needed to see that a file is too long.
 fn read_text(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    File::open(path)?.take(MAX_SIZE.saturating_add(1)).read_to_string(&mut text)?;
-    Ok(text)
+    String::from_utf8(file::read(path, MAX_SIZE)?)
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not UTF-8"))
 }

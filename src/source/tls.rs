@@ -1,17 +1,18 @@
 //! TLS: which certificates to trust, and what to say where a handshake fails.
 
-use std::{
-    fs::File,
-    io::{self, Read},
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::Path, sync::Arc};
 
 use rustls::{
     ClientConfig,
-    pki_types::{CertificateDer, pem::PemObject},
+    client::Resumption,
+    pki_types::{
+        CertificateDer,
+        pem::{self, PemObject},
+    },
 };
 use tokio_rustls::TlsConnector;
+
+use super::file;
 
 mod handshake;
 mod verifier;
@@ -26,13 +27,8 @@ const MAX_FILE: u64 = 1024 * 1024;
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum TlsError {
     /// The configured file has no usable certificates.
-    #[error("{}: no usable certificate: {reason}", path.display())]
-    CaFile {
-        /// Path of the file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
+    #[error("openhab_ca_file: no usable certificate: {0}")]
+    CaFile(String),
     /// The system has no usable root certificates.
     #[error("the system has no usable root certificates")]
     SystemRoots,
@@ -49,23 +45,26 @@ pub(super) fn connector(ca_file: Option<&Path>) -> Result<TlsConnector, TlsError
         None => of_the_system()?,
     };
     let verifier = Verifier::new(trusted, &provider).map_err(TlsError::Setup)?;
-    let config = ClientConfig::builder_with_provider(provider)
+    let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(TlsError::Setup)?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
+    // A resumed session shows no certificate, so whoever has the server's old tickets would pass.
+    config.resumption = Resumption::disabled();
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
 /// The certificates of a file: servers' own, and authorities'.
 fn on_file(path: &Path) -> Result<Trusted, TlsError> {
-    let unusable = |reason: String| TlsError::CaFile { path: path.to_owned(), reason };
+    let unusable = TlsError::CaFile;
     let mut trusted = Trusted::nobody();
-    let pem = read(path).map_err(|error| unusable(error.to_string()))?;
+    let pem = file::read(path, MAX_FILE).map_err(|error| unusable(error.to_string()))?;
     for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
-        trusted.add(certificate).map_err(|error| unusable(error.to_string()))?;
+        let certificate = certificate.map_err(|error| unusable(damaged(&error)))?;
+        let added = trusted.add(certificate);
+        added.map_err(|error| unusable(format!("one of them cannot be read ({error})")))?;
     }
     if trusted.authorities.is_empty() {
         return Err(unusable("expected PEM, with a line BEGIN CERTIFICATE".to_owned()));
@@ -73,15 +72,11 @@ fn on_file(path: &Path) -> Result<Trusted, TlsError> {
     Ok(trusted)
 }
 
-/// Reads no more than a file of certificates may have.
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut pem = Vec::new();
-    File::open(path)?.take(MAX_FILE.saturating_add(1)).read_to_end(&mut pem)?;
-    if pem.len() as u64 > MAX_FILE {
-        let message = format!("larger than {MAX_FILE} bytes");
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+fn damaged(error: &pem::Error) -> String {
+    match error {
+        pem::Error::MissingSectionEnd { .. } => "the last one is cut off".to_owned(),
+        _ => "expected PEM".to_owned(),
     }
-    Ok(pem)
 }
 
 fn of_the_system() -> Result<Trusted, TlsError> {

@@ -89,7 +89,7 @@ async fn a_reader_that_comes_back_learns_how_many_lines_are_lost() {
         let line = within(lines.next_line()).await.unwrap().unwrap();
         requests += usize::from(line.contains("ReadHoldingRegisters(40000, 4)"));
         if let Some((_, lost)) =
-            line.split_once("log lines lost because they were not read in time: ")
+            line.split_once("log lines lost because they were not written in time: ")
         {
             break lost.parse::<usize>().unwrap();
         }

@@ -44,6 +44,14 @@ pub enum HttpError {
         /// What is wrong with the request.
         source: hyper::http::Error,
     },
+    /// The server to which a request was redirected cannot be reached.
+    #[error("redirected from {from}: {source}")]
+    Elsewhere {
+        /// The server that redirects.
+        from: String,
+        /// Why the other cannot be reached.
+        source: Box<HttpError>,
+    },
     /// The server redirects, and the redirect is not followed.
     #[error("redirected from {from} to {to:?}, which is not followed")]
     Redirect {

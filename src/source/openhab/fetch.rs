@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hyper::StatusCode;
 use serde::{Deserialize, Deserializer};
+use serde_json::{Number, value::RawValue};
 
 use super::state::ItemStateError;
 use crate::{
@@ -41,9 +42,8 @@ impl ItemReply {
 
 /// A whole number that may be written as a float, such as `1.79E12`.
 fn milliseconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    let serde_json::Value::Number(number) = serde_json::Value::deserialize(deserializer)? else {
-        return Ok(None);
-    };
+    let raw: &RawValue = Deserialize::deserialize(deserializer)?;
+    let Ok(number) = raw.get().parse::<Number>() else { return Ok(None) };
     // A float becomes an integer as the whole seconds of a duration, which checks its range.
     let float = number.as_f64().map(Duration::try_from_secs_f64).and_then(Result::ok);
     Ok(number.as_u64().or_else(|| float.map(|float| float.as_secs())))
@@ -104,11 +104,6 @@ impl ItemProblem {
             Self::NotAState => false,
             Self::Unanswered(_) => true,
         }
-    }
-
-    /// Whether openHAB has said that there is no value, rather than nothing.
-    pub(super) fn is_answer(&self) -> bool {
-        !matches!(self, Self::Unanswered(_))
     }
 
     /// Whether it is of the same kind as another, and so is not logged again.

@@ -214,7 +214,7 @@ impl Poller<'_> {
 
     /// An item has failed: that is its own fault, or the server's.
     fn failed(&mut self, item: &Scheduled, problem: ItemProblem, asked: Instant) {
-        self.session.tracker().doubt(&item.item, &problem, asked.into_std());
+        self.session.tracker().doubt(&item.item, asked.into_std());
         let text = problem.to_string();
         match self.failures.iter_mut().find(|failure| failure.item == item.item) {
             Some(failure) => (failure.problem, failure.last) = (problem, asked),

@@ -153,7 +153,7 @@ mod tests {
         let read = |_| {
             let next = schedule.next(now).unwrap().item;
             // Only the power is due again at once.
-            let due = if next == "P" { now } else { now + pause };
+            let due = if next == "P" { now } else { now.checked_add(pause).unwrap() };
             schedule.done(&next, now, Duration::ZERO, due);
             next
         };

@@ -8,10 +8,19 @@ use crate::{
     text::excerpt,
 };
 
-/// Powers that registers without a value read as: the ends of 16 and 32 bits, with and without a
-/// sign.
-const SENTINELS: [f64; 5] =
-    [-32_768.0, 65_535.0, -2_147_483_648.0, 2_147_483_647.0, 4_294_967_295.0];
+/// What registers without a value read as: the ends of 16 and 32 bits, with and without a sign.
+const SENTINELS: [&str; 5] = ["-32768", "65535", "-2147483648", "2147483647", "4294967295"];
+
+/// Whether a power is one of these, as it is or scaled: `-32.768 kW`, `6553.5 W`.
+fn is_sentinel(number: &str) -> bool {
+    let digits = number.replace('.', "");
+    let (sign, digits) = match digits.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", digits.as_str()),
+    };
+    let digits = digits.trim_matches('0');
+    SENTINELS.iter().any(|sentinel| sentinel.strip_prefix(sign) == Some(digits))
+}
 
 /// The value that a binding takes from a state, in the base unit.
 ///
@@ -84,7 +93,7 @@ pub fn parse_state(state: &str, default: &Unit) -> Result<f64, ItemStateError> {
     }
     let quantity = default.quantity();
     let value: f64 = number.parse().map_err(|_| ItemStateError::NotANumber(excerpt(state)))?;
-    if quantity == Quantity::Power && SENTINELS.contains(&value) {
+    if quantity == Quantity::Power && is_sentinel(number) {
         return Err(ItemStateError::Sentinel(value));
     }
     let value = match symbol {
@@ -154,6 +163,27 @@ mod tests {
         assert_close(Power, "1.5 MW", 1_500_000.0);
         assert_close(Energy, "10E3", 10_000_000.0);
         assert_close(Voltage, "  231.4 V\n", 231.4);
+    }
+
+    #[test]
+    fn what_a_register_without_a_value_reads_as_is_none_however_scaled() {
+        for state in [
+            "-32768",
+            "-32768 W",
+            "-32.768 kW",
+            "-3276.8",
+            "65535 W",
+            "6553.5",
+            "65.535 kW",
+            "4294967295",
+            "-2147483648.0 W",
+        ] {
+            let parsed = parse(Quantity::Power, state);
+            assert!(matches!(parsed, Err(ItemStateError::Sentinel(_))), "{state}: {parsed:?}");
+        }
+        for state in ["32768 W", "-65535 W", "-32767 W", "0 W", "0.0", "6553 W"] {
+            assert!(parse(Quantity::Power, state).is_ok(), "{state}");
+        }
     }
 
     #[test]

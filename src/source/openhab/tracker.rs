@@ -95,14 +95,12 @@ impl Tracker {
         tracked.last_event.filter(|event| *event >= connected)
     }
 
-    /// A read requested at `asked` failed. If openHAB has answered that there is no state, signs of
-    /// life say nothing about the item any more.
-    pub(crate) fn doubt(&mut self, item: &str, problem: &ItemProblem, asked: Instant) {
-        if problem.is_answer() {
-            for tracked in self.items.iter().filter(|tracked| tracked.binding.item == item) {
-                if tracked.is_older_than(asked) {
-                    tracked.invalidate(&self.readings);
-                }
+    /// A read requested at `asked` failed. Until there is a value again, signs of life say nothing
+    /// about the item.
+    pub(crate) fn doubt(&mut self, item: &str, asked: Instant) {
+        for tracked in self.items.iter().filter(|tracked| tracked.binding.item == item) {
+            if tracked.is_older_than(asked) {
+                tracked.invalidate(&self.readings);
             }
         }
     }
@@ -255,7 +253,7 @@ mod tests {
         let later = asked + Duration::from_millis(2);
         tracker.on_event("P", "900 W", event_at);
         tracker.on_read("P", &reply("800 W", None), asked);
-        tracker.doubt("P", &ItemProblem::NotAState, asked);
+        tracker.doubt("P", asked);
         assert_eq!(readings.borrow().get(POWER).unwrap().value.to_bits(), 900_f64.to_bits());
         tracker.on_read("P", &reply("700 W", None), later);
         assert_eq!(readings.borrow().get(POWER).unwrap().value.to_bits(), 700_f64.to_bits());
@@ -279,18 +277,16 @@ mod tests {
     }
 
     #[test]
-    fn only_an_answer_ends_what_signs_of_life_confirm() {
-        let silent = ItemProblem::Unanswered("openHAB does not answer".to_owned());
-        for (problem, still_confirmed) in [(ItemProblem::NotAState, false), (silent, true)] {
-            let (mut tracker, readings) = tracker();
-            let start = Instant::now();
-            let later = start + Duration::from_secs(1);
-            tracker.on_event("P", "900 W", start);
-            tracker.doubt("P", &problem, later);
-            tracker.on_sign_of_life(later);
-            let confirmed = readings.borrow().get(POWER).unwrap().confirmed;
-            assert_eq!(confirmed == later, still_confirmed, "{problem}");
-        }
+    fn after_a_failed_read_signs_of_life_confirm_nothing_until_there_is_a_value() {
+        let (mut tracker, readings) = tracker();
+        let start = Instant::now();
+        let later = start + Duration::from_secs(1);
+        tracker.on_event("P", "900 W", start);
+        tracker.doubt("P", later);
+        tracker.on_sign_of_life(later);
+        assert_eq!(readings.borrow().get(POWER).unwrap().confirmed, start);
+        tracker.on_event("P", "900 W", later);
+        assert_eq!(readings.borrow().get(POWER).unwrap().confirmed, later);
     }
 
     #[test]

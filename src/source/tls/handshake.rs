@@ -3,7 +3,7 @@
 use std::io;
 
 use chrono::{DateTime, NaiveDate};
-use rustls::{CertificateError, Error, pki_types::UnixTime};
+use rustls::{AlertDescription, CertificateError, Error, pki_types::UnixTime};
 
 use crate::text::excerpt;
 
@@ -22,11 +22,13 @@ pub(crate) enum HandshakeError {
     SelfSigned,
     #[error("its certificate names {names}, not {host}; {PIN}")]
     Name { names: String, host: String },
-    #[error("its certificate expired on {0}; renew it, or {PIN}")]
+    #[error("a certificate that it shows expired on {0}; renew it, or {PIN}")]
     Expired(NaiveDate),
     #[error("its certificate is valid only from {0} on; is the clock of this machine right?")]
     NotYetValid(NaiveDate),
-    #[error("it cannot prove that it has the key of its certificate")]
+    #[error(
+        "it cannot prove that it has the key of its certificate (an RSA key needs 2048 bits or more)"
+    )]
     Key,
     #[error("its certificate has an old form (X.509 version 1); {PIN}")]
     OldForm,
@@ -34,6 +36,11 @@ pub(crate) enum HandshakeError {
     Certificate(String),
     #[error("it does not speak TLS; should the address begin with http://?")]
     NotTls,
+    #[error(
+        "it shares no method with this program: TLS 1.2 or 1.3, with a key of RSA, P-256, P-384 or \
+         Ed25519"
+    )]
+    NothingInCommon,
     #[error(transparent)]
     Other(Error),
 }
@@ -45,6 +52,7 @@ impl HandshakeError {
         Some(match error {
             Error::InvalidCertificate(error) => Self::of_certificate(error),
             Error::InvalidMessage(_) => Self::NotTls,
+            Error::AlertReceived(AlertDescription::HandshakeFailure) => Self::NothingInCommon,
             error => Self::Other(error.clone()),
         })
     }

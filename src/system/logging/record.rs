@@ -12,6 +12,9 @@ use tracing::{
 /// The field that people read.
 const MESSAGE: &str = "message";
 
+/// The field of whoever connects: there may be any number of them.
+const CLIENT: &str = "client";
+
 /// An event of tracing that owns its values.
 #[derive(Clone, Debug)]
 pub(super) struct Record {
@@ -22,7 +25,7 @@ pub(super) struct Record {
 }
 
 /// What records have in common that say the same of the same thing: the place in the code, and all
-/// fields but the message.
+/// fields but the message and the client.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Kind(Identifier, Vec<Option<String>>);
 
@@ -54,8 +57,10 @@ impl Record {
 
     pub(super) fn kind(&self) -> Kind {
         let mut fields = self.values.clone();
-        if let Some(message) = self.message_place().and_then(|place| fields.get_mut(place)) {
-            *message = None;
+        for (field, value) in self.metadata.fields().iter().zip(&mut fields) {
+            if [MESSAGE, CLIENT].contains(&field.name()) {
+                *value = None;
+            }
         }
         Kind(self.metadata.callsite(), fields)
     }

@@ -75,7 +75,10 @@ impl Writer {
         if lost > 0 {
             self.may_say_lost = now.checked_add(LOST_PAUSE).unwrap_or(now);
             tracing::dispatcher::with_default(&self.direct, || {
-                tracing::warn!(lost, "log lines lost because they were not read in time: {lost}");
+                tracing::warn!(
+                    lost,
+                    "log lines lost because they were not written in time: {lost}"
+                );
             });
         }
     }

@@ -14,12 +14,12 @@ use crate::harness::{
     openhab::{
         HOUSE_ENERGY,
         answers::{
-            Answer, Fault, LISTEN, READ, event, events, house, keep_alive, power_changed, state,
-            status,
+            Answer, Fault, LISTEN, READ, event, events, house, keep_alive, moved, power_changed,
+            state, status,
         },
         raw::RawOpenHab,
     },
-    source::{POWER, QUICK, RunningMeter, RunningSource, config, value},
+    source::{POWER, QUICK, QUICKLY_STALE, RunningMeter, RunningSource, config, value},
     task::Task,
     within,
 };
@@ -92,6 +92,80 @@ async fn the_others_are_read_all_the_same() {
     let named = lines.iter().filter(|line| line.contains("item A gives no value")).count();
     assert_eq!(named, 2 * faults().len(), "{lines:#?}");
     assert!(!lines.iter().any(|line| line.contains("trying again")), "{lines:#?}");
+}
+
+#[tokio::test]
+async fn a_redirect_of_one_item_is_that_items_matter() {
+    let _clock = FastClock::start();
+    let elsewhere = RawOpenHab::start(|_: &str| status("404 Not Found"));
+    let elsewhere = format!("http://localhost:{}", elsewhere.address.port());
+    for to in ["http://127.0.0.1:1", "https://127.0.0.1:1", &elsewhere] {
+        let log = Log::start(Level::INFO);
+        let (mut healthy, target) = (house("800 W", None), to.to_owned());
+        let mut openhab = RawOpenHab::start(move |request: &str| {
+            if request.starts_with("GET /rest/items/A/") {
+                moved(request, &target)
+            } else {
+                healthy(request)
+            }
+        });
+        let more = format!("{QUICK}\n{WITH_VOLTAGE}");
+        let mut source = RunningSource::start(&config(openhab.address, &more));
+        source.power(800.0).await;
+        for _ in 0..4 {
+            openhab.asked("GET /rest/items/A/", 1).await;
+            openhab.asked("GET /rest/items/P/", 1).await;
+            openhab.asked("GET /rest/items/E/", 1).await;
+        }
+        let fresh = source.confirmed(POWER) + QUICKLY_STALE;
+        source.shows(|reading| crate::harness::source::confirmed(reading, POWER) > fresh).await;
+        let lines = log.source_lines("WARN");
+        let of_others = lines.iter().filter(|line| !line.contains("item A gives no value"));
+        let of_others: Vec<_> = of_others.filter(|line| !line.contains("no events")).collect();
+        assert!(of_others.is_empty(), "{to}: {of_others:#?}");
+    }
+}
+
+#[tokio::test]
+async fn items_that_fail_are_not_read_more_often_than_others() {
+    let _clock = FastClock::start();
+    for answer in [|| status("404 Not Found"), || Answer::Close(Vec::new())] as [fn() -> Answer; 2]
+    {
+        let mut healthy = house("800 W", None);
+        let openhab = RawOpenHab::start(move |request: &str| {
+            if request.starts_with("GET /rest/items/E/") { healthy(request) } else { answer() }
+        });
+        let more = format!("update: poll\npoll_interval: 2s\n{WITH_VOLTAGE}");
+        let mut source = RunningSource::start(&config(openhab.address, &more));
+        source.energy(HOUSE_ENERGY).await;
+        let before = openhab.count(READ);
+        sleep(Duration::from_secs(20)).await;
+        // Each of the three every two seconds, and once more for each failure.
+        let reads = openhab.count(READ) - before;
+        assert!((20..=60).contains(&reads), "{reads} reads");
+    }
+}
+
+#[tokio::test]
+async fn an_item_that_cannot_be_read_goes_stale_though_the_stream_lives() {
+    let _clock = FastClock::start();
+    let events = events();
+    let _alive = keep_alive(&events);
+    let mut openhab = RawOpenHab::start(house("800 W", Some(&events)));
+    let mut meter = RunningMeter::start(config(openhab.address, QUICK)).await;
+    meter.is_live().await;
+    openhab.asked_in_all(LISTEN, 1).await;
+    let mut healthy = house("800 W", Some(&events));
+    openhab.behave(move |request| {
+        if request.starts_with("GET /rest/items/P/") {
+            Answer::Close(Vec::new())
+        } else {
+            healthy(request)
+        }
+    });
+    meter.is_stale().await;
+    events.send(power_changed("900 W")).unwrap();
+    meter.is_live_at(-900.0).await;
 }
 
 #[tokio::test]

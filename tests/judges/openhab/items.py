@@ -54,11 +54,11 @@ def judge(verdicts, meters, openhab, folder, binary):
         patients[item] = injury, Meter(folder, item, binary, openhab.url, f"energy_counter_out: JudgeE\ncurrent_power: {item}\n")
         meters.callback(patients[item][1].end)
     time.sleep(FIRST_SIGN)
-    for item in patients:
+    for item, (_, meter) in patients.items():
+        meter.read("WphA")  # the first request is logged
         openhab.post(item, "800 W")  # told just now, the meter has no reason to read it but the injury
     time.sleep(1.0)
     for item, (injury, meter) in patients.items():
-        meter.read("WphA")  # the first request is logged
         meter.injured, meter.said = time.monotonic(), len(meter.lines())
         INJURIES[injury](openhab, item)
         if injury != "is left alone":
