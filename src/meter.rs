@@ -28,7 +28,7 @@ use energies::Energies;
 pub use image::{Availability, Condition, Image};
 use measurements::{Measurements, ThreePhase};
 use news::{CounterEvent, News};
-use reading::{Freshness, Measurand, Phase, Point, Reading, Sample};
+use reading::{Channel, Freshness, Measurand, Phase, Point, Reading};
 use record::{MeterRecord, Restored};
 
 /// One emulated meter.
@@ -36,8 +36,8 @@ use record::{MeterRecord, Restored};
 pub struct Meter {
     config: MeterConfig,
     freshness: Freshness,
-    /// The points that the source has items for.
-    points: Vec<Point>,
+    /// What the source has items for.
+    channels: Vec<Channel>,
     energies: Energies,
     /// The power was fresh once, so that its absence is news.
     was_live: bool,
@@ -56,7 +56,7 @@ impl Meter {
     ) -> Self {
         Self {
             energies: Energies::new(&config, bindings, now),
-            points: bindings.iter().map(|binding| binding.point).collect(),
+            channels: bindings.iter().map(Binding::channel).collect(),
             config,
             freshness,
             was_live: false,
@@ -151,7 +151,7 @@ impl Meter {
             registers: sunspec::encode(&self.config.identity, measurements.as_ref()),
             availability,
             condition,
-            confirmed: self.oldest_power(reading, |sample| Some(sample.confirmed)),
+            confirmed: self.confirmed(reading, now),
             next_expiry: self.next_expiry(reading, now),
             overdue: self.overdue(reading, now),
             measurements,
@@ -161,8 +161,8 @@ impl Meter {
     /// How far the data can be trusted.
     #[must_use]
     pub fn condition(&self, reading: &Reading, now: Instant) -> Condition {
-        let expiry = self.oldest_power(reading, |sample| self.freshness.expiry(sample));
-        let is_fresh = expiry.is_some_and(|at| now < at) && self.is_plausible(reading);
+        let expiry = self.power_expiry(reading);
+        let is_fresh = expiry.is_some_and(|at| now < at) && self.is_plausible(reading, now);
         match (self.energies.is_ready(), is_fresh) {
             (true, true) => Condition::Live,
             (true, false) if self.was_live || expiry.is_some() => Condition::Stale,
@@ -170,48 +170,68 @@ impl Meter {
         }
     }
 
-    /// Whether the phases together have no more power than the meter can have.
-    fn is_plausible(&self, reading: &Reading) -> bool {
-        let power = |phase| reading.get(Point { measurand: Measurand::Power, phase });
-        let watts: f64 = Phase::ALL.iter().filter_map(|p| power(*p)).map(|p| p.value.abs()).sum();
-        watts <= self.config.max_power_w
+    /// Whether all phases together have no more power than the meter can have.
+    fn is_plausible(&self, reading: &Reading, now: Instant) -> bool {
+        let powers = self.powers().filter_map(|power| self.fresh(reading, power, now));
+        powers.map(f64::abs).sum::<f64>() <= self.config.max_power_w
     }
 
-    fn fresh(&self, reading: &Reading, point: Point, now: Instant) -> Option<f64> {
-        let sample = reading.get(point)?;
+    fn powers(&self) -> impl Iterator<Item = Channel> {
+        self.channels.iter().copied().filter(|channel| channel.point.measurand == Measurand::Power)
+    }
+
+    fn fresh(&self, reading: &Reading, channel: Channel, now: Instant) -> Option<f64> {
+        let sample = reading.get(channel)?;
         (now < self.freshness.expiry(sample)?).then_some(sample.value)
+    }
+
+    /// The sum of what is fresh of a point, and how many values that is.
+    fn sum(&self, reading: &Reading, point: Point, now: Instant) -> (f64, u32) {
+        let channels = self.channels.iter().filter(|channel| channel.point == point);
+        let values = channels.filter_map(|channel| self.fresh(reading, *channel, now));
+        values.fold((0.0, 0), |(sum, count), value| (sum + value, count.saturating_add(1)))
     }
 
     /// The next time at which a value stops being fresh.
     #[must_use]
     pub fn next_expiry(&self, reading: &Reading, now: Instant) -> Option<Instant> {
-        let expiry = |point: &Point| self.freshness.expiry(reading.get(*point)?);
-        self.points.iter().filter_map(expiry).filter(|at| *at > now).min()
+        let expiry = |channel: &Channel| self.freshness.expiry(reading.get(*channel)?);
+        self.channels.iter().filter_map(expiry).filter(|at| *at > now).min()
     }
 
-    /// The earliest such time over all powers; none if one is missing.
-    fn oldest_power(
-        &self,
-        reading: &Reading,
-        time: impl Fn(Sample) -> Option<Instant>,
-    ) -> Option<Instant> {
-        let powers = self.points.iter().filter(|point| point.measurand == Measurand::Power);
-        let mut oldest = None;
-        for point in powers {
-            let at = time(reading.get(*point)?)?;
-            oldest = Some(oldest.map_or(at, |oldest: Instant| oldest.min(at)));
+    /// When the power as a whole stops being fresh. A part of a producer that is silent sleeps while
+    /// another is awake; of the grid, every part counts.
+    fn power_expiry(&self, reading: &Reading) -> Option<Instant> {
+        let mut expiries = self.powers().map(|power| self.freshness.expiry(reading.get(power)?));
+        match self.config.role {
+            Role::Producer => expiries.flatten().max(),
+            Role::Grid => expiries.try_fold(None, |oldest: Option<Instant>, at| {
+                let at = at?;
+                Some(Some(oldest.map_or(at, |oldest| oldest.min(at))))
+            })?,
         }
-        oldest
+    }
+
+    /// When the oldest power that counts was confirmed.
+    fn confirmed(&self, reading: &Reading, now: Instant) -> Option<Instant> {
+        let counts = |power: &Channel| {
+            self.config.role == Role::Grid || self.fresh(reading, *power, now).is_some()
+        };
+        let confirmed = |power| reading.get(power).map(|sample| sample.confirmed);
+        let oldest = self.powers().filter(counts).filter_map(confirmed).min();
+        oldest.or_else(|| self.powers().filter_map(confirmed).max())
     }
 
     /// What keeps the data from being live: powers without a fresh value, and counters that never
     /// had a value.
-    fn overdue(&self, reading: &Reading, now: Instant) -> Vec<Point> {
-        let is_old = |point: &&Point| {
-            point.measurand == Measurand::Power && self.fresh(reading, **point, now).is_none()
-        };
-        let powers = self.points.iter().filter(is_old).copied();
-        self.energies.missing().chain(powers).collect()
+    fn overdue(&self, reading: &Reading, now: Instant) -> Vec<String> {
+        let is_old = |power: &Channel| self.fresh(reading, *power, now).is_none();
+        let mut powers: Vec<_> = self.powers().filter(is_old).map(|power| power.point).collect();
+        if self.config.role == Role::Producer && powers.len() < self.powers().count() {
+            powers.clear();
+        }
+        powers.dedup();
+        self.energies.missing().chain(powers.iter().map(Point::to_string)).collect()
     }
 
     fn stale(&self) -> (Availability, Option<Measurements>) {
@@ -237,18 +257,21 @@ impl Meter {
 
     fn measure(&self, reading: &Reading, now: Instant) -> Measurements {
         // A value past its age is as good as none: its fallback takes over.
-        let fresh = |measurand| {
-            Phase::ALL.map(|phase| self.fresh(reading, Point { measurand, phase }, now))
+        let sums =
+            |measurand| Phase::ALL.map(|phase| self.sum(reading, Point { measurand, phase }, now));
+        let sum = |measurand| sums(measurand).map(|(sum, count)| (count > 0).then_some(sum));
+        let mean = |measurand| {
+            sums(measurand).map(|(sum, count)| (count > 0).then(|| sum / f64::from(count)))
         };
         let sign = match self.config.role {
             Role::Producer => -1.0,
             Role::Grid => 1.0,
         };
         let measured = Measurements::from_lines(
-            fresh(Measurand::Power).map(|power| sign * power.unwrap_or_default()),
-            fresh(Measurand::Voltage),
-            fresh(Measurand::Current),
-            fresh(Measurand::Frequency),
+            sums(Measurand::Power).map(|(watts, _)| sign * watts),
+            mean(Measurand::Voltage),
+            sum(Measurand::Current),
+            mean(Measurand::Frequency),
         );
         let [exported, imported] = self.energies();
         match self.config.role {

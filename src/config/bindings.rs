@@ -8,10 +8,15 @@ use crate::meter::{
 };
 
 /// What the value of a measurand may be.
-const EXPECTED: &str = "the name of an item, {item: …, unit: …} or a map of l1, l2, l3 to such";
+const EXPECTED: &str =
+    "the name of an item, {item: …, unit: …}, a list of such, or a map of l1, l2, l3 to such";
 
 const ITEM: &str = "item";
 const UNIT: &str = "unit";
+const FACTOR: &str = "factor";
+
+/// The most items in a list: more than there are inverters at any house.
+const MAX_MEMBERS: usize = 100;
 
 /// The phases, as the keys of a map.
 const PHASES: [(&str, Phase); 3] = [("l1", Phase::L1), ("l2", Phase::L2), ("l3", Phase::L3)];
@@ -46,43 +51,67 @@ pub(super) fn read(entries: &mut Entries<'_>, max_power_w: f64) -> Vec<Binding> 
     bindings
 }
 
-/// That of the connected phase, or one for each phase given.
+/// Those of the connected phase, or of each phase given.
 fn of_measurand(
     entries: &mut Entries<'_>,
     entry: Entry,
     measurand: Measurand,
     common: Common,
 ) -> Vec<Binding> {
-    if !entry.is_map() || entry.keys().any(|key| [ITEM, UNIT].contains(&key)) {
+    let mut bindings = Vec::new();
+    if !entry.is_map() || entry.keys().any(|key| [ITEM, UNIT, FACTOR].contains(&key)) {
         let point = Point { measurand, phase: common.connected };
-        return binding(entries, entry, point, common).into_iter().collect();
+        of_point(entries, entry, point, common, &mut bindings);
+        return bindings;
     }
-    let bindings = entries.map(entry, EXPECTED, |phases| {
+    entries.map(entry, EXPECTED, |phases| {
         let mut found: Vec<_> = PHASES
             .into_iter()
             .filter_map(|(key, phase)| Some((phase, phases.take_even_empty(key)?)))
             .collect();
         // In the order of the file: the default serial number depends on it.
         found.sort_by(|(_, a), (_, b)| a.path.cmp(&b.path));
-        let mut bindings: Vec<Binding> = Vec::new();
         for (phase, entry) in found {
-            let place = entry.place();
-            let Some(new) = binding(phases, entry, Point { measurand, phase }, common) else {
-                continue;
-            };
-            let first = bindings.iter().find(|known| known.item == new.item);
-            if let Some(first) = first.filter(|_| measurand.is_summed()) {
-                let message = format!(
-                    "item {} is given for {} already, and would count twice",
-                    new.item, first.point.phase
-                );
-                phases.note(&place, Part::Value, message);
-            }
-            bindings.push(new);
+            of_point(phases, entry, Point { measurand, phase }, common, &mut bindings);
         }
-        bindings
     });
-    bindings.unwrap_or_default()
+    bindings
+}
+
+/// Adds what is given for one point: an item, or a list of them. `bindings` are those of the same
+/// measurand so far.
+fn of_point(
+    entries: &mut Entries<'_>,
+    entry: Entry,
+    point: Point,
+    common: Common,
+    bindings: &mut Vec<Binding>,
+) {
+    let whole = entry.place();
+    let elements = entry.elements();
+    if elements.is_empty() {
+        entries.note(&whole, Part::Value, format!("found nothing, expected {EXPECTED}"));
+    }
+    if elements.len() > MAX_MEMBERS {
+        let message = format!("more than {MAX_MEMBERS} items");
+        entries.note(&whole, Part::Value, message);
+        return;
+    }
+    let mut member = 0_usize;
+    for element in elements {
+        let place = element.place();
+        let Some(new) = binding(entries, element, point, common) else { continue };
+        let first = bindings.iter().find(|known| known.item == new.item);
+        if let Some(first) = first.filter(|_| point.measurand.is_summed()) {
+            let message = format!(
+                "item {} is given for {} already, and would count twice",
+                new.item, first.point.phase
+            );
+            entries.note(&place, Part::Value, message);
+        }
+        bindings.push(Binding { member, ..new });
+        member = member.saturating_add(1);
+    }
 }
 
 fn binding(
@@ -92,10 +121,10 @@ fn binding(
     Common { max_power_w, .. }: Common,
 ) -> Option<Binding> {
     let quantity = point.measurand.quantity();
+    let whole = |item, unit, factor| Binding { point, member: 0, item, unit, factor, max_power_w };
     if !entry.is_map() {
         let name = name(entries, &entry, EXPECTED, point.measurand)?;
-        let unit = quantity.default_unit();
-        return Some(Binding { point, item: name, unit, max_power_w });
+        return Some(whole(name, quantity.default_unit(), 1.0));
     }
     let binding = entries.map(entry, EXPECTED, |keys| {
         let name = match keys.take_even_empty(ITEM) {
@@ -109,7 +138,11 @@ fn binding(
             Some(entry) => unit(keys, &entry, quantity),
             None => Some(quantity.default_unit()),
         };
-        Some(Binding { point, item: name?, unit: unit?, max_power_w })
+        let factor = match keys.take_even_empty(FACTOR) {
+            Some(entry) => factor(keys, &entry, quantity),
+            None => Some(1.0),
+        };
+        Some(whole(name?, unit?, factor?))
     });
     binding.flatten()
 }
@@ -143,4 +176,19 @@ fn unit(entries: &mut Entries<'_>, entry: &Entry, quantity: Quantity) -> Option<
             None
         }
     }
+}
+
+/// A counter cannot run backwards.
+fn factor(entries: &mut Entries<'_>, entry: &Entry, quantity: Quantity) -> Option<f64> {
+    let expected = match quantity {
+        Quantity::Energy => "a number above 0, such as 0.001",
+        _ => "a number other than 0, such as -1",
+    };
+    entries.parse(entry, expected, |text| {
+        let fits = |factor: &f64| match quantity {
+            Quantity::Energy => *factor > 0.0,
+            _ => *factor != 0.0,
+        };
+        values::parse(text).filter(|factor: &f64| factor.is_finite() && fits(factor))
+    })
 }

@@ -75,11 +75,11 @@ fn identity(entries: &mut Entries<'_>, role: Role, bindings: &[Binding]) -> Iden
 }
 
 /// Eleven digits that stay the same over restarts and moves, and differ between two meters of a
-/// plant: FNV-1a of the energy items' names, and the address.
+/// plant: FNV-1a of the energy items' names, of a list the first one's, and the address.
 fn default_serial(address: u8, bindings: &[Binding]) -> String {
     let names = bindings
         .iter()
-        .filter(|binding| binding.point.measurand == Measurand::EnergyOut)
+        .filter(|binding| binding.point.measurand == Measurand::EnergyOut && binding.member == 0)
         .flat_map(|binding| binding.item.bytes());
     let hash = names
         .fold(0x811C_9DC5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));

@@ -1,6 +1,5 @@
 //! What is logged about a meter.
 
-use super::status::list;
 use crate::meter::{Condition, Image, news::CounterEvent};
 
 /// Logs news of a counter.
@@ -15,7 +14,7 @@ pub(crate) fn counter(event: &CounterEvent) {
 
 /// Logs a change of condition.
 pub(crate) fn condition(image: &Image) {
-    let overdue = list(&image.overdue);
+    let overdue = image.overdue.join(", ");
     match image.condition {
         Condition::Live => tracing::info!("data is live"),
         Condition::Stale if image.overdue.is_empty() => tracing::warn!(

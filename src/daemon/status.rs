@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use crate::{
-    meter::{Condition, Image, news::CounterEvent, reading::Point},
+    meter::{Condition, Image, news::CounterEvent},
     modbus::connections::Usage,
     text::Kwh,
 };
@@ -36,10 +36,10 @@ impl fmt::Display for Status<'_> {
         write!(f, "{}, ", image.condition)?;
         match image.confirmed {
             _ if image.condition == Condition::Waiting && !image.overdue.is_empty() => {
-                write!(f, "for {}", list(&image.overdue))?;
+                write!(f, "for {}", image.overdue.join(", "))?;
             }
             Some(at) => write!(f, "data {} old", Seconds(at.elapsed()))?,
-            None => write!(f, "waiting for {}", list(&image.overdue))?,
+            None => write!(f, "waiting for {}", image.overdue.join(", "))?,
         }
         if let Some(values) = image.measurements {
             let (exported, imported) = (Kwh(values.exported.total), Kwh(values.imported.total));
@@ -67,9 +67,4 @@ impl fmt::Display for Seconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:.1} s", self.0.as_secs_f64())
     }
-}
-
-/// Points, separated by commas.
-pub(super) fn list(points: &[Point]) -> String {
-    points.iter().map(Point::to_string).collect::<Vec<_>>().join(", ")
 }

@@ -1,7 +1,7 @@
 //! What connects an item of a source with a point of the meter.
 
 use super::{
-    reading::{Measurand, Phase, Point},
+    reading::{Channel, Measurand, Phase, Point},
     units::{Quantity, Unit},
 };
 use crate::text::Kwh;
@@ -13,12 +13,16 @@ const MAX_FULL_LOAD_H: f64 = 40_000.0;
 /// An item of a source, and the point that it gives the value of.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Binding {
-    /// Which value it gives.
+    /// Which value it gives, or is a part of.
     pub point: Point,
+    /// Its place in the list that is given for the point, from 0.
+    pub member: usize,
     /// The item's name in the source.
     pub item: String,
     /// The unit of its state, where the source names none.
     pub unit: Unit,
+    /// What its value is multiplied by: finite, not 0, and for an energy above 0.
+    pub factor: f64,
     /// No more can flow through the meter, in W.
     pub max_power_w: f64,
 }
@@ -52,6 +56,12 @@ pub enum LimitError {
 }
 
 impl Binding {
+    /// Where its values go in a reading.
+    #[must_use]
+    pub fn channel(&self) -> Channel {
+        Channel { point: self.point, member: self.member }
+    }
+
     /// Checks a value against the size of the plant.
     ///
     /// # Errors

@@ -28,6 +28,9 @@ const MAX_LEAD_WH: f64 = 500.0;
 /// forgets what the power explains.
 const MAX_UNSAVED: Duration = Duration::from_secs(900);
 
+/// A list is served without those of its items that have had no value for this long.
+const LEFT_OUT_AFTER: Duration = Duration::from_hours(24);
+
 /// All counters of a meter.
 #[derive(Clone, Debug)]
 pub(super) struct Energies {
@@ -38,6 +41,8 @@ pub(super) struct Energies {
     groups: Vec<PowerGroup>,
     /// What was served before the start is known; nothing is counted until then.
     is_restored: bool,
+    /// Since when there are counters with a value that wait for others.
+    waiting: Option<Instant>,
     /// Something was served before; further items bring only what they count from now on.
     has_served: bool,
     /// Whether the disk takes writes: then what is served must be on it first.
@@ -56,6 +61,7 @@ impl Energies {
             former: Former::default(),
             groups,
             is_restored: false,
+            waiting: None,
             has_served: false,
             has_disk: false,
             saved: now,
@@ -72,7 +78,7 @@ impl Energies {
             record.counters.retain(|record| {
                 self.counters
                     .iter()
-                    .any(|own| own.point == record.point() && own.item == record.item)
+                    .any(|own| own.channel.point == record.point() && own.item == record.item)
             });
         }
         if record.counters.is_empty() {
@@ -122,7 +128,7 @@ impl Energies {
             self.pass(place, reading, freshness, now);
         }
         for own in &mut self.counters {
-            let Some(sample) = reading.get(own.point) else { continue };
+            let Some(sample) = reading.get(own.channel) else { continue };
             let updated = own.shown.is_none_or(|(_, updated)| updated != sample.updated);
             own.shown = Some((sample.value, sample.updated));
             if let (Some(counter), Some(group), true) =
@@ -134,7 +140,7 @@ impl Energies {
                 // It is served as soon as it is on disk.
                 let served = own.ceiling.served_wh().max(counter.reached_wh());
                 if let Some(news) = own.standing.offered(outcome, sample.value, served, now) {
-                    say(own.point, &own.item, news);
+                    say(own.channel.point, &own.item, news);
                 }
             }
         }
@@ -160,19 +166,46 @@ impl Energies {
         if self.counters.iter().all(|own| own.counter.is_some()) {
             return;
         }
-        let out = self.counters.iter().filter(|own| own.point.measurand == Measurand::EnergyOut);
+        let is_out = |own: &Guarded| own.channel.point.measurand == Measurand::EnergyOut;
+        let out = self.counters.iter().filter(|own| is_out(own));
         let sum_wh: f64 = out.filter_map(|own| own.shown).map(|(shown_wh, _)| shown_wh).sum();
         for own in self.counters.iter_mut().filter(|own| own.counter.is_none()) {
             let Some((shown_wh, _)) = own.shown else { continue };
-            let is_out = own.point.measurand == Measurand::EnergyOut;
-            if is_out && !self.has_served && sum_wh < self.min_energy_wh {
+            // Items of a list are devices of their own; phases are mostly those of one.
+            let reached_wh = if own.is_member { shown_wh } else { sum_wh };
+            if is_out(own) && !self.has_served && reached_wh < self.min_energy_wh {
                 if let Some(news) = own.standing.below(shown_wh, self.min_energy_wh) {
-                    say(own.point, &own.item, news);
+                    say(own.channel.point, &own.item, news);
                 }
                 continue;
             }
             let start_wh = if self.has_served { 0.0 } else { shown_wh };
             own.counter = Some(Counter::new(shown_wh, start_wh, now));
+        }
+        self.leave_out(now, say);
+    }
+
+    /// Does without items of a list that have had no value for a day, while others had. They bring
+    /// only what they count from then on.
+    fn leave_out(&mut self, now: Instant, say: &mut impl FnMut(Point, &str, News)) {
+        let started: Vec<_> = self
+            .counters
+            .iter()
+            .filter(|own| own.counter.is_some())
+            .map(|own| own.channel.point)
+            .collect();
+        if self.has_served || started.is_empty() {
+            return;
+        }
+        let since = *self.waiting.get_or_insert(now);
+        if now.saturating_duration_since(since) < LEFT_OUT_AFTER {
+            return;
+        }
+        for own in self.counters.iter_mut().filter(|own| own.is_missing()) {
+            if started.contains(&own.channel.point) {
+                own.is_left_out = true;
+                say(own.channel.point, &own.item, News::LeftOut);
+            }
         }
     }
 
@@ -185,14 +218,14 @@ impl Energies {
     ) {
         for own in &mut self.counters {
             let (Some(counter), Some((shown_wh, _))) = (&own.counter, own.shown) else { continue };
-            let expiry = reading.get(own.point).and_then(|sample| freshness.expiry(sample));
+            let expiry = reading.get(own.channel).and_then(|sample| freshness.expiry(sample));
             let power = self.groups.get(own.group).is_some_and(|group| group.history.is_known());
             // If the power is stale too, the whole source is the problem.
             let is_confirmed = !power || expiry.is_some_and(|at| now < at);
             let served = own.ceiling.served_wh();
             let news = own.standing.watch(counter, shown_wh, served, is_confirmed, now);
             if let Some(news) = news {
-                say(own.point, &own.item, news);
+                say(own.channel.point, &own.item, news);
             }
         }
     }
@@ -200,25 +233,22 @@ impl Energies {
     /// Whether there is something to serve: every counter had a first value, or what was served
     /// before goes on.
     pub(super) fn is_ready(&self) -> bool {
-        self.is_restored
-            && (self.has_served
-                || self
-                    .counters
-                    .iter()
-                    .all(|own| own.counter.is_some() && (own.ceiling.is_saved() || !self.has_disk)))
+        let is_saved = |own: &Guarded| own.ceiling.is_saved() || !self.has_disk;
+        let is_ready = |own: &Guarded| own.is_left_out || own.counter.is_some() && is_saved(own);
+        self.is_restored && (self.has_served || self.counters.iter().all(is_ready))
     }
 
     /// Counters that keep the meter from having something to serve.
-    pub(super) fn missing(&self) -> impl Iterator<Item = Point> {
-        let missing = |own: &&Guarded| own.counter.is_none() && !self.has_served;
-        self.counters.iter().filter(missing).map(|own| own.point)
+    pub(super) fn missing(&self) -> impl Iterator<Item = String> {
+        let missing = |own: &&Guarded| own.is_missing() && !self.has_served;
+        self.counters.iter().filter(missing).map(Guarded::name)
     }
 
     /// The served total and phases of a measurand, in Wh.
     pub(super) fn served(&self, measurand: Measurand) -> ThreePhase {
         ThreePhase::sum(Phase::ALL.map(|phase| {
             let point = Point { measurand, phase };
-            let own = self.counters.iter().filter(|own| own.point == point);
+            let own = self.counters.iter().filter(|own| own.channel.point == point);
             own.fold(self.former.share_wh(point), |sum, own| sum + own.ceiling.served_wh())
         }))
     }
@@ -229,13 +259,13 @@ impl Energies {
             let (shown_wh, _) = own.shown?;
             let served = own.ceiling.served_wh();
             let stand = own.standing.stand(own.counter.as_ref()?, shown_wh, served)?;
-            Some((own.point, own.item.as_str(), News::Stands(stand)))
+            Some((own.channel.point, own.item.as_str(), News::Stands(stand)))
         })
     }
 
     /// What is to be on disk now, if what is there does not suffice any more.
     pub(super) fn unsaved(&self, now: Instant, clock: SystemTime) -> Option<MeterRecord> {
-        let complete = self.has_served || self.counters.iter().all(|own| own.counter.is_some());
+        let complete = self.has_served || !self.counters.iter().any(Guarded::is_missing);
         let is_due = |own: &Guarded| {
             own.counter.as_ref().is_some_and(|c| own.ceiling.is_due(c, self.lead_wh(own.group)))
         };
@@ -289,8 +319,8 @@ impl Energies {
         let own = self.counters.iter().filter_map(|own| {
             let (counter, group) = (own.counter.as_ref()?, self.groups.get(own.group)?);
             Some(CounterRecord {
-                key: own.point.measurand,
-                phase: own.point.phase,
+                key: own.channel.point.measurand,
+                phase: own.channel.point.phase,
                 item: own.item.clone(),
                 served_wh: served_wh(own, counter),
                 counter: counter.snapshot(&group.history, now, clock),

@@ -9,15 +9,19 @@ use super::{
     counter::Counter,
     news::Standing,
     power::{KnownPower, PowerHistory},
-    reading::{Freshness, Measurand, Point, Reading},
+    reading::{Channel, Freshness, Measurand, Reading},
     record::CounterRecord,
 };
 
 /// A counter, and what is known and said of it.
 #[derive(Clone, Debug)]
 pub(super) struct Guarded {
-    pub(super) point: Point,
+    pub(super) channel: Channel,
     pub(super) item: String,
+    /// Others count for the same point.
+    pub(super) is_member: bool,
+    /// It has no value yet, and what the others count is served without it.
+    pub(super) is_left_out: bool,
     /// The power it is judged by.
     pub(super) group: usize,
     pub(super) counter: Option<Counter>,
@@ -28,9 +32,24 @@ pub(super) struct Guarded {
 }
 
 impl Guarded {
+    /// Whether it keeps the meter from having something to serve.
+    pub(super) fn is_missing(&self) -> bool {
+        self.counter.is_none() && !self.is_left_out
+    }
+
+    /// The point, and the item if there are others for it.
+    pub(super) fn name(&self) -> String {
+        let Self { channel, item, .. } = self;
+        if self.is_member {
+            format!("{} (item {item})", channel.point)
+        } else {
+            channel.point.to_string()
+        }
+    }
+
     /// Whether this was remembered of it. The phase may have changed since.
     pub(super) fn is_that_of(&self, record: &CounterRecord) -> bool {
-        self.point.measurand == record.key && self.item == record.item
+        self.channel.point.measurand == record.key && self.item == record.item
     }
 }
 
@@ -42,18 +61,20 @@ pub(super) fn guarded(
 ) -> (Vec<Guarded>, Vec<PowerGroup>) {
     let mut groups: Vec<PowerGroup> = Vec::new();
     let mut counters = Vec::new();
-    for Binding { point, item, .. } in bindings.iter().filter(|b| b.point.measurand.is_counter()) {
-        let powers = powers(bindings, *point);
-        let known = groups.iter().position(|group| group.points == powers);
+    for binding in bindings.iter().filter(|b| b.point.measurand.is_counter()) {
+        let powers = powers(bindings, binding);
+        let known = groups.iter().position(|group| group.powers == powers);
         let group = known.unwrap_or(groups.len());
         if known.is_none() {
-            groups.push(PowerGroup { points: powers, history: PowerHistory::new(now) });
+            groups.push(PowerGroup { powers, history: PowerHistory::new(now) });
         }
         // With two directions, the power belongs to one counter or the other.
-        let must_move = role == Role::Producer && point.measurand == Measurand::EnergyOut;
+        let must_move = role == Role::Producer && binding.point.measurand == Measurand::EnergyOut;
         counters.push(Guarded {
-            point: *point,
-            item: item.clone(),
+            channel: binding.channel(),
+            item: binding.item.clone(),
+            is_member: bindings.iter().filter(|other| other.point == binding.point).count() > 1,
+            is_left_out: false,
             group,
             counter: None,
             ceiling: Ceiling::default(),
@@ -64,20 +85,35 @@ pub(super) fn guarded(
     (counters, groups)
 }
 
-/// The powers by which a counter is judged: if both are given for the same phases, that of its own
-/// phase, else all.
-fn powers(bindings: &[Binding], counter: Point) -> Vec<Point> {
-    let own = phases(bindings, counter.measurand) == phases(bindings, Measurand::Power);
-    let powers = bindings.iter().map(|binding| binding.point).filter(|power| {
-        power.measurand == Measurand::Power && (!own || power.phase == counter.phase)
-    });
-    powers.collect()
+/// The powers by which a counter is judged: its own if there is one for each counter, in lists of
+/// the same length or on the same phases; else those of its phase if both are given for the same
+/// phases; else all.
+fn powers(bindings: &[Binding], counter: &Binding) -> Vec<Channel> {
+    let of = |measurand| {
+        let channels = bindings.iter().map(Binding::channel);
+        channels.filter(move |channel| channel.point.measurand == measurand)
+    };
+    let place = |channel: Channel| (channel.point.phase, channel.member);
+    let counters = of(counter.point.measurand).map(place);
+    let is_paired = counters
+        .clone()
+        .all(|counter| of(Measurand::Power).map(place).any(|power| power == counter))
+        && counters.count() == of(Measurand::Power).count();
+    let has_same_phases =
+        phases(bindings, counter.point.measurand) == phases(bindings, Measurand::Power);
+    of(Measurand::Power)
+        .filter(|power| match (is_paired, has_same_phases) {
+            (true, _) => place(*power) == place(counter.channel()),
+            (false, true) => power.point.phase == counter.point.phase,
+            (false, false) => true,
+        })
+        .collect()
 }
 
-/// The power of one phase, or of several together.
+/// The power of one device or phase, or of several together.
 #[derive(Clone, Debug)]
 pub(super) struct PowerGroup {
-    pub(super) points: Vec<Point>,
+    pub(super) powers: Vec<Channel>,
     pub(super) history: PowerHistory,
 }
 
@@ -95,8 +131,8 @@ impl PowerGroup {
             fresh_until: None,
             alive_until: reading.alive().and_then(|at| at.checked_add(freshness.stale_after)),
         };
-        for point in &self.points {
-            let sample = reading.get(*point);
+        for power in &self.powers {
+            let sample = reading.get(*power);
             known.watts = known.watts.zip(sample).map(|(sum, sample)| sum + sample.value.abs());
             let expiry = sample.and_then(|sample| freshness.expiry(sample));
             known.fresh_until = match known.fresh_until {

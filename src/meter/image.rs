@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Instant};
 
-use super::{measurements::Measurements, reading::Point, sunspec::Registers};
+use super::{measurements::Measurements, sunspec::Registers};
 
 /// How far the data can be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub struct Image {
     /// When the next value stops being fresh, unless it is confirmed before.
     pub next_expiry: Option<Instant>,
     /// What keeps the data from being live.
-    pub overdue: Vec<Point>,
+    pub overdue: Vec<String>,
     /// The values in the registers, for the log.
     pub measurements: Option<Measurements>,
 }

@@ -47,6 +47,8 @@ pub enum News {
         /// What all items of the measurand must show together.
         min_wh: f64,
     },
+    /// An item of a list has had no value for a day, and is left out until it has one.
+    LeftOut,
     /// What the item shows is not served.
     Stands(Stand),
     /// It was held, and follows the item again.
@@ -235,6 +237,11 @@ impl fmt::Display for CounterEvent {
                 "item {item} shows {}, below min_energy_threshold ({}): no value yet",
                 Kwh(*shown_wh),
                 Kwh(*min_wh)
+            ),
+            News::LeftOut => write!(
+                f,
+                "item {item} has had no value for a day; the others of its list are served without \
+                 it, and it will add what it counts from its first value on"
             ),
             News::Stands(stand) => {
                 write!(f, "item {item} {stand}; `counters --reset {meter}` serves what it shows")

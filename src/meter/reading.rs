@@ -132,7 +132,7 @@ impl FromStr for Phase {
     }
 }
 
-/// One of the values that a reading has room for.
+/// One of the values of a meter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Point {
     /// What it is.
@@ -144,6 +144,22 @@ pub struct Point {
 impl fmt::Display for Point {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.measurand.key(), self.phase)
+    }
+}
+
+/// One of the values that make up a point: where a list of items is given for it, each has its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Channel {
+    /// What it is a part of.
+    pub point: Point,
+    /// Its place in the list, from 0.
+    pub member: usize,
+}
+
+/// The only one, or the first, of a point.
+impl From<Point> for Channel {
+    fn from(point: Point) -> Self {
+        Self { point, member: 0 }
     }
 }
 
@@ -184,46 +200,48 @@ pub struct Sample {
 /// The last good values of one meter.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reading {
-    slots: [[Slot; 3]; 6],
+    slots: Vec<(Channel, Slot)>,
     alive: Option<Instant>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 struct Slot {
-    last: Option<Sample>,
-    /// The source's latest word on this point was a number. If it was not, signs of life of the
+    last: Sample,
+    /// The source's latest word on this channel was a number. If it was not, signs of life of the
     /// source say nothing about `last`, which then ages.
     holds: bool,
 }
 
 impl Reading {
     /// The source gave a value that was updated.
-    pub fn update(&mut self, point: Point, value: f64, now: Instant) {
+    pub fn update(&mut self, channel: impl Into<Channel>, value: f64, now: Instant) {
         self.sign_of_life(now);
         let sample = Sample { value, confirmed: now, updated: now };
-        *self.slot(point) = Slot { last: Some(sample), holds: true };
+        self.set(channel.into(), Slot { last: sample, holds: true });
     }
 
     /// The source gave a value once more, without an update since.
-    pub fn refresh(&mut self, point: Point, value: f64, now: Instant) {
+    pub fn refresh(&mut self, channel: impl Into<Channel>, value: f64, now: Instant) {
         self.sign_of_life(now);
-        let updated = self.slot(point).last.map_or(now, |last| last.updated);
+        let channel = channel.into();
+        let updated = self.get(channel).map_or(now, |last| last.updated);
         let sample = Sample { value, confirmed: now, updated };
-        *self.slot(point) = Slot { last: Some(sample), holds: true };
+        self.set(channel, Slot { last: sample, holds: true });
     }
 
-    /// The source gave no usable value for this point; the last one stays and ages.
-    pub fn invalidate(&mut self, point: Point) {
-        self.slot(point).holds = false;
+    /// The source gave no usable value for this channel; the last one stays and ages.
+    pub fn invalidate(&mut self, channel: impl Into<Channel>) {
+        let channel = channel.into();
+        if let Some((_, slot)) = self.slots.iter_mut().find(|(known, _)| *known == channel) {
+            slot.holds = false;
+        }
     }
 
     /// The source is alive and would have said so if a value had changed.
     pub fn confirm_all(&mut self, now: Instant) {
         self.sign_of_life(now);
-        for slot in self.slots.iter_mut().flatten().filter(|slot| slot.holds) {
-            if let Some(sample) = &mut slot.last {
-                sample.confirmed = now;
-            }
+        for (_, slot) in self.slots.iter_mut().filter(|(_, slot)| slot.holds) {
+            slot.last.confirmed = now;
         }
     }
 
@@ -238,15 +256,18 @@ impl Reading {
         self.alive
     }
 
-    /// The last good value of a point, however old.
+    /// The last good value of a channel, however old.
     #[must_use]
-    pub fn get(&self, point: Point) -> Option<Sample> {
-        self.slots.get(point.measurand as usize)?.get(point.phase as usize)?.last
+    pub fn get(&self, channel: impl Into<Channel>) -> Option<Sample> {
+        let channel = channel.into();
+        self.slots.iter().find(|(known, _)| *known == channel).map(|(_, slot)| slot.last)
     }
 
-    #[expect(clippy::indexing_slicing, reason = "the arrays have a place for every variant")]
-    fn slot(&mut self, point: Point) -> &mut Slot {
-        &mut self.slots[point.measurand as usize][point.phase as usize]
+    fn set(&mut self, channel: Channel, new: Slot) {
+        match self.slots.iter_mut().find(|(known, _)| *known == channel) {
+            Some((_, slot)) => *slot = new,
+            None => self.slots.push((channel, new)),
+        }
     }
 }
 

@@ -102,8 +102,10 @@ impl Service {
 fn binding(point: Point) -> Binding {
     Binding {
         point,
+        member: 0,
         item: point.to_string(),
         unit: point.measurand.quantity().default_unit(),
+        factor: 1.0,
         max_power_w: MAX_POWER_W,
     }
 }

@@ -135,8 +135,10 @@ mod tests {
     fn schedule(now: Instant) -> Schedule {
         let binding = |(item, measurand): (&str, Measurand)| Binding {
             point: Point { measurand, phase: Phase::L1 },
+            member: 0,
             item: item.to_owned(),
             unit: Quantity::Power.default_unit(),
+            factor: 1.0,
             max_power_w: 50_000.0,
         };
         let items = [

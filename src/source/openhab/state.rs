@@ -27,7 +27,8 @@ fn is_sentinel(number: &str) -> bool {
 /// # Errors
 /// Returns an error as [`parse_state`] does, or if it is more than the plant can have.
 pub fn value(state: &str, binding: &Binding) -> Result<f64, ItemStateError> {
-    Ok(binding.limit(parse_state(state, &binding.unit)?)?)
+    // Adding zero turns −0 into 0.
+    Ok(binding.limit(parse_state(state, &binding.unit)? * binding.factor + 0.0)?)
 }
 
 /// Why a state gives no value.

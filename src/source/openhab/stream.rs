@@ -1,6 +1,6 @@
 //! Listening to the event stream.
 
-use std::time::Duration;
+use std::{future::pending, time::Duration};
 
 use http_body_util::BodyExt;
 use hyper::{StatusCode, body::Incoming, header::CONTENT_TYPE};
@@ -18,6 +18,9 @@ use crate::{
 
 /// After a stream has lived for this long, the waits between attempts start over.
 const STABLE: Duration = Duration::from_secs(60);
+
+/// The longest path of a stream, in bytes. openHAB refuses requests with a head of more than 8 KiB.
+const MAX_PATH: usize = 7 * 1024;
 
 /// The longest silence before a new attempt. openHAB before 3.4 is silent while nothing changes,
 /// but an occasional new connection is cheap.
@@ -63,11 +66,16 @@ impl Session {
     /// Listens to the event stream, and connects again whenever it ends.
     pub(super) async fn listen(&self, mut client: Client, pulse: Pulse) {
         let openhab = &self.config.endpoint;
+        let path = self.events_path();
+        if path.len() > MAX_PATH {
+            tracing::warn!(%openhab, "too many items for an event stream; polling alone");
+            pulse.during(pending::<()>()).await;
+        }
         let mut backoff = new_backoff();
         let mut log = StreamLog::default();
         loop {
             let started = Instant::now();
-            let error = self.listen_once(&mut client, &mut log, &pulse).await;
+            let error = self.listen_once(&mut client, &path, &mut log, &pulse).await;
             self.set_health(StreamHealth::Down);
             let life = started.elapsed();
             log.ended(life);
@@ -97,11 +105,12 @@ impl Session {
     async fn listen_once(
         &self,
         client: &mut Client,
+        path: &str,
         log: &mut StreamLog,
         pulse: &Pulse,
     ) -> StreamError {
         let started = Instant::now();
-        let mut body = match self.connect(client).await {
+        let mut body = match self.connect(client, path).await {
             Ok(body) => body,
             Err(error) => return error,
         };
@@ -131,8 +140,8 @@ impl Session {
     }
 
     /// Asks for the event stream.
-    async fn connect(&self, client: &mut Client) -> Result<Incoming, StreamError> {
-        let answer = client.get(&self.events_path(), "text/event-stream").await?;
+    async fn connect(&self, client: &mut Client, path: &str) -> Result<Incoming, StreamError> {
+        let answer = client.get(path, "text/event-stream").await?;
         if answer.status() != StatusCode::OK {
             return Err(StreamError::Status(answer.status()));
         }

@@ -187,11 +187,12 @@ impl Tracked {
                 return false;
             }
         };
+        let channel = self.binding.channel();
         readings.send_modify(|reading| {
             if updated {
-                reading.update(*point, value, now);
+                reading.update(channel, value, now);
             } else {
-                reading.refresh(*point, value, now);
+                reading.refresh(channel, value, now);
             }
         });
         if self.problem.take().is_some() || !self.known {
@@ -204,7 +205,7 @@ impl Tracked {
 
     /// Its value is not certain any more, whatever signs of life there are.
     fn invalidate(&self, readings: &watch::Sender<Reading>) {
-        readings.send_modify(|reading| reading.invalidate(self.binding.point));
+        readings.send_modify(|reading| reading.invalidate(self.binding.channel()));
     }
 
     /// Takes a problem, and logs it once, however often it is seen. Another of the same kind is not
@@ -237,7 +238,14 @@ mod tests {
     fn tracker() -> (Tracker, watch::Receiver<Reading>) {
         let (sender, receiver) = watch::channel(Reading::default());
         let unit = Quantity::Power.default_unit();
-        let binding = Binding { point: POWER, item: "P".to_owned(), unit, max_power_w: 50_000.0 };
+        let binding = Binding {
+            point: POWER,
+            member: 0,
+            item: "P".to_owned(),
+            unit,
+            factor: 1.0,
+            max_power_w: 50_000.0,
+        };
         (Tracker::new(vec![binding], sender), receiver)
     }
 

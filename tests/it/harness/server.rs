@@ -61,8 +61,10 @@ fn meter(on_stale: OnStale) -> Meter {
     let freshness = Freshness { stale_after: STALE_AFTER, item_max_age: None };
     let bindings = VALUES.map(|(measurand, _)| Binding {
         point: point(measurand),
+        member: 0,
         item: "I".to_owned(),
         unit: measurand.quantity().default_unit(),
+        factor: 1.0,
         max_power_w: 50_000.0,
     });
     let now = Instant::now();

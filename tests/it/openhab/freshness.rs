@@ -19,7 +19,7 @@ async fn notices_a_dead_binding(dialect: Dialect, update: &str, again: [(&str, &
     let mut meter = RunningMeter::start(config(openhab.address, &keys)).await;
     meter.is_live().await;
     // One item may be too old a moment before the other.
-    meter.shows(|image| image.overdue == [POWER]).await;
+    meter.shows(|image| image.overdue == [POWER.to_string()]).await;
     let image = meter.image();
     assert_eq!(image.condition, Condition::Stale);
     let age = Instant::from_std(image.confirmed.unwrap()).elapsed();
