@@ -160,6 +160,9 @@ enum Command {
         /// The configuration, YAML or JSON
         #[arg(long, short, value_name = "FILE")]
         config: Option<PathBuf>,
+        /// The meter, where the configuration has several
+        #[arg(long, value_name = "NAME", requires = "config")]
+        meter: Option<String>,
         /// Print a row at each interval too, such as 10m
         #[arg(long, value_name = "DURATION", value_parser = interval)]
         every: Option<Duration>,
@@ -277,9 +280,10 @@ async fn execute(
             };
             Ok(done?)
         }
-        Command::Replay { history, config, every, json } => {
+        Command::Replay { history, config, meter, every, json } => {
             let config = config.map(|path| Config::load(&path)).transpose()?;
-            Ok(replay::replay(&history, config, replay::Options { every, json })?)
+            let options = replay::Options { every, json };
+            Ok(replay::replay(&history, config, meter.as_deref(), options)?)
         }
         Command::Demo { listen } => {
             let _logging = start_logging(Level::WARN, TimeZone::UTC);

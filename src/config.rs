@@ -7,13 +7,14 @@ use std::{
     env,
     fs::File,
     io::{self, Read},
+    net::SocketAddr,
     path::{Path, PathBuf},
 };
 
 use tracing::Level;
 
 use crate::{
-    meter::{MeterConfig, reading::Freshness},
+    meter::{MeterConfig, binding::Binding, reading::Freshness},
     modbus::ServerConfig,
     source::SourceConfig,
     time_zone::TimeZone,
@@ -25,7 +26,9 @@ mod entries;
 mod entry;
 mod error;
 mod freshness;
+mod listen;
 mod meter;
+mod meters;
 mod modbus;
 mod notes;
 mod openhab;
@@ -50,12 +53,25 @@ pub struct Config {
     pub source: SourceConfig,
     /// Until when they are fresh.
     pub freshness: Freshness,
-    /// What is made of them.
-    pub meter: MeterConfig,
+    /// What is made of them: at least one meter.
+    pub meters: Vec<ConfiguredMeter>,
     /// How they are served.
     pub modbus: ServerConfig,
     /// Where the last good counters are kept; `$STATE_DIRECTORY` where it is not given.
     pub state_dir: Option<PathBuf>,
+}
+
+/// One of the meters.
+#[derive(Clone, Debug)]
+pub struct ConfiguredMeter {
+    /// Its name, where there may be several.
+    pub name: Option<String>,
+    /// What it is.
+    pub config: MeterConfig,
+    /// The items it is made of.
+    pub bindings: Vec<Binding>,
+    /// Where it listens if no socket is inherited; if empty, port 502 on all addresses.
+    pub listen: Vec<SocketAddr>,
 }
 
 impl Config {
@@ -89,12 +105,10 @@ impl Config {
 fn read(entries: &mut Entries<'_>) -> Config {
     let log_level = log_level(entries);
     let time_zone = entries.value("time_zone", "an IANA name such as Europe/Berlin", values::parse);
-    let max_power_w = meter::max_power_w(entries);
-    let bindings = bindings::read(entries, max_power_w);
-    let openhab = openhab::read(entries, bindings);
+    let meters = meters::read(entries);
+    let openhab = openhab::read(entries);
     let freshness = freshness::read(entries, openhab.poll_interval);
     let source = SourceConfig::OpenHab(openhab);
-    let meter = meter::read(entries, source.bindings(), max_power_w);
     let modbus = modbus::read(entries);
     let state_dir = values::path(entries, "state_dir");
     Config {
@@ -102,7 +116,7 @@ fn read(entries: &mut Entries<'_>) -> Config {
         time_zone: time_zone.unwrap_or_else(default_time_zone),
         source,
         freshness,
-        meter,
+        meters,
         modbus,
         state_dir,
     }

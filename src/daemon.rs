@@ -2,26 +2,22 @@
 //!
 //! `source → watch<Reading> → meter → watch<Arc<Image>> → Modbus`
 
-use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{future::poll_fn, io, net::SocketAddr, sync::Arc, task::Poll, time::Duration};
 
 use tokio::{
     net::TcpListener,
-    sync::{oneshot, watch},
-    task::{JoinError, JoinHandle, JoinSet},
-    time::{Instant, Interval, MissedTickBehavior, interval, timeout},
+    sync::watch,
+    task::{JoinError, JoinSet},
+    time::{Instant, Interval, MissedTickBehavior, interval},
 };
 
 use crate::{
     config::Config,
-    meter::{Image, Meter, binding, reading::Reading},
+    meter::Image,
     modbus::{Server, ServerConfig},
-    persistence::{
-        error::CounterFileError,
-        store::{self, CounterStore, StoreEvent},
-    },
-    source::{SetupError, Source},
+    persistence::error::CounterFileError,
+    source::{SetupError, Source, Watched},
     system::{
-        listeners::{self, ListenError},
         liveness::Liveness,
         notifier::Notifier,
         signals::ShutdownSignals,
@@ -32,10 +28,14 @@ use crate::{
 
 pub(crate) mod log;
 mod meter_task;
+mod ports;
+mod running;
 mod status;
 
-use meter_task::MeterTask;
-use status::{MeterStatus, Status};
+use ports::Port;
+pub use ports::PortError;
+pub(crate) use running::Prefix;
+use running::RunningMeter;
 
 /// Time between two summaries in the log.
 const SUMMARY_INTERVAL: Duration = Duration::from_hours(1);
@@ -50,9 +50,6 @@ const STATUS_INTERVAL: Duration = Duration::from_secs(10);
 /// much shorter limits.
 const SOURCE_LIMIT: Duration = Duration::from_mins(1);
 
-/// Time limit for opening the counters' store at the start.
-const OPEN_LIMIT: Duration = Duration::from_secs(2);
-
 /// Time limit for saving the counters at the end: the whole shutdown takes less than a second.
 const FINISH_LIMIT: Duration = Duration::from_millis(500);
 
@@ -62,9 +59,9 @@ pub enum DaemonError {
     /// The source cannot be set up.
     #[error(transparent)]
     Setup(#[from] SetupError),
-    /// A socket cannot be opened.
+    /// A socket cannot be opened, or is for no meter.
     #[error(transparent)]
-    Listen(#[from] ListenError),
+    Port(#[from] PortError),
     /// Another process serves this meter.
     #[error(transparent)]
     InUse(CounterFileError),
@@ -82,57 +79,57 @@ pub enum DaemonError {
     TaskFailed(JoinError),
 }
 
-/// The running service: the tasks of one meter.
+/// The running service.
 #[derive(Debug)]
 pub struct Daemon {
     tasks: JoinSet<&'static str>,
-    meter: JoinHandle<Result<(), CounterFileError>>,
-    status: watch::Receiver<MeterStatus>,
-    /// Makes the meter's task save its counters and end.
-    stop_meter: oneshot::Sender<()>,
-    images: watch::Receiver<Arc<Image>>,
-    server: Server,
+    meters: Vec<RunningMeter>,
+    /// Of each meter, the server it is served by.
+    servers: Vec<Server>,
     signals: ShutdownSignals,
     notifier: Arc<Notifier>,
     addresses: Vec<SocketAddr>,
 }
 
 impl Daemon {
-    /// Starts reading and serving. `inherited` are the sockets passed by systemd; if there are
-    /// none, the configured addresses are opened.
+    /// Starts reading and serving. `inherited` are the sockets passed by systemd; a meter without one
+    /// listens where it is configured to.
     ///
     /// # Errors
     /// Returns an error if the source cannot be set up, or a socket cannot be opened.
     pub async fn start(config: Config, inherited: Vec<Inherited>) -> Result<Self, DaemonError> {
         let signals = ShutdownSignals::install().map_err(DaemonError::Signals)?;
         let notifier = Arc::new(Notifier::start().map_err(DaemonError::Notifier)?);
-        let bindings = config.source.bindings().to_vec();
-        if let Some(warning) = binding::warning(&bindings) {
-            tracing::warn!("{warning}");
-        }
         let source = config.source.build(config.freshness)?;
-        let listeners = open_listeners(&config.modbus.listen, inherited)?;
-        let identity = config.meter.identity.clone();
-        let now = Instant::now().into_std();
-        let meter = Meter::new(config.meter, config.freshness, &bindings, now);
-        let serial_number = identity.serial_number.clone();
-        let (meter, store) = restored(meter, config.state_dir.as_deref(), serial_number).await?;
-
+        let ports = ports::open(&config.meters, inherited)?;
+        let (mut meters, mut watched) = (Vec::new(), Vec::new());
+        for meter in config.meters {
+            let state_dir = config.state_dir.as_deref();
+            let (running, items) = RunningMeter::start(meter, config.freshness, state_dir).await?;
+            meters.push(running);
+            watched.push(items);
+        }
         let mut tasks = JoinSet::new();
-        let readings = spawn_source(&mut tasks, source, &notifier);
-        let meter = MeterTask::new(meter, store, readings);
-        let (images, status) = (meter.images(), meter.status());
-        let (stop_meter, stop) = oneshot::channel();
-        let meter = tokio::spawn(meter.run(stop));
-        let server = Server::new(&limited(config.modbus), identity, images.clone());
-        let addresses = spawn_server(&mut tasks, &server, listeners);
-        Ok(Self { tasks, meter, status, stop_meter, images, server, signals, notifier, addresses })
+        spawn_source(&mut tasks, source, watched, &notifier);
+        let server_config = limited(config.modbus, ports.len());
+        let mut addresses = Vec::new();
+        let mut served_by = Vec::new();
+        for Port { listeners, meters: places } in ports {
+            let devices = places.iter().filter_map(|place| meters.get(*place));
+            let devices = devices.map(RunningMeter::device).collect();
+            let server = Server::new(&server_config, devices);
+            addresses.extend(spawn_server(&mut tasks, &server, listeners));
+            served_by.extend(places.into_iter().map(|place| (place, server.clone())));
+        }
+        served_by.sort_by_key(|(place, _)| *place);
+        let servers = served_by.into_iter().map(|(_, server)| server).collect();
+        Ok(Self { tasks, meters, servers, signals, notifier, addresses })
     }
 
-    /// The images that are served.
+    /// The images that the first meter serves.
     #[must_use]
-    pub fn images(&self) -> watch::Receiver<Arc<Image>> {
-        self.images.clone()
+    pub fn images(&self) -> Option<watch::Receiver<Arc<Image>>> {
+        self.meters.first().map(RunningMeter::images)
     }
 
     /// The addresses it listens on.
@@ -154,32 +151,52 @@ impl Daemon {
         let ended = loop {
             tokio::select! {
                 signal = self.signals.requested() => break Ok(signal),
-                ended = &mut self.meter => break Err(match ended {
+                ended = first_ended(&mut self.meters) => break Err(match ended {
                     Ok(Err(error)) => DaemonError::InUse(error),
                     ended => ended_task(ended.map(|_| "meter")),
                 }),
                 Some(ended) = self.tasks.join_next() => break Err(ended_task(ended)),
-                _ = summary.tick() => tracing::info!("{}", self.status()),
-                _ = silence.tick() => self.server.connections().notice_silence(),
-                _ = status.tick() => self.notifier.status(self.status()),
+                _ = summary.tick() => self.status().for_each(|status| tracing::info!("{status}")),
+                _ = silence.tick() => {
+                    self.servers.iter().for_each(|server| server.connections().notice_silence());
+                }
+                _ = status.tick() => {
+                    self.notifier.status(self.status().collect::<Vec<_>>().join(" | "));
+                }
             }
         };
         self.notifier.stopping();
         self.tasks.shutdown().await;
-        if !self.meter.is_finished() {
-            // An error means that the task is ending already.
-            let _ = self.stop_meter.send(());
-            if timeout(FINISH_LIMIT, self.meter).await.is_err() {
+        self.meters.iter_mut().for_each(RunningMeter::stop);
+        let deadline = Instant::now().checked_add(FINISH_LIMIT).unwrap_or_else(Instant::now);
+        for meter in self.meters {
+            if !meter.stopped(deadline).await {
                 tracing::warn!("the counters could not be saved in time");
             }
         }
         ended.map(|signal| tracing::info!("stopped by {signal}"))
     }
 
-    fn status(&self) -> String {
-        let usage = self.server.connections().usage();
-        Status { image: &self.images.borrow(), meter: &self.status.borrow(), usage }.to_string()
+    /// How each meter is.
+    fn status(&self) -> impl Iterator<Item = String> {
+        let servers = self.servers.iter().map(|server| server.connections().usage());
+        self.meters.iter().zip(servers).map(|(meter, usage)| meter.status(usage))
     }
+}
+
+/// Waits for the first task of a meter that ends, which none should.
+async fn first_ended(
+    meters: &mut [RunningMeter],
+) -> Result<Result<(), CounterFileError>, JoinError> {
+    let mut ends: Vec<_> = meters.iter_mut().map(|meter| Box::pin(meter.ended())).collect();
+    poll_fn(|cx| {
+        let ended = ends.iter_mut().find_map(|end| match end.as_mut().poll(cx) {
+            Poll::Ready(ended) => Some(ended),
+            Poll::Pending => None,
+        });
+        ended.map_or(Poll::Pending, Poll::Ready)
+    })
+    .await
 }
 
 /// Ticks that do not come in a crowd after the machine was busy.
@@ -196,58 +213,18 @@ fn ended_task(ended: Result<&'static str, JoinError>) -> DaemonError {
     }
 }
 
-/// The sockets passed by systemd or, if there are none, those of the configured addresses.
-fn open_listeners(
-    addresses: &[SocketAddr],
-    inherited: Vec<Inherited>,
-) -> Result<Vec<TcpListener>, ListenError> {
-    if inherited.is_empty() {
-        return listeners::open(addresses);
-    }
-    let adopt = |Inherited { name, listener }| {
-        tracing::debug!(name, "systemd has passed a socket named {name:?}");
-        listeners::adopt(listener)
-    };
-    inherited.into_iter().map(adopt).collect()
-}
-
-/// The meter with its counters restored, and their store. A disk that does not answer delays only
-/// the counters.
-///
-/// # Errors
-/// Returns an error if another process serves this meter.
-async fn restored(
-    mut meter: Meter,
-    state_dir: Option<&Path>,
-    serial_number: String,
-) -> Result<(Meter, CounterStore), DaemonError> {
-    let mut store = CounterStore::open(store::directory(state_dir), serial_number);
-    match timeout(OPEN_LIMIT, store.event()).await {
-        Ok(StoreEvent::Opened { restored, has_disk }) => {
-            meter.restore(restored, has_disk, Instant::now().into_std());
-        }
-        Ok(StoreEvent::InUse(error)) => return Err(DaemonError::InUse(error)),
-        // Nothing was to be saved yet.
-        Ok(StoreEvent::Saved(_) | StoreEvent::Failed) => {}
-        Err(_) => {
-            tracing::warn!("state_dir does not answer; no counter is served until it does");
-        }
-    }
-    Ok((meter, store))
-}
-
 /// Starts the source, and the watchdog if systemd expects one.
 fn spawn_source(
     tasks: &mut JoinSet<&'static str>,
     source: Source,
+    watched: Vec<Watched>,
     notifier: &Arc<Notifier>,
-) -> watch::Receiver<Reading> {
+) {
     let watchdog = systemd::watchdog();
     let liveness = Liveness::new(SOURCE_LIMIT);
-    let (sender, readings) = watch::channel(Reading::default());
-    let watched = liveness.clone();
+    let pulses = liveness.clone();
     tasks.spawn(async move {
-        source.run(sender, &watched).await;
+        source.run(watched, &pulses).await;
         "source"
     });
     if let Some(limit) = watchdog {
@@ -257,14 +234,14 @@ fn spawn_source(
             "watchdog"
         });
     }
-    readings
 }
 
-/// Limits the connections to what the limit of open files allows: if accepting one fails,
+/// Limits the connections of each port to what the limit of open files allows: if accepting one fails,
 /// tokio-modbus drops every client.
-fn limited(config: ServerConfig) -> ServerConfig {
-    let max_connections = sockets::raise_fd_limit(config.max_connections);
-    ServerConfig { max_connections, ..config }
+fn limited(config: ServerConfig, ports: usize) -> ServerConfig {
+    let wanted = config.max_connections.saturating_mul(ports);
+    let room = sockets::raise_fd_limit(wanted).checked_div(ports).unwrap_or_default().max(1);
+    ServerConfig { max_connections: config.max_connections.min(room), ..config }
 }
 
 /// Starts serving on these sockets, and returns their addresses.

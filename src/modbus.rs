@@ -6,3 +6,4 @@ mod server;
 mod service;
 
 pub use server::{Server, ServerConfig, UnitIds};
+pub use service::Device;

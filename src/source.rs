@@ -49,6 +49,15 @@ pub enum SetupError {
     Tls(#[from] TlsError),
 }
 
+/// What a source is to keep up to date for one meter.
+#[derive(Debug)]
+pub struct Watched {
+    /// The items to read, each with the point it is for.
+    pub bindings: Vec<Binding>,
+    /// Where their values go.
+    pub readings: watch::Sender<Reading>,
+}
+
 /// What a source answers when it is asked for one item.
 #[derive(Debug)]
 pub struct Probe {
@@ -61,14 +70,6 @@ pub struct Probe {
 }
 
 impl SourceConfig {
-    /// The items to read, each with the point it is for.
-    #[must_use]
-    pub fn bindings(&self) -> &[Binding] {
-        match self {
-            Self::OpenHab(config) => &config.bindings,
-        }
-    }
-
     /// Creates the source, which is not connected yet.
     ///
     /// # Errors
@@ -106,10 +107,10 @@ impl Source {
         }
     }
 
-    /// Keeps `readings` up to date. Never gives up: what fails is tried again.
-    pub async fn run(self, readings: watch::Sender<Reading>, liveness: &Liveness) {
+    /// Keeps the readings of these meters up to date. Never gives up: what fails is tried again.
+    pub async fn run(self, meters: Vec<Watched>, liveness: &Liveness) {
         match self {
-            Self::OpenHab(openhab) => openhab.run(readings, liveness).await,
+            Self::OpenHab(openhab) => openhab.run(meters, liveness).await,
         }
     }
 }

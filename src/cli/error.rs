@@ -8,7 +8,7 @@ use crate::{
         replay::ReplayError, simulate::SimulateError,
     },
     config::ConfigError,
-    daemon::DaemonError,
+    daemon::{DaemonError, PortError},
     system::systemd::SocketError,
 };
 
@@ -55,8 +55,9 @@ impl CliError {
             | Self::Simulate(SimulateError::Token { .. })
             | Self::Counters(CountersError::NoDirectory)
             | Self::Sockets(_)
-            | Self::Daemon(DaemonError::Setup(_))
+            | Self::Daemon(DaemonError::Setup(_) | DaemonError::Port(PortError::Unknown { .. }))
             | Self::Check(CheckError::Setup(_) | CheckError::Items(_)) => exit::CONFIG,
+            Self::Replay(ReplayError::Meter(_)) => exit::USAGE,
             Self::Replay(ReplayError::History { .. }) => exit::DATA,
             Self::Read(ReadError::Client(_))
             | Self::Replay(ReplayError::Unreadable { .. })
@@ -66,8 +67,11 @@ impl CliError {
                 | CountersError::Lower { .. },
             )
             | Self::Simulate(SimulateError::Listen { .. })
-            | Self::Daemon(DaemonError::Listen(_) | DaemonError::InUse(_))
-            | Self::Demo(DemoError::Daemon(DaemonError::Listen(_)))
+            | Self::Daemon(
+                DaemonError::Port(PortError::Listen(_) | PortError::NoSocket { .. })
+                | DaemonError::InUse(_),
+            )
+            | Self::Demo(DemoError::Daemon(DaemonError::Port(_)))
             | Self::Check(
                 CheckError::Unreachable(_) | CheckError::Silent(..) | CheckError::NoValue(_),
             ) => exit::UNAVAILABLE,

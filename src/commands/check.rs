@@ -9,7 +9,8 @@ use std::{
 use serde::Serialize;
 
 use crate::{
-    config::Config,
+    config::{Config, ConfiguredMeter},
+    daemon::Prefix,
     meter::{
         binding::{self, Binding},
         sunspec,
@@ -54,6 +55,9 @@ impl std::fmt::Display for Count {
 /// One line of the table.
 #[derive(Debug, Serialize)]
 struct Line {
+    /// Its meter, where there may be several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    meter: Option<String>,
     key: &'static str,
     item: String,
     state: String,
@@ -80,13 +84,17 @@ enum ItemStatus {
 /// # Errors
 /// Returns an error if nothing can be printed.
 pub fn offline(config: &Config) -> io::Result<()> {
-    let warning = warning(config.source.bindings());
+    let warning = warnings(&config.meters);
     io::stdout().write_all(format!("The configuration is valid.\n{warning}").as_bytes())
 }
 
-/// A line with what is probably not meant, or nothing.
-fn warning(bindings: &[Binding]) -> String {
-    binding::warning(bindings).map_or_else(String::new, |text| text + "\n")
+/// A line for each thing that is probably not meant.
+fn warnings(meters: &[ConfiguredMeter]) -> String {
+    let warning = |meter: &ConfiguredMeter| {
+        let warning = binding::warning(&meter.bindings)?;
+        Some(format!("{}{warning}\n", Prefix(meter.name.as_deref())))
+    };
+    meters.iter().filter_map(warning).collect()
 }
 
 /// Reads all items of `config` once and prints their values.
@@ -94,28 +102,29 @@ fn warning(bindings: &[Binding]) -> String {
 /// # Errors
 /// Returns an error if the meter would not serve values, or nothing can be printed.
 pub async fn check(config: Config, json: bool) -> Result<(), CheckError> {
-    let bindings = config.source.bindings().to_vec();
     let name = config.source.to_string();
     let mut source = config.source.build(config.freshness)?;
     let mut lines = Vec::new();
     let mut is_silent = true;
-    for (place, binding) in bindings.iter().enumerate() {
-        let probe = source.probe(binding).await?;
-        if let Err(problem @ ItemProblem::Unanswered(_)) = &probe.value {
-            // One may be at fault itself. After two of them, it would only take long.
-            if is_silent && place > 0 {
-                return Err(CheckError::Silent(problem.clone(), binding.item.clone()));
+    for meter in &config.meters {
+        for binding in &meter.bindings {
+            let probe = source.probe(binding).await?;
+            if let Err(problem @ ItemProblem::Unanswered(_)) = &probe.value {
+                // One may be at fault itself. After two of them, it would only take long.
+                if is_silent && !lines.is_empty() {
+                    return Err(CheckError::Silent(problem.clone(), binding.item.clone()));
+                }
+            } else {
+                is_silent = false;
             }
-        } else {
-            is_silent = false;
+            lines.push(line(probe, meter, binding));
         }
-        lines.push(line(probe, binding, config.meter.min_energy_wh));
     }
     let text = if json {
         let text = serde_json::to_string_pretty(&lines).map_err(io::Error::from)?;
         printable_json(&text) + "\n"
     } else {
-        format!("{name} answers.\n\n{}{}", table(&lines), warning(&bindings))
+        format!("{name} answers.\n\n{}{}", tables(&lines), warnings(&config.meters))
     };
     match io::stdout().write_all(text.as_bytes()) {
         // Whoever reads it has seen enough; the verdict is the exit code.
@@ -130,8 +139,9 @@ pub async fn check(config: Config, json: bool) -> Result<(), CheckError> {
     }
 }
 
-fn line(probe: Probe, binding: &Binding, min_energy_wh: f64) -> Line {
+fn line(probe: Probe, meter: &ConfiguredMeter, binding: &Binding) -> Line {
     let Probe { state, value, updated } = probe;
+    let min_energy_wh = meter.config.min_energy_wh;
     let Binding { point, item, .. } = binding;
     let measurand = point.measurand;
     let status = match &value {
@@ -150,6 +160,7 @@ fn line(probe: Probe, binding: &Binding, min_energy_wh: f64) -> Line {
     let age = updated.map(|updated| SystemTime::now().duration_since(updated).unwrap_or_default());
     let (register, name) = sunspec::place(*point);
     Line {
+        meter: meter.name.clone(),
         key: measurand.key(),
         item: item.clone(),
         state: state.trim().to_owned(),
@@ -161,6 +172,16 @@ fn line(probe: Probe, binding: &Binding, min_energy_wh: f64) -> Line {
         problem,
         status,
     }
+}
+
+/// A table for each meter, under its name where there may be several.
+fn tables(lines: &[Line]) -> String {
+    let meters = lines.chunk_by(|one, other| one.meter == other.meter);
+    let table = |lines: &[Line]| match lines.first().and_then(|line| line.meter.as_ref()) {
+        Some(name) => format!("{name}\n{}\n", table(lines)),
+        None => table(lines),
+    };
+    meters.map(table).collect()
 }
 
 fn table(lines: &[Line]) -> String {

@@ -63,7 +63,7 @@ pub async fn demo(listen: SocketAddr) -> Result<(), DemoError> {
     .map_err(DemoError::Config)?;
     let simulator = Simulator::new(house::items(), Dialect::Current, None);
     let daemon = Daemon::start(config, Vec::new()).await?;
-    let mut images = daemon.images();
+    let images = daemon.images();
     let listen = daemon.addresses().first().copied().unwrap_or(listen);
 
     writeln!(
@@ -75,8 +75,10 @@ pub async fn demo(listen: SocketAddr) -> Result<(), DemoError> {
          Press Ctrl-C to stop.\n"
     )?;
     let watch = async {
-        // The channel closes only with the daemon, which ends all this anyway.
-        let _ = images.wait_for(|image| image.measurements.is_some()).await;
+        if let Some(mut images) = images {
+            // The channel closes only with the daemon, which ends all this anyway.
+            let _ = images.wait_for(|image| image.measurements.is_some()).await;
+        }
         watch(listen).await
     };
     tokio::select! {

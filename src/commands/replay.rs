@@ -47,6 +47,9 @@ pub enum ReplayError {
     /// The configuration that is used without another is wrong.
     #[error("the configuration of replay is wrong: {0:?}")]
     Config(Vec<Problem>),
+    /// One of several meters has to be chosen.
+    #[error("choose one of the meters by --meter: {0}")]
+    Meter(String),
     /// Standard output cannot be written.
     #[error("cannot print: {0}")]
     Print(#[from] io::Error),
@@ -83,7 +86,13 @@ fn default_config(beginning: &[u8]) -> Result<Config, ReplayError> {
 ///
 /// # Errors
 /// Returns an error if the history cannot be read or is wrong, or nothing can be printed.
-pub fn replay(path: &Path, config: Option<Config>, options: Options) -> Result<(), ReplayError> {
+pub fn replay(
+    path: &Path,
+    config: Option<Config>,
+    meter: Option<&str>,
+    options: Options,
+) -> Result<(), ReplayError> {
+    let config = config.map(|config| chosen(config, meter)).transpose()?;
     let output = io::stdout().lock();
     if path == Path::new("-") {
         return replay_from(io::stdin().lock(), path, output, config, options);
@@ -93,7 +102,20 @@ pub fn replay(path: &Path, config: Option<Config>, options: Options) -> Result<(
     replay_from(file, path, output, config, options)
 }
 
-/// Replays the history that is read from `input`, which errors call `path`.
+/// The configuration with the meter of this name, or the only one, before all others.
+fn chosen(mut config: Config, name: Option<&str>) -> Result<Config, ReplayError> {
+    let names: Vec<_> = config.meters.iter().filter_map(|meter| meter.name.clone()).collect();
+    let place = match name {
+        Some(name) => names.iter().position(|known| known == name),
+        None => (config.meters.len() == 1).then_some(0),
+    };
+    let place = place.ok_or(ReplayError::Meter(names.join(", ")))?;
+    config.meters.swap(0, place);
+    Ok(config)
+}
+
+/// Replays the history that is read from `input`, which errors call `path`, with the first meter of
+/// `config`. Rows of the others are left out.
 ///
 /// # Errors
 /// As [`replay`].
@@ -147,7 +169,8 @@ impl<W: Write> Replay<W> {
                 (Some(plant), _) => plant,
                 (plant, Some(config)) => {
                     self.next_row = Some(time.millis);
-                    plant.insert(Plant::new(config, time.millis))
+                    let Some(new) = Plant::new(config, time.millis) else { break };
+                    plant.insert(new)
                 }
                 (None, None) => break,
             };
@@ -197,6 +220,9 @@ impl<W: Write> Replay<W> {
 
 /// Does what a row says. The error is the column, and what is wrong with it.
 fn apply(plant: &mut Plant, item: &str, state: &str) -> Result<(), (usize, String)> {
+    if plant.is_of_another(item) {
+        return Ok(());
+    }
     if !item.is_empty() {
         if !plant.has(item) {
             let items = plant.items().join(", ");

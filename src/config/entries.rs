@@ -198,6 +198,20 @@ impl<'a> Entries<'a> {
         self.notes.push(Note { path, part: Part::Key, key, message, first: None });
     }
 
+    /// The names that were asked for.
+    pub(super) fn asked(&self) -> Vec<&'static str> {
+        self.asked.clone()
+    }
+
+    /// Takes the entries of these names out, and notes that they stand in the wrong place.
+    pub(super) fn misplaced(&mut self, names: &[&'static str], message: &str) {
+        let is_one = |entry: &mut Entry| entry.name().is_some_and(|name| names.contains(&name));
+        let misplaced: Vec<_> = self.left.extract_if(.., is_one).collect();
+        for entry in misplaced {
+            self.note(&entry, Part::Key, message.to_owned());
+        }
+    }
+
     /// Notes that the entries that nobody took are unknown.
     fn finish(mut self) {
         for entry in std::mem::take(&mut self.left) {

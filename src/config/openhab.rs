@@ -3,18 +3,15 @@
 use std::time::Duration;
 
 use super::{document::Part, entries::Entries, values};
-use crate::{
-    meter::binding::Binding,
-    source::{
-        endpoint::Endpoint,
-        openhab::{self, OpenHabConfig, Update, credentials::Credentials},
-    },
+use crate::source::{
+    endpoint::Endpoint,
+    openhab::{self, OpenHabConfig, Update, credentials::Credentials},
 };
 
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Takes the keys of openHAB; the bindings are of its items.
-pub(super) fn read(entries: &mut Entries<'_>, bindings: Vec<Binding>) -> OpenHabConfig {
+/// Takes the keys of openHAB.
+pub(super) fn read(entries: &mut Entries<'_>) -> OpenHabConfig {
     openhab_alone(entries);
     let endpoint = endpoint(entries).unwrap_or_else(|| Endpoint::localhost(8080));
     let update =
@@ -28,7 +25,6 @@ pub(super) fn read(entries: &mut Entries<'_>, bindings: Vec<Binding>) -> OpenHab
         poll_interval: poll_interval.unwrap_or(POLL_INTERVAL),
         credentials,
         ca_file,
-        bindings,
     }
 }
 

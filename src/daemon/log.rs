@@ -1,28 +1,33 @@
 //! What is logged about a meter.
 
+use super::running::Prefix;
 use crate::meter::{Condition, Image, news::CounterEvent};
 
-/// Logs news of a counter.
-pub(crate) fn counter(event: &CounterEvent) {
+/// Logs news of a counter of this meter.
+pub(crate) fn counter(meter: Option<&str>, event: &CounterEvent) {
     let (key, phase) = (event.point.measurand.key(), event.point.phase);
+    let name = Prefix(meter);
     if event.news.is_good() {
-        tracing::info!(key, %phase, "{event}");
+        tracing::info!(meter, key, %phase, "{name}{event}");
     } else {
-        tracing::warn!(key, %phase, "{event}");
+        tracing::warn!(meter, key, %phase, "{name}{event}");
     }
 }
 
-/// Logs a change of condition.
-pub(crate) fn condition(image: &Image) {
+/// Logs a change of condition of this meter.
+pub(crate) fn condition(meter: Option<&str>, image: &Image) {
+    let name = Prefix(meter);
     let overdue = image.overdue.join(", ");
     match image.condition {
-        Condition::Live => tracing::info!("data is live"),
+        Condition::Live => tracing::info!(meter, "{name}data is live"),
         Condition::Stale if image.overdue.is_empty() => tracing::warn!(
-            "data is stale: the powers of the phases add up to more than max_power; on_stale applies"
+            meter,
+            "{name}data is stale: the powers of the phases add up to more than max_power; on_stale applies"
         ),
-        Condition::Stale => {
-            tracing::warn!("data is stale: {overdue} not confirmed for too long; on_stale applies");
-        }
-        Condition::Waiting => tracing::warn!("waiting for {overdue}"),
+        Condition::Stale => tracing::warn!(
+            meter,
+            "{name}data is stale: {overdue} not confirmed for too long; on_stale applies"
+        ),
+        Condition::Waiting => tracing::warn!(meter, "{name}waiting for {overdue}"),
     }
 }

@@ -23,6 +23,7 @@ use crate::{
 /// One meter, its readings, and where its images go.
 #[derive(Debug)]
 pub(super) struct MeterTask {
+    name: Option<String>,
     meter: Meter,
     store: CounterStore,
     saving: Saving,
@@ -33,6 +34,7 @@ pub(super) struct MeterTask {
 
 impl MeterTask {
     pub(super) fn new(
+        name: Option<String>,
         mut meter: Meter,
         store: CounterStore,
         readings: watch::Receiver<Reading>,
@@ -40,6 +42,7 @@ impl MeterTask {
         let now = Instant::now().into_std();
         let (image, _) = meter.observe(&Reading::default(), now, Utc::now().into());
         Self {
+            name,
             meter,
             store,
             saving: Saving::default(),
@@ -88,7 +91,10 @@ impl MeterTask {
         let reading = self.readings.borrow_and_update().clone();
         let now = Instant::now().into_std();
         let (image, events) = self.meter.observe(&reading, now, Utc::now().into());
-        events.iter().for_each(log::counter);
+        let name = self.name.as_deref();
+        for event in &events {
+            log::counter(name, event);
+        }
         self.status.send_if_modified(|status| {
             let stands = self.meter.stands();
             let changed = status.stands != stands;
@@ -96,7 +102,7 @@ impl MeterTask {
             changed
         });
         if self.images.borrow().condition != image.condition {
-            log::condition(&image);
+            log::condition(name, &image);
         }
         let next = image.next_expiry.map(Instant::from_std);
         self.images.send_replace(Arc::new(image));

@@ -4,7 +4,6 @@ use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::watch,
     task::yield_now,
     time::{Instant, sleep},
 };
@@ -12,12 +11,9 @@ use tokio::{
 use super::{
     connections::Connections,
     frame_guard::FrameGuard,
-    service::{Device, MeterService},
+    service::{Device, Devices, MeterService},
 };
-use crate::{
-    meter::{Availability, Image, sunspec::Identity},
-    system::sockets,
-};
+use crate::{meter::Availability, system::sockets};
 
 /// How many times in `idle_timeout` idle connections are looked for. So one lives at most a
 /// twentieth longer than that.
@@ -39,11 +35,9 @@ pub enum UnitIds {
     Strict,
 }
 
-/// How the meter is served.
-#[derive(Clone, Debug)]
+/// How meters are served.
+#[derive(Clone, Copy, Debug)]
 pub struct ServerConfig {
-    /// Where to listen if no socket is inherited; if empty, port 502 on all addresses.
-    pub listen: Vec<SocketAddr>,
     /// Which unit ids are answered.
     pub unit_ids: UnitIds,
     /// The most connections; beyond that, one has to go (see [`Connections`]).
@@ -55,24 +49,18 @@ pub struct ServerConfig {
 /// Serves images to Modbus clients.
 #[derive(Clone, Debug)]
 pub struct Server {
-    device: Arc<Device>,
+    devices: Arc<Devices>,
     idle_timeout: Duration,
-    images: watch::Receiver<Arc<Image>>,
     connections: Connections,
 }
 
 impl Server {
-    /// Serves the latest of `images` as the device that `identity` describes.
+    /// Serves these devices on one port. Several are told apart by unit id.
     #[must_use]
-    pub fn new(
-        config: &ServerConfig,
-        identity: Identity,
-        images: watch::Receiver<Arc<Image>>,
-    ) -> Self {
+    pub fn new(config: &ServerConfig, devices: Vec<Device>) -> Self {
         Self {
-            device: Arc::new(Device { identity, unit_ids: config.unit_ids }),
+            devices: Arc::new(Devices { all: devices, unit_ids: config.unit_ids }),
             idle_timeout: config.idle_timeout,
-            images,
             connections: Connections::new(config.max_connections),
         }
     }
@@ -109,6 +97,8 @@ impl Server {
     }
 
     /// Closes idle connections, and all connections whenever the image asks for it. Never returns.
+    /// A connection to several meters is kept; one that asks for a closed connection then refuses
+    /// reads.
     pub async fn close_unwanted(&self) {
         tokio::join!(self.close_idle(), self.close_stale());
     }
@@ -122,7 +112,8 @@ impl Server {
     }
 
     async fn close_stale(&self) {
-        let mut images = self.images.clone();
+        let [device] = self.devices.all.as_slice() else { return };
+        let mut images = device.images.clone();
         while images.wait_for(|image| image.availability == Availability::Disconnect).await.is_ok()
         {
             self.connections.close_all();
@@ -139,17 +130,13 @@ impl Server {
     ) -> Option<(MeterService, FrameGuard<TcpStream>)> {
         // On a socket for both families, an IPv4 client would show up as ::ffff:192.0.2.1.
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-        if self.images.borrow().availability == Availability::Disconnect {
+        if self.devices.disconnect() {
             tracing::debug!(%peer, "{peer} refused because the data is stale");
             return None;
         }
         sockets::configure_stream(&stream);
         let (connection, closed) = self.connections.admit(peer);
-        let service = MeterService {
-            device: Arc::clone(&self.device),
-            images: self.images.clone(),
-            connection,
-        };
+        let service = MeterService { devices: Arc::clone(&self.devices), connection };
         Some((service, FrameGuard::new(stream, closed)))
     }
 }

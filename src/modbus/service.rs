@@ -26,42 +26,66 @@ const NO_BUS: [u8; 2] = [0, 255];
 /// Set in the function code of an exception.
 const EXCEPTION: u8 = 0x80;
 
-/// What every connection knows about the meter besides its image.
+/// A meter as it is served.
+#[derive(Clone, Debug)]
+pub struct Device {
+    /// For the device identification, and for its unit id.
+    pub identity: Identity,
+    /// What its registers are.
+    pub images: watch::Receiver<Arc<Image>>,
+}
+
+/// The meters of one port.
 #[derive(Debug)]
-pub(super) struct Device {
-    /// Used for the device identification, and for its unit id.
-    pub(super) identity: Identity,
+pub(super) struct Devices {
+    pub(super) all: Vec<Device>,
     pub(super) unit_ids: UnitIds,
+}
+
+impl Devices {
+    /// The meter that a request is for. Where there are several, nobody knows which is meant by a
+    /// unit id that is none of theirs.
+    fn of_unit(&self, unit: u8) -> Option<&Device> {
+        match self.all.as_slice() {
+            [only] if self.unit_ids == UnitIds::Any || NO_BUS.contains(&unit) => Some(only),
+            all => all.iter().find(|device| device.identity.address == unit),
+        }
+    }
+
+    /// Whether clients are not to be connected at all.
+    pub(super) fn disconnect(&self) -> bool {
+        let disconnects =
+            |device: &Device| device.images.borrow().availability == Availability::Disconnect;
+        self.all.iter().all(disconnects)
+    }
 }
 
 /// Answers the requests of one connection.
 pub(super) struct MeterService {
-    pub(super) device: Arc<Device>,
-    pub(super) images: watch::Receiver<Arc<Image>>,
+    pub(super) devices: Arc<Devices>,
     pub(super) connection: Connection,
 }
 
 impl MeterService {
     fn answer(&self, request: &SlaveRequest<'_>) -> Result<Response, ExceptionCode> {
-        let Device { identity, unit_ids } = &*self.device;
-        let is_ours = |unit| unit == identity.address || NO_BUS.contains(&unit);
-        if *unit_ids == UnitIds::Strict && !is_ours(request.slave) {
-            return Err(ExceptionCode::GatewayTargetDevice);
-        }
+        let device =
+            self.devices.of_unit(request.slave).ok_or(ExceptionCode::GatewayTargetDevice)?;
         match request.request {
             Request::ReadHoldingRegisters(start, count)
             | Request::ReadInputRegisters(start, count) => {
                 let function = request.request.function_code().value();
-                self.read(start, count).map(|data| Response::Custom(function, data.into()))
+                device.read(start, count).map(|data| Response::Custom(function, data.into()))
             }
             Request::ReadDeviceIdentification(code, first) => {
-                self.identify(code, first).map(Response::ReadDeviceIdentification)
+                device.identify(code, first).map(Response::ReadDeviceIdentification)
             }
             Request::Custom(function, ref data) => Err(refusal(function, data)),
             _ => Err(ExceptionCode::IllegalFunction),
         }
     }
+}
 
+impl Device {
     /// The part of a read's answer after the function code. The bytes of the image are copied as
     /// they are; tokio-modbus would encode each register again, a fifth of all its instructions.
     fn read(&self, start: u16, count: u16) -> Result<Vec<u8>, ExceptionCode> {
@@ -91,7 +115,7 @@ impl MeterService {
         code: ReadCode,
         first: u8,
     ) -> Result<ReadDeviceIdentificationResponse, ExceptionCode> {
-        let Identity { manufacturer, model, .. } = &self.device.identity;
+        let Identity { manufacturer, model, .. } = &self.identity;
         let texts = [manufacturer, model, env!("CARGO_PKG_VERSION")];
         let objects = (0_u8..)
             .zip(texts)

@@ -17,15 +17,12 @@ use tokio::{
 };
 
 use super::{
-    Probe, SetupError,
+    Probe, SetupError, Watched,
     endpoint::{Endpoint, InvalidEndpoint},
     http::{Client, HttpError},
 };
 use crate::{
-    meter::{
-        binding::Binding,
-        reading::{Freshness, Reading},
-    },
+    meter::{binding::Binding, reading::Freshness},
     system::liveness::Liveness,
 };
 
@@ -89,8 +86,6 @@ pub struct OpenHabConfig {
     pub credentials: Credentials,
     /// File with the certificates to trust instead of the system's.
     pub ca_file: Option<PathBuf>,
-    /// The items to read, each with the point it is for.
-    pub bindings: Vec<Binding>,
 }
 
 /// Why the event stream ended.
@@ -160,12 +155,12 @@ impl OpenHab {
         })
     }
 
-    /// Keeps `readings` up to date. Never returns.
-    pub async fn run(self, readings: watch::Sender<Reading>, liveness: &Liveness) {
+    /// Keeps the readings of these meters up to date. Never returns.
+    pub async fn run(self, meters: Vec<Watched>, liveness: &Liveness) {
         let Self { config, freshness, client } = self;
         let session = Session {
-            tracker: Mutex::new(Tracker::new(config.bindings.clone(), readings)),
-            schedule: Mutex::new(Schedule::new(&config.bindings, Instant::now())),
+            schedule: Mutex::new(Schedule::new(&meters, Instant::now())),
+            tracker: Mutex::new(Tracker::new(meters)),
             touched: Notify::new(),
             stream: watch::Sender::new(StreamHealth::Down),
             config,

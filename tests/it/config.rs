@@ -121,9 +121,8 @@ fn the_example_of_the_old_readme_means_what_it_meant() {
     assert_eq!(config.time_zone, "Europe/Berlin".parse().unwrap());
     assert_eq!(openhab(&config).endpoint.to_string(), "http://192.168.1.31:8080");
     assert_eq!(openhab(&config).update, Update::Events);
-    let items: Vec<_> = config
-        .source
-        .bindings()
+    let items: Vec<_> = config.meters[0]
+        .bindings
         .iter()
         .map(|binding| (binding.item.as_str(), binding.point))
         .collect();
@@ -137,14 +136,14 @@ fn the_example_of_the_old_readme_means_what_it_meant() {
             ("inverter2_Grid_I", on_l2(Measurand::Current)),
         ]
     );
-    assert_eq!(config.source.bindings()[0].unit.to_string(), "kWh");
-    assert_eq!(config.meter.role, Role::Producer);
-    assert_eq!(config.meter.on_stale, OnStale::Zero);
+    assert_eq!(config.meters[0].bindings[0].unit.to_string(), "kWh");
+    assert_eq!(config.meters[0].config.role, Role::Producer);
+    assert_eq!(config.meters[0].config.on_stale, OnStale::Zero);
     assert_eq!(config.freshness.stale_after, Duration::from_secs(30));
-    assert_eq!(config.meter.min_energy_wh.to_bits(), 100_f64.to_bits());
-    assert_eq!(config.meter.identity.address, 2);
+    assert_eq!(config.meters[0].config.min_energy_wh.to_bits(), 100_f64.to_bits());
+    assert_eq!(config.meters[0].config.identity.address, 2);
     assert_eq!(config.modbus.unit_ids, UnitIds::Any);
-    assert!(config.modbus.listen.is_empty());
+    assert!(config.meters[0].listen.is_empty());
 }
 
 #[test]
@@ -155,8 +154,8 @@ fn the_sections_of_the_add_on_are_the_flat_keys() {
         format!("{:?}", openhab(&sections).endpoint)
     );
     assert_eq!(flat.log_level, sections.log_level);
-    assert_eq!(sections.source.bindings()[0].item, "smartmeter_energy");
-    assert_eq!(sections.source.bindings().len(), 4, "an empty frequency is none");
+    assert_eq!(sections.meters[0].bindings[0].item, "smartmeter_energy");
+    assert_eq!(sections.meters[0].bindings.len(), 4, "an empty frequency is none");
 }
 
 #[test]
@@ -172,11 +171,10 @@ fn every_key_arrives() {
     assert_eq!(openhab(&config).credentials.login, Some(login));
     assert_eq!(openhab(&config).credentials.token_file, Some("openhab_token".into()));
     assert_eq!(openhab(&config).ca_file, Some("/etc/ssl/own-ca.pem".into()));
-    assert_eq!(config.source.bindings().len(), 12, "no current");
+    assert_eq!(config.meters[0].bindings.len(), 12, "no current");
     let unit = |name| {
-        config
-            .source
-            .bindings()
+        config.meters[0]
+            .bindings
             .iter()
             .find(|binding| binding.item == name)
             .unwrap()
@@ -186,17 +184,17 @@ fn every_key_arrives() {
     assert_eq!((unit("E_out_2").as_str(), unit("E_out_3").as_str()), ("kWh", "Wh"));
     let frequency = Point { measurand: Measurand::Frequency, phase: Phase::L3 };
     assert!(
-        config.source.bindings().iter().any(|binding| binding.point == frequency),
+        config.meters[0].bindings.iter().any(|binding| binding.point == frequency),
         "goes to the connected phase"
     );
-    assert_eq!(config.meter.role, Role::Grid);
-    assert_eq!(config.meter.on_stale, OnStale::Disconnect);
-    assert_eq!(config.meter.min_energy_wh.to_bits(), 0_f64.to_bits());
-    let identity = &config.meter.identity;
+    assert_eq!(config.meters[0].config.role, Role::Grid);
+    assert_eq!(config.meters[0].config.on_stale, OnStale::Disconnect);
+    assert_eq!(config.meters[0].config.min_energy_wh.to_bits(), 0_f64.to_bits());
+    let identity = &config.meters[0].config.identity;
     assert_eq!(identity.address, 247);
     assert_eq!((identity.version.as_str(), identity.serial_number.as_str()), ("2.10", "00123"));
     assert_eq!(config.modbus.unit_ids, UnitIds::Strict);
-    assert_eq!(config.modbus.listen.len(), 2);
+    assert_eq!(config.meters[0].listen.len(), 2);
     assert_eq!(config.modbus.max_connections, 8);
     assert_eq!(config.modbus.idle_timeout, Duration::from_secs(90));
     assert_eq!(config.state_dir, Some("/var/lib/fronius-smartmeter".into()));
@@ -209,7 +207,7 @@ fn the_default_serial_number_is_stable_and_differs_between_meters() {
             "{{openhab_host: oh, current_power: P, energy_counter_out: {energy}, \
              modbus_tcp_address: {address}}}"
         );
-        Config::parse(&text).unwrap().meter.identity.serial_number
+        Config::parse(&text).unwrap().meters[0].config.identity.serial_number.clone()
     };
     // Written down: were it ever to change, every inverter would take it for a new meter.
     assert_eq!(serial("inverter_energy", 1), "01699275001");

@@ -177,7 +177,7 @@ fn the_configurations_load() {
             loaded += 1;
         }
     }
-    assert_eq!(loaded, 5, "a configuration is missing, or one is new");
+    assert_eq!(loaded, 6, "a configuration is missing, or one is new");
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod documents;
 mod harness;
 mod histories;
 mod log;
+mod meters;
 mod modbus;
 mod openhab;
 mod service;

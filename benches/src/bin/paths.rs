@@ -22,7 +22,7 @@ use fronius_smartmeter::{
         record::Restored,
         units::Quantity,
     },
-    modbus::Server,
+    modbus::{Device, Server},
     source::openhab::{events::EventReader, state::parse_state},
 };
 use fronius_smartmeter_benches::{Query, bare, block::Block, request};
@@ -109,8 +109,9 @@ fn live() -> Result<(Meter, Reading, Instant)> {
     for (measurand, value) in VALUES {
         reading.update(Point { measurand, phase: Phase::L1 }, value, now);
     }
-    let config = config()?;
-    let mut meter = Meter::new(config.meter, config.freshness, config.source.bindings(), now);
+    let Config { freshness, meters, .. } = config()?;
+    let configured = meters.into_iter().next().context("no meter")?;
+    let mut meter = Meter::new(configured.config, freshness, &configured.bindings, now);
     meter.restore(Restored::nothing(), false, now);
     Ok((meter, reading, now))
 }
@@ -158,7 +159,9 @@ fn serve(path: HotPath, count: u32) -> Result<()> {
         } else {
             let (images, receiver) = watch::channel(Arc::new(image));
             let config = config()?;
-            let server = Server::new(&config.modbus, config.meter.identity, receiver);
+            let configured = config.meters.into_iter().next().context("no meter")?;
+            let device = Device { identity: configured.config.identity, images: receiver };
+            let server = Server::new(&config.modbus, vec![device]);
             tokio::spawn(async move {
                 let _images = images;
                 server.serve(listener).await

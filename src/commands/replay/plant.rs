@@ -6,16 +6,19 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 
 use crate::{
-    config::Config,
+    config::{Config, ConfiguredMeter},
     daemon::log,
     meter::{
         Condition, Meter,
         binding::Binding,
-        reading::{Measurand, Reading},
+        reading::{Freshness, Measurand, Reading},
         record::{MeterRecord, Restored},
     },
     persistence::{saving::Saving, store::log_restored},
-    source::openhab::{ItemReply, Tracker},
+    source::{
+        Watched,
+        openhab::{ItemReply, Tracker},
+    },
 };
 
 /// How often a living event stream gives a sign of life, in ms.
@@ -33,7 +36,10 @@ pub(super) struct Served {
 
 /// The service, its source and its disk.
 pub(super) struct Plant {
-    config: Config,
+    configured: ConfiguredMeter,
+    freshness: Freshness,
+    /// The items of other meters.
+    others: Vec<String>,
     begin: (Instant, i64),
     now_ms: i64,
     meter: Meter,
@@ -52,11 +58,18 @@ pub(super) struct Plant {
 }
 
 impl Plant {
-    pub(super) fn new(config: Config, begin_ms: i64) -> Self {
+    /// The first meter of the configuration, if there is one.
+    pub(super) fn new(config: Config, begin_ms: i64) -> Option<Self> {
         let begin = Instant::now();
-        let (meter, tracker, readings) = started(&config, begin);
+        let freshness = config.freshness;
+        let mut meters = config.meters.into_iter();
+        let configured = meters.next()?;
+        let others = meters.flat_map(|meter| meter.bindings).map(|binding| binding.item).collect();
+        let (meter, tracker, readings) = started(&configured, freshness, begin);
         let mut plant = Self {
-            config,
+            configured,
+            freshness,
+            others,
             begin: (begin, begin_ms),
             now_ms: begin_ms,
             meter,
@@ -72,7 +85,12 @@ impl Plant {
             next_expiry: None,
         };
         plant.restore();
-        plant
+        Some(plant)
+    }
+
+    /// Whether there is an item of this name, but of another meter.
+    pub(super) fn is_of_another(&self, item: &str) -> bool {
+        !self.has(item) && self.others.iter().any(|other| other == item)
     }
 
     /// Whether there is an item of this name.
@@ -86,7 +104,7 @@ impl Plant {
     }
 
     fn bindings(&self) -> &[Binding] {
-        self.config.source.bindings()
+        &self.configured.bindings
     }
 
     /// Lets time pass until the next thing happens by itself, and returns when that was, in ms. If
@@ -134,7 +152,8 @@ impl Plant {
 
     /// The service is killed, and started again.
     pub(super) fn crash(&mut self) {
-        (self.meter, self.tracker, self.readings) = started(&self.config, self.now());
+        (self.meter, self.tracker, self.readings) =
+            started(&self.configured, self.freshness, self.now());
         self.saving = Saving::default();
         self.condition = Condition::Waiting;
         self.restore();
@@ -193,7 +212,10 @@ impl Plant {
     fn judge(&mut self) {
         let (now, clock) = (self.now(), self.clock());
         let reading = self.readings.borrow_and_update();
-        self.meter.judge(&reading, now, clock).iter().for_each(log::counter);
+        let events = self.meter.judge(&reading, now, clock);
+        for event in &events {
+            log::counter(None, event);
+        }
         if self.saving.may_begin(now)
             && let Some(record) = self.meter.unsaved(now, clock)
         {
@@ -216,7 +238,7 @@ impl Plant {
         let condition = self.meter.condition(&reading, now);
         if self.condition != condition {
             self.condition = condition;
-            log::condition(&self.meter.image(&reading, now));
+            log::condition(None, &self.meter.image(&reading, now));
         }
         self.next_expiry = self.meter.next_expiry(&reading, now);
     }
@@ -239,9 +261,14 @@ impl Plant {
     }
 }
 
-fn started(config: &Config, now: Instant) -> (Meter, Tracker, watch::Receiver<Reading>) {
-    let bindings = config.source.bindings();
-    let meter = Meter::new(config.meter.clone(), config.freshness, bindings, now);
+fn started(
+    configured: &ConfiguredMeter,
+    freshness: Freshness,
+    now: Instant,
+) -> (Meter, Tracker, watch::Receiver<Reading>) {
+    let ConfiguredMeter { config, bindings, .. } = configured;
+    let meter = Meter::new(config.clone(), freshness, bindings, now);
     let (sender, readings) = watch::channel(Reading::default());
-    (meter, Tracker::new(bindings.to_vec(), sender), readings)
+    let watched = Watched { bindings: bindings.clone(), readings: sender };
+    (meter, Tracker::new(vec![watched]), readings)
 }

@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::meter::{binding::Binding, reading::Measurand};
+use crate::{
+    meter::{binding::Binding, reading::Measurand},
+    source::Watched,
+};
 
 /// When each item is to be read.
 #[derive(Debug)]
@@ -39,10 +42,10 @@ impl Scheduled {
 }
 
 impl Schedule {
-    /// All items of these bindings, each once, to be read at once.
-    pub(super) fn new(bindings: &[Binding], now: Instant) -> Self {
+    /// All items of these meters, each once, to be read at once.
+    pub(super) fn new(meters: &[Watched], now: Instant) -> Self {
         let mut items: Vec<Scheduled> = Vec::new();
-        for Binding { point, item, .. } in bindings {
+        for Binding { point, item, .. } in meters.iter().flat_map(|meter| &meter.bindings) {
             let (is_power, is_required) =
                 (point.measurand == Measurand::Power, point.measurand.is_required());
             if let Some(known) = items.iter_mut().find(|known| known.item == *item) {
@@ -125,9 +128,11 @@ impl Schedule {
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::watch;
+
     use super::*;
     use crate::meter::{
-        reading::{Phase, Point},
+        reading::{Phase, Point, Reading},
         units::Quantity,
     };
 
@@ -147,7 +152,9 @@ mod tests {
             ("B", Measurand::Voltage),
             ("C", Measurand::Current),
         ];
-        Schedule::new(&items.map(binding), now)
+        let bindings = items.map(binding).to_vec();
+        let (readings, _) = watch::channel(Reading::default());
+        Schedule::new(&[Watched { bindings, readings }], now)
     }
 
     /// Reads what is due, each time in no time, until that is so many items.

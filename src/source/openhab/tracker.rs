@@ -7,12 +7,15 @@ use tokio::sync::watch;
 use super::{ItemProblem, ItemReply, server::Server, state};
 use crate::{
     meter::{binding::Binding, reading::Reading},
+    source::Watched,
     text::excerpt,
 };
 
 /// An item, and what is known about it.
 struct Tracked {
     binding: Binding,
+    /// Those of its meter.
+    readings: watch::Sender<Reading>,
     /// The last problem with it, of a kind that was logged.
     problem: Option<ItemProblem>,
     /// Whether it ever had a value.
@@ -33,15 +36,20 @@ pub(crate) struct Tracker {
     connected: Option<Instant>,
     /// Whether openHAB itself is there.
     pub(super) server: Server,
-    readings: watch::Sender<Reading>,
+    /// Of each meter.
+    readings: Vec<watch::Sender<Reading>>,
 }
 
 impl Tracker {
-    pub(crate) fn new(bindings: Vec<Binding>, readings: watch::Sender<Reading>) -> Self {
+    pub(crate) fn new(meters: Vec<Watched>) -> Self {
+        let readings = meters.iter().map(|meter| meter.readings.clone()).collect();
+        let bindings = meters.into_iter().flat_map(|Watched { bindings, readings }| {
+            bindings.into_iter().map(move |binding| (binding, readings.clone()))
+        });
         let items = bindings
-            .into_iter()
-            .map(|binding| Tracked {
+            .map(|(binding, readings)| Tracked {
                 binding,
+                readings,
                 problem: None,
                 known: false,
                 last_event: None,
@@ -64,7 +72,9 @@ impl Tracker {
     /// A read requested at `asked` gave a state. If the stream has had an event for the item since,
     /// that is newer. Returns whether the state is a value.
     pub(crate) fn on_read(&mut self, item: &str, reply: &ItemReply, asked: Instant) -> bool {
-        self.readings.send_modify(|reading| reading.sign_of_life(asked));
+        for readings in &self.readings {
+            readings.send_modify(|reading| reading.sign_of_life(asked));
+        }
         let holds = self.connected.is_none_or(|connected| connected <= asked);
         let is_settled = self.server.is_settled(asked);
         let mut good = true;
@@ -72,9 +82,9 @@ impl Tracker {
             if tracked.is_older_than(asked) {
                 let updated = tracked.is_updated_by(reply);
                 tracked.last_reply = Some(reply.clone());
-                good &= tracked.take(&reply.state, updated, asked, is_settled, &self.readings);
+                good &= tracked.take(&reply.state, updated, asked, is_settled);
                 if !holds {
-                    tracked.invalidate(&self.readings);
+                    tracked.invalidate();
                 }
             }
         }
@@ -100,7 +110,7 @@ impl Tracker {
     pub(crate) fn doubt(&mut self, item: &str, asked: Instant) {
         for tracked in self.items.iter().filter(|tracked| tracked.binding.item == item) {
             if tracked.is_older_than(asked) {
-                tracked.invalidate(&self.readings);
+                tracked.invalidate();
             }
         }
     }
@@ -124,7 +134,7 @@ impl Tracker {
             let reply = tracked.last_reply.get_or_insert_default();
             state.clone_into(&mut reply.state);
             reply.last_state_update = None;
-            tracked.take(state, true, now, is_settled, &self.readings);
+            tracked.take(state, true, now, is_settled);
         }
     }
 
@@ -142,7 +152,9 @@ impl Tracker {
 
     /// The event stream is alive, so items without an event are as they were.
     pub(crate) fn on_sign_of_life(&self, now: Instant) {
-        self.readings.send_modify(|reading| reading.confirm_all(now));
+        for readings in &self.readings {
+            readings.send_modify(|reading| reading.confirm_all(now));
+        }
     }
 
     /// The event stream has connected. What is known is from before, and only what arrives from now
@@ -150,7 +162,7 @@ impl Tracker {
     pub(crate) fn on_connected(&mut self, now: Instant) {
         self.connected = Some(now);
         for tracked in self.items.iter().filter(|tracked| tracked.is_older_than(now)) {
-            tracked.invalidate(&self.readings);
+            tracked.invalidate();
         }
     }
 }
@@ -170,25 +182,18 @@ impl Tracked {
     }
 
     /// Takes a state, which was `updated` or only read again. Returns whether it is a value.
-    fn take(
-        &mut self,
-        state: &str,
-        updated: bool,
-        now: Instant,
-        is_settled: bool,
-        readings: &watch::Sender<Reading>,
-    ) -> bool {
+    fn take(&mut self, state: &str, updated: bool, now: Instant, is_settled: bool) -> bool {
         let Binding { point, item, .. } = &self.binding;
         let value = match state::value(state, &self.binding) {
             Ok(value) => value,
             Err(error) => {
-                self.invalidate(readings);
+                self.invalidate();
                 self.fail(ItemProblem::State(error), is_settled);
                 return false;
             }
         };
         let channel = self.binding.channel();
-        readings.send_modify(|reading| {
+        self.readings.send_modify(|reading| {
             if updated {
                 reading.update(channel, value, now);
             } else {
@@ -204,8 +209,8 @@ impl Tracked {
     }
 
     /// Its value is not certain any more, whatever signs of life there are.
-    fn invalidate(&self, readings: &watch::Sender<Reading>) {
-        readings.send_modify(|reading| reading.invalidate(self.binding.channel()));
+    fn invalidate(&self) {
+        self.readings.send_modify(|reading| reading.invalidate(self.binding.channel()));
     }
 
     /// Takes a problem, and logs it once, however often it is seen. Another of the same kind is not
@@ -246,7 +251,7 @@ mod tests {
             factor: 1.0,
             max_power_w: 50_000.0,
         };
-        (Tracker::new(vec![binding], sender), receiver)
+        (Tracker::new(vec![Watched { bindings: vec![binding], readings: sender }]), receiver)
     }
 
     fn reply(state: &str, last_state_update: Option<u64>) -> ItemReply {

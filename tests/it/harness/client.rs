@@ -84,6 +84,18 @@ impl Client {
         self.read_by(READ_HOLDING, start, count)
     }
 
+    /// The same of another unit than 1.
+    #[track_caller]
+    pub(crate) fn read_of(
+        &mut self,
+        unit: u8,
+        start: u16,
+        count: u16,
+    ) -> impl Future<Output = Result<Vec<u16>, u8>> {
+        self.read_with(unit, READ_HOLDING, start, count)
+    }
+
+    /// The same by another function code.
     #[track_caller]
     pub(crate) fn read_by(
         &mut self,
@@ -91,10 +103,21 @@ impl Client {
         start: u16,
         count: u16,
     ) -> impl Future<Output = Result<Vec<u16>, u8>> {
+        self.read_with(1, function, start, count)
+    }
+
+    #[track_caller]
+    fn read_with(
+        &mut self,
+        unit: u8,
+        function: u8,
+        start: u16,
+        count: u16,
+    ) -> impl Future<Output = Result<Vec<u16>, u8>> {
         let request = read_request(function, start, count);
         let caller = std::panic::Location::caller();
         async move {
-            let answer = match self.try_ask(1, &request).await {
+            let answer = match self.try_ask(unit, &request).await {
                 Ok(answer) => answer,
                 Err(error) => panic!("{start}/{count} is not answered: {error} ({caller})"),
             };

@@ -170,6 +170,13 @@ impl RunningProgram {
         Self { child, out, err }
     }
 
+    /// With something else as its standard output, of which there are no lines then.
+    pub(crate) fn start_with_stdout(mut command: Command, stdout: Stdio) -> Self {
+        let mut child = command.stdout(stdout).stderr(Stdio::piped()).spawn().unwrap();
+        let err = Lines::of(child.stderr.take().unwrap());
+        Self { child, out: Lines::of(tokio::io::empty()), err }
+    }
+
     pub(crate) fn id(&self) -> Pid {
         let id = self.child.id().expect("the process has ended already");
         Pid::from_raw(id.try_into().unwrap()).unwrap()

@@ -14,7 +14,7 @@ use fronius_smartmeter::{
         record::Restored,
         sunspec::Identity,
     },
-    modbus::{Server, ServerConfig, UnitIds, connections::Connections},
+    modbus::{Device, Server, ServerConfig, UnitIds, connections::Connections},
 };
 use tokio::sync::watch;
 
@@ -103,7 +103,6 @@ fn image(on_stale: OnStale, values: &[(Measurand, f64)], age: Duration) -> Image
 
 pub(crate) fn server_config() -> ServerConfig {
     ServerConfig {
-        listen: Vec::new(),
         unit_ids: UnitIds::Any,
         max_connections: 8,
         idle_timeout: Duration::from_secs(60),
@@ -132,7 +131,8 @@ pub(crate) fn serve(server_config: &ServerConfig, image: Image) -> Served {
     let listener = listen(anywhere());
     let address = listener.local_addr().unwrap();
     let (images, receiver) = watch::channel(Arc::new(image));
-    let server = Server::new(server_config, identity(), receiver);
+    let server =
+        Server::new(server_config, vec![Device { identity: identity(), images: receiver }]);
     let connections = server.connections().clone();
     let closer = server.clone();
     let tasks = [

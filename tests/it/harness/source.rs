@@ -9,7 +9,7 @@ use fronius_smartmeter::{
         Condition, Image,
         reading::{Measurand, Phase, Point, Reading},
     },
-    source::{SetupError, Source},
+    source::{SetupError, Source, Watched},
     system::liveness::Liveness,
 };
 use tokio::{sync::watch, time::Instant};
@@ -43,7 +43,7 @@ pub(crate) fn source(config: &Config) -> Result<Source, SetupError> {
 
 /// Reads the energy once, and says why that fails: on the way, or for this item.
 pub(crate) async fn failure(config: &Config) -> String {
-    let probe = match source(config).unwrap().probe(&config.source.bindings()[0]).await {
+    let probe = match source(config).unwrap().probe(&config.meters[0].bindings[0]).await {
         Ok(probe) => probe,
         Err(error) => return error.to_string(),
     };
@@ -61,7 +61,9 @@ impl RunningSource {
     pub(crate) fn start(config: &Config) -> Self {
         let source = source(config).unwrap();
         let (sender, readings) = watch::channel(Reading::default());
-        let task = Task::spawn(async move { source.run(sender, &Liveness::default()).await });
+        let watched = Watched { bindings: config.meters[0].bindings.clone(), readings: sender };
+        let task =
+            Task::spawn(async move { source.run(vec![watched], &Liveness::default()).await });
         Self { readings, _task: task }
     }
 
@@ -124,7 +126,7 @@ pub(crate) struct RunningMeter {
 impl RunningMeter {
     pub(crate) async fn start(config: Config) -> Self {
         let daemon = Daemon::start(config, Vec::new()).await.unwrap();
-        Self { images: daemon.images(), _daemon: daemon }
+        Self { images: daemon.images().unwrap(), _daemon: daemon }
     }
 
     pub(crate) fn image(&self) -> Arc<Image> {

@@ -1,0 +1,38 @@
+//! Where a meter listens.
+
+use std::{
+    net::{Ipv6Addr, SocketAddr},
+    num::NonZeroU16,
+};
+
+use super::{document::Part, entries::Entries, values};
+
+/// Takes the addresses. None given means port 502 on all of them.
+pub(super) fn read(entries: &mut Entries<'_>) -> Vec<SocketAddr> {
+    const EXPECTED: &str = "address:port, such as 0.0.0.0:502 or [::]:502, or a port";
+    let Some(entry) = entries.take("modbus_listen") else { return Vec::new() };
+    let mut addresses = Vec::new();
+    for element in entry.elements() {
+        let Some(address) = entries.parse(&element, EXPECTED, address) else { continue };
+        if let Some(other) = addresses.iter().find(|other| overlap(address, **other)) {
+            let message = format!("overlaps with {other}, which is listed already");
+            entries.note(&element, Part::Value, message);
+        }
+        addresses.push(address);
+    }
+    addresses
+}
+
+/// A port alone is meant on all addresses.
+fn address(text: &str) -> Option<SocketAddr> {
+    let port = || values::parse::<NonZeroU16>(text);
+    values::parse(text).or_else(|| Some((Ipv6Addr::UNSPECIFIED, port()?.get()).into()))
+}
+
+/// Whether the system would not let one program listen on both. `[::]` gives way to IPv4 addresses.
+pub(super) fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let same_port = one.port() == other.port() && one.is_ipv4() == other.is_ipv4();
+    let either_is_any = one.ip().is_unspecified() || other.ip().is_unspecified();
+    // Port 0 is another one each time.
+    one.port() != 0 && (one == other || same_port && either_is_any)
+}
