@@ -119,6 +119,31 @@ in
     };
   };
 
+  # The meter's one address is there only after sockets.target, as from DHCP.
+  address = plain // {
+    meter =
+      { lib, pkgs, ... }:
+      let
+        ip = "${lib.getExe' pkgs.iproute2 "ip"} address";
+        address = "192.168.1.77/24 dev eth1";
+      in
+      {
+        imports = [ plain.meter ];
+        services.fronius-smartmeter.listen = [ "192.168.1.77:502" ];
+        systemd.services.late-address = {
+          description = "An address that comes late";
+          after = [ "sockets.target" ];
+          wantedBy = [ "multi-user.target" ];
+          serviceConfig = {
+            Type = "oneshot";
+            RemainAfterExit = true;
+            ExecStart = "${ip} add ${address}";
+            ExecStop = "${ip} del ${address}";
+          };
+        };
+      };
+  };
+
   # The old example file, except for openHAB's address. It knows no token.
   migrate = plain // {
     openhab = simulation [ ];

@@ -53,11 +53,28 @@ WantedBy=multi-user.target
 """
 OLD_SCRIPT = "import socket, signal; port = socket.create_server(('', 502)); signal.pause()\n"
 
-# Only whom it must: what a careful user writes.
-STRICT = {
-    "fronius-smartmeter.socket": "[Socket]\nIPAddressAllow=\nIPAddressAllow=192.168.1.1\n",
-    "fronius-smartmeter.service": "[Service]\nIPAddressAllow=\nIPAddressAllow=192.168.1.3\nWatchdogSec=3s\n",
+# What a user changes in the units, by test: to allow only whom it must, and to listen on one address.
+DROP_INS = {
+    "hardened": {
+        "fronius-smartmeter.socket": "[Socket]\nIPAddressAllow=\nIPAddressAllow=192.168.1.1\n",
+        "fronius-smartmeter.service": "[Service]\nIPAddressAllow=\nIPAddressAllow=192.168.1.3\nWatchdogSec=3s\n",
+    },
+    "address": {"fronius-smartmeter.socket": "[Socket]\nListenStream=\nListenStream=192.168.1.77:502\n"},
 }
+
+LATE_ADDRESS = """\
+[Unit]
+After=sockets.target
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=ip address add 192.168.1.77/24 dev eth1
+ExecStop=ip address del 192.168.1.77/24 dev eth1
+
+[Install]
+WantedBy=multi-user.target
+"""
 
 
 def debian(test: str, binary: Path, trees: Path) -> Path:
@@ -105,8 +122,10 @@ def meter(tree: Path, test: str) -> None:
         write(tree / "etc/fronius-smartmeter/openhab_token", TOKEN + "\n", 0o600)
     for unit in sorted((PROJECT / "systemd").iterdir()):
         enable(write(tree / "usr/lib/systemd/system" / unit.name, unit.read_text()))
-        if test == "hardened":
-            write(tree / f"etc/systemd/system/{unit.name}.d/strict.conf", STRICT[unit.name])
+    for unit, text in DROP_INS.get(test, {}).items():
+        write(tree / f"etc/systemd/system/{unit}.d/override.conf", text)
+    if test == "address":
+        enable(write(tree / "usr/lib/systemd/system/late-address.service", LATE_ADDRESS))
 
 
 def write(path: Path, text: str, mode: int = 0o644) -> Path:

@@ -31,6 +31,7 @@
               "deadnix"
               "evcc"
               "installShellFiles"
+              "iproute2"
               "mbpoll"
               "netcat"
               "rustfmt"
