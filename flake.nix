@@ -19,7 +19,7 @@
         fronius-smartmeter = pkgs.callPackage ./nixos/package.nix { };
         # One file that runs on any Linux of that architecture, such as a Raspberry Pi's.
         static = pkgs.pkgsStatic.callPackage ./nixos/package.nix { };
-        options = import ./nixos/options.nix { inherit pkgs module; };
+        docs = import ./nixos/docs.nix { inherit pkgs module; };
       });
 
       apps = eachSystem (pkgs: {
@@ -36,13 +36,8 @@
 
       nixosModules = {
         default = self.nixosModules.fronius-smartmeter;
-        # The package comes along: no overlay is needed.
-        fronius-smartmeter =
-          { lib, pkgs, ... }:
-          {
-            imports = [ ./nixos/module.nix ];
-            services.fronius-smartmeter.package = lib.mkDefault (ourPackages pkgs).default;
-          };
+        # By its path, so that whoever imports both names gets one module.
+        fronius-smartmeter.imports = [ ./nixos/module.nix ];
       };
 
       devShells = eachSystem (pkgs: {
@@ -63,7 +58,8 @@
       checks = eachSystem (
         pkgs:
         import ./nixos/checks.nix {
-          inherit lib module pkgs;
+          inherit lib pkgs;
+          modules = lib.attrValues self.nixosModules;
           packages = ourPackages pkgs;
         }
         // import ./nixos/tests { inherit module pkgs; }

@@ -1,7 +1,7 @@
 # The checks of `nix flake check` apart from the virtual machines.
 {
   lib,
-  module,
+  modules,
   packages,
   pkgs,
 }:
@@ -22,13 +22,13 @@ let
     });
 
   mistakes = import ./tests/eval/mistakes.nix {
-    inherit lib module;
+    inherit lib modules;
     inherit (pkgs.stdenv.hostPlatform) system;
   };
 in
 {
   inherit package;
-  inherit (packages) options;
+  inherit (packages) docs;
   clippy = lint "clippy" [ pkgs.clippy ] "cargo clippy --offline --all-targets -- -D warnings";
   rustfmt = lint "rustfmt" [ pkgs.rustfmt ] "cargo fmt --all --check";
   module =

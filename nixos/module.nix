@@ -118,7 +118,12 @@ in
   options.services.fronius-smartmeter = {
     enable = lib.mkEnableOption "the emulated Fronius Smart Meter with the values of openHAB";
 
-    package = lib.mkPackageOption pkgs "fronius-smartmeter" { };
+    package = mkOption {
+      type = types.package;
+      default = pkgs.callPackage ./package.nix { };
+      defaultText = lib.literalMD "the package beside this module, built with the `pkgs` of the system";
+      description = "The program and its systemd units.";
+    };
 
     settings = mkOption {
       type = types.submodule {

@@ -1,7 +1,7 @@
 # One configuration of the module, as a whole system: what the module makes of it.
 {
   lib,
-  module,
+  modules,
   system,
 }:
 definition:
@@ -9,8 +9,7 @@ definition:
 let
   evaluated = lib.nixosSystem {
     inherit system;
-    modules = [
-      module
+    modules = modules ++ [
       {
         system.stateVersion = "26.05";
         services.fronius-smartmeter = definition // {

@@ -2,12 +2,12 @@
 # compared by ./run.
 {
   lib,
-  module,
+  modules,
   system,
 }:
 
 let
-  evaluate = import ./evaluate.nix { inherit lib module system; };
+  evaluate = import ./evaluate.nix { inherit lib modules system; };
 
   about =
     name: case:

@@ -1,5 +1,23 @@
-# The functions of nixpkgs' lib that its stand-in lacks; ./run adds them to the copy's lib.nix.
+# What nixpkgs' lib has and its stand-in lacks; ../common.sh adds it to the copy's lib.nix.
+lib:
 let
+  inherit (builtins)
+    any
+    concatMap
+    elemAt
+    filter
+    foldl'
+    fromJSON
+    isAttrs
+    isList
+    length
+    mapAttrs
+    replaceStrings
+    sort
+    split
+    stringLength
+    substring
+    ;
   special = [
     "."
     "["
@@ -11,7 +29,8 @@ let
     "?"
     "$"
   ];
-  literally = builtins.replaceStrings special (map (character: "[${character}]") special);
+  literally = replaceStrings special (map (character: "[${character}]") special);
+  ordered = sort (a: b: (a.order or 1000) < (b.order or 1000));
 in
 {
   inherit (builtins)
@@ -20,6 +39,98 @@ in
     concatLists
     elemAt
     ;
-  hasInfix = infix: text: builtins.length (builtins.split (literally infix) text) > 1;
-  toInt = builtins.fromJSON;
+  concatMapStrings = lib.concatMapStringsSep "";
+  filterAttrsRecursive =
+    keep: set:
+    mapAttrs (_: value: if isAttrs value then lib.filterAttrsRecursive keep value else value) (
+      lib.filterAttrs keep set
+    );
+  hasInfix = infix: text: length (split (literally infix) text) > 1;
+  levenshteinAtMost =
+    most: a: b:
+    let
+      rest = text: substring 1 (-1) text;
+      first = substring 0 1;
+    in
+    if a == "" || b == "" then
+      stringLength a + stringLength b <= most
+    else if first a == first b then
+      lib.levenshteinAtMost most (rest a) (rest b)
+    else
+      most > 0
+      && any (pair: lib.levenshteinAtMost (most - 1) (elemAt pair 0) (elemAt pair 1)) [
+        [
+          (rest a)
+          b
+        ]
+        [
+          a
+          (rest b)
+        ]
+        [
+          (rest a)
+          (rest b)
+        ]
+      ];
+  toInt = fromJSON;
+  uniqueByKey = foldl' (
+    modules: module:
+    if any (other: other.key == module.key) modules then modules else modules ++ [ module ]
+  ) [ ];
+
+  mkOrder = order: content: {
+    _type = "order";
+    inherit content order;
+  };
+  mkBefore = lib.mkOrder 500;
+  mkAfter = lib.mkOrder 1500;
+  discharge =
+    value:
+    let
+      inside = lib.discharge value.content;
+    in
+    {
+      merge = concatMap lib.discharge value.contents;
+      "if" = if value.condition then inside else [ ];
+      override = map (definition: definition // { inherit (value) priority; }) inside;
+      order = map (definition: definition // { inherit (value) order; }) inside;
+    }
+    .${value._type or ""} or [
+      {
+        priority = 100;
+        inherit value;
+      }
+    ];
+  best =
+    definitions:
+    let
+      priority = foldl' (
+        least: one: if one.priority < least then one.priority else least
+      ) 9999 definitions;
+    in
+    map (one: one.value) (ordered (filter (one: one.priority == priority) definitions));
+
+  types = lib.baseTypes // {
+    # Of a unit: lists are joined.
+    unitOption = lib.baseTypes.unspecified // {
+      merge =
+        path: values:
+        if any isList values then
+          concatMap lib.toList values
+        else
+          lib.baseTypes.unspecified.merge path values;
+    };
+    package = lib.baseTypes.package // {
+      merge =
+        path: values:
+        if length values == 1 then
+          elemAt values 0
+        else
+          throw "${lib.concatMapStringsSep "." (name: name) path} is defined multiple times";
+    };
+    externalPath = lib.types.addCheck lib.baseTypes.path (path: !lib.isStorePath path) // {
+      name = "absolute path not in the Nix store";
+    };
+    numbers.nonnegative = lib.types.addCheck lib.baseTypes.number (number: number >= 0);
+  };
 }
