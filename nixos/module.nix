@@ -99,6 +99,15 @@ let
     lib.optional (cfg.tokenFile != null) "openhab_token:${toString cfg.tokenFile}"
     ++ lib.optional (cfg.passwordFile != null) "openhab_password:${toString cfg.passwordFile}";
 
+  # In place of the unit's own list, which an empty string clears. It comes first, so that nothing is
+  # cleared of what other modules add.
+  instead =
+    list:
+    lib.mkMerge [
+      (lib.mkBefore [ "" ])
+      list
+    ];
+
   prefix = "services.fronius-smartmeter";
   has = key: (settings.${key} or null) != null;
   outsideStore = name: file: {
@@ -273,16 +282,15 @@ in
 
     networking.firewall.allowedTCPPorts = lib.mkIf cfg.openFirewall ports;
 
-    # The units are those of the package; what follows are drop-ins. An empty string clears what the
-    # unit has.
+    # The units are those of the package; what follows are drop-ins.
     systemd.packages = [ cfg.package ];
 
     systemd.sockets.fronius-smartmeter = {
       wantedBy = [ "sockets.target" ];
       partOf = [ "fronius-smartmeter-listen.service" ];
-      listenStreams = lib.mkIf (cfg.listen != [ "502" ]) ([ "" ] ++ cfg.listen);
+      listenStreams = lib.mkIf (cfg.listen != [ "502" ]) (instead cfg.listen);
       socketConfig = lib.mkIf (cfg.allowedClients != null) {
-        IPAddressAllow = [ "" ] ++ cfg.allowedClients;
+        IPAddressAllow = instead cfg.allowedClients;
       };
     };
 
@@ -293,10 +301,10 @@ in
       # Restarted in one go, with its socket open, so that clients wait and are not refused.
       stopIfChanged = false;
       serviceConfig = lib.mkMerge [
-        (lib.mkIf (cfg.openhabAddresses != null) { IPAddressAllow = [ "" ] ++ cfg.openhabAddresses; })
+        (lib.mkIf (cfg.openhabAddresses != null) { IPAddressAllow = instead cfg.openhabAddresses; })
         # The unit's empty secrets are cleared, too, so that a missing file is an error.
         (lib.mkIf (credentials != [ ]) {
-          LoadCredential = [ "" ] ++ credentials;
+          LoadCredential = instead credentials;
           SetCredential = "";
         })
       ];

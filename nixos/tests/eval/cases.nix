@@ -1,4 +1,4 @@
-# Configurations of the module. `fails` holds what the failed assertions must say, one by one;
+# Configurations of the module; `system` is what else the system has. `fails` holds what the failed assertions must say, one by one;
 # `type` says that a definition has the wrong type. The others are valid, and golden/ has what
 # becomes of them.
 let
@@ -41,6 +41,27 @@ in
       "fd00::/64"
     ];
   };
+  # What somebody adds to the units himself.
+  additions = {
+    config = {
+      settings = openhab;
+      listen = [ 1502 ];
+      allowedClients = [ "192.168.1.5" ];
+      tokenFile = "/run/secrets/openhab-token";
+    };
+    system.systemd = {
+      sockets.fronius-smartmeter = {
+        listenStreams = [ "192.168.1.2:1503" ];
+        socketConfig.IPAddressAllow = "192.168.1.6";
+      };
+      services.fronius-smartmeter.serviceConfig = {
+        IPAddressAllow = [ "192.168.1.1" ];
+        LoadCredential = [ "other:/run/secrets/other" ];
+        MemoryMax = "64M";
+      };
+    };
+  };
+
   token.config = {
     settings = openhab;
     tokenFile = "/run/secrets/openhab-token";

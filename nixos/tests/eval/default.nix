@@ -20,13 +20,13 @@ let
 in
 {
   mistakes = import ./mistakes.nix { inherit lib modules system; };
-  sound = lib.mapAttrs (_: case: (evaluate case.config).texts) (lib.filterAttrs isSound cases);
+  sound = lib.mapAttrs (_: case: (evaluate case).texts) (lib.filterAttrs isSound cases);
   # What a wrong type makes Nix say.
-  types = lib.mapAttrs (_: case: (evaluate case.config).texts) (
+  types = lib.mapAttrs (_: case: (evaluate case).texts) (
     lib.filterAttrs (_: case: case ? type) cases
   );
   # A configuration with a mistake that only the program notices.
-  wrong = (evaluate { settings = cases.minimal.config.settings // wrong; }).texts.config;
+  wrong = (evaluate { config.settings = cases.minimal.config.settings // wrong; }).texts.config;
   count = lib.length (lib.attrNames cases);
   trees = lib.mapAttrs (_: lib.mapAttrs (_: import ./tree.nix { inherit lib system; })) (
     # Of the scripts that run on other systems, too.

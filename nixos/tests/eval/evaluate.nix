@@ -1,10 +1,10 @@
-# One configuration of the module, as a whole system: what the module makes of it.
+# What the module makes of one of cases.nix, as a whole system.
 {
   lib,
   modules,
   system,
 }:
-definition:
+case:
 
 let
   evaluated = lib.nixosSystem {
@@ -12,10 +12,11 @@ let
     modules = modules ++ [
       {
         system.stateVersion = "26.05";
-        services.fronius-smartmeter = definition // {
+        services.fronius-smartmeter = case.config // {
           enable = true;
         };
       }
+      case.system or { }
     ];
   };
   inherit (evaluated) config;

@@ -12,7 +12,7 @@ let
   about =
     name: case:
     let
-      system = evaluate case.config;
+      system = evaluate case;
       inherit (system) failures;
       expected = case.fails or [ ];
       # A wrong type shows when something looks at the value.

@@ -73,10 +73,19 @@ in
         ]
       ];
   toInt = fromJSON;
-  uniqueByKey = foldl' (
-    modules: module:
-    if any (other: other.key == module.key) modules then modules else modules ++ [ module ]
-  ) [ ];
+  reverseList = list: builtins.genList (index: elemAt list (length list - 1 - index)) (length list);
+  # Modules with all that they import, level by level.
+  breadthFirst =
+    load: modules:
+    let
+      level = map load modules;
+      isKnown = known: module: module.key != null && any (other: other.key == module.key) known;
+      once = foldl' (known: module: if isKnown known module then known else known ++ [ module ]) [ ];
+    in
+    if level == [ ] then
+      [ ]
+    else
+      once (level ++ lib.breadthFirst load (concatMap (module: module.imports) level));
 
   mkOrder = order: content: {
     _type = "order";
