@@ -7,46 +7,13 @@
 
 let
   inherit (lib) mkOption types;
+  prefix = "services.fronius-smartmeter";
   cfg = config.services.fronius-smartmeter;
   inherit (cfg) settings;
+  keys = import ./settings.nix { inherit lib prefix; };
+  allKeys = lib.attrNames (keys.known // keys.refused);
 
   format = pkgs.formats.yaml { };
-
-  # Null means "not given", so that the program's own default applies.
-  optional =
-    type: description:
-    mkOption {
-      type = types.nullOr type;
-      default = null;
-      inherit description;
-    };
-
-  itemType =
-    types.either types.nonEmptyStr (
-      types.addCheck (types.attrsOf (types.either types.nonEmptyStr (types.attrsOf types.nonEmptyStr))) (
-        value:
-        let
-          consistsOf = names: lib.all (name: lib.elem name names) (lib.attrNames value);
-        in
-        consistsOf [
-          "l1"
-          "l2"
-          "l3"
-        ]
-        || (
-          value ? item
-          && consistsOf [
-            "item"
-            "unit"
-          ]
-        )
-      )
-    )
-    // {
-      name = "openhabItem";
-      description = "item's name, { l1, l2, l3 }, or { item, unit }";
-    };
-  item = optional itemType;
 
   addressType =
     types.strMatching "any|localhost|link-local|multicast|[0-9]{1,3}([.][0-9]{1,3}){3}(/[0-9]{1,2})?|[0-9a-fA-F]*:[0-9a-fA-F:.]*(/[0-9]{1,3})?"
@@ -80,7 +47,7 @@ let
   openhabAddress = if settings.openhab_host == null then null else addressOf settings.openhab_host;
 
   configFile = format.generate "config.yaml" (
-    lib.filterAttrs (_: value: value != null) settings
+    lib.filterAttrsRecursive (_: value: value != null) settings
     // lib.optionalAttrs (cfg.passwordFile != null) { openhab_password_file = "openhab_password"; }
   );
 
@@ -108,7 +75,6 @@ let
       list
     ];
 
-  prefix = "services.fronius-smartmeter";
   has = key: (settings.${key} or null) != null;
   outsideStore = name: file: {
     assertion = file == null || !lib.hasPrefix "${builtins.storeDir}/" "${toString file}/";
@@ -118,10 +84,21 @@ let
     assertion = has key;
     message = "${prefix}.settings.${key} is missing. Set it to ${what}.";
   };
-  elsewhere = key: remedy: {
+  refused = key: remedy: {
     assertion = !has key;
     message = "${prefix}.settings.${key} cannot be set. ${remedy}";
   };
+  unknown =
+    key:
+    let
+      similar = lib.filter (other: lib.strings.levenshtein key other <= 2) allKeys;
+    in
+    {
+      assertion = false;
+      message =
+        "${prefix}.settings.${key} is unknown"
+        + lib.optionalString (similar != [ ]) "; did you mean ${lib.concatStringsSep " or " similar}?";
+    };
 in
 {
   options.services.fronius-smartmeter = {
@@ -137,29 +114,7 @@ in
     settings = mkOption {
       type = types.submodule {
         freeformType = format.type;
-        options = {
-          openhab_host = optional types.nonEmptyStr ''
-            Address of openHAB: `host`, `host:port`, `[v6]:port` or `http(s)://host[:port][/path]`. Required.
-          '';
-          connected_phase = optional (types.enum [
-            1
-            2
-            3
-          ]) "The phase of items given without one; 1 by default.";
-          role = optional (types.enum [
-            "producer"
-            "grid"
-          ]) "Whether this is the meter of a generator, which is the default, or of the grid connection.";
-          energy_counter_out = item "The energy generated; with role `grid`, exported. Required.";
-          energy_counter_in = item "The energy consumed; with role `grid`, imported.";
-          current_power = item "The power generated; with role `grid`, import is positive. Required.";
-          current_voltage = item "The voltage; 230 V by default.";
-          current_current = item "The current; power / voltage by default.";
-          current_frequency = item "The frequency; 50 Hz by default.";
-          openhab_username = optional types.nonEmptyStr ''
-            The user name for basic authentication. It needs {option}`${prefix}.passwordFile`.
-          '';
-        };
+        options = keys.known;
       };
       default = { };
       example = {
@@ -175,11 +130,12 @@ in
         };
       };
       description = ''
-        The configuration. It takes all keys of `docs/configuration.md` except those for ports,
-        secrets and the state directory. It is checked when the system is built.
+        The configuration, with the keys of `docs/configuration.md` except those for ports, secrets
+        and the state directory. The program checks it when the system is built.
 
         An item is the name of an openHAB item, or `{ l1, l2, l3 }` for three phases. In place of
-        a name, `{ item, unit }` sets the unit of states that have none.
+        a name, `{ item, unit }` sets the unit of states that have none. A duration is a number with
+        a unit, such as `"500ms"` or `"1h 30m"`, or a number of seconds.
       '';
     };
 
@@ -247,32 +203,28 @@ in
   };
 
   config = lib.mkIf cfg.enable {
-    assertions = [
-      (needed "openhab_host" "the address of openHAB, such as \"192.168.1.31\"")
-      (needed "energy_counter_out" "the name of the openHAB item that counts the energy")
-      (needed "current_power" "the name of the openHAB item with the power")
-      (elsewhere "modbus_listen" "systemd opens the ports: set ${prefix}.listen.")
-      (elsewhere "state_dir" "systemd provides /var/lib/fronius-smartmeter; remove the key.")
-      (elsewhere "openhab_token_file" "The service could not read it: set ${prefix}.tokenFile.")
-      (elsewhere "openhab_password_file" "The service could not read it: set ${prefix}.passwordFile.")
-      (elsewhere "openhab_token" "Everybody can read the settings: put it into a file and set ${prefix}.tokenFile.")
-      (elsewhere "openhab_password" "Everybody can read the settings: put it into a file and set ${prefix}.passwordFile.")
-      (elsewhere "access_token" "It is of no use with openHAB, and everybody could read it: remove the key.")
-      {
-        assertion = !has "openhab_host" || builtins.match ".*@.*" settings.openhab_host == null;
-        message = "${prefix}.settings.openhab_host holds a name or password, and everybody can read it. Set settings.openhab_username and ${prefix}.passwordFile, or ${prefix}.tokenFile.";
-      }
-      {
-        assertion = has "openhab_username" == (cfg.passwordFile != null);
-        message = "${prefix}.settings.openhab_username and ${prefix}.passwordFile belong together: set both, or neither.";
-      }
-      (outsideStore "tokenFile" cfg.tokenFile)
-      (outsideStore "passwordFile" cfg.passwordFile)
-      {
-        assertion = lib.length ports == lib.length cfg.listen && cfg.listen != [ ];
-        message = "${prefix}.listen must hold TCP ports, and nothing else: \"502\", \"192.168.1.2:502\" or \"[fd00::2]:502\".";
-      }
-    ];
+    assertions =
+      lib.mapAttrsToList refused keys.refused
+      ++ map unknown (lib.attrNames (removeAttrs settings allKeys))
+      ++ [
+        (needed "openhab_host" "the address of openHAB, such as \"192.168.1.31\"")
+        (needed "energy_counter_out" "the name of the openHAB item that counts the energy")
+        (needed "current_power" "the name of the openHAB item with the power")
+        {
+          assertion = !has "openhab_host" || builtins.match ".*@.*" settings.openhab_host == null;
+          message = "${prefix}.settings.openhab_host holds a name or password, and everybody can read it. Set settings.openhab_username and ${prefix}.passwordFile, or ${prefix}.tokenFile.";
+        }
+        {
+          assertion = has "openhab_username" == (cfg.passwordFile != null);
+          message = "${prefix}.settings.openhab_username and ${prefix}.passwordFile belong together: set both, or neither.";
+        }
+        (outsideStore "tokenFile" cfg.tokenFile)
+        (outsideStore "passwordFile" cfg.passwordFile)
+        {
+          assertion = lib.length ports == lib.length cfg.listen && cfg.listen != [ ];
+          message = "${prefix}.listen must hold TCP ports, and nothing else: \"502\", \"192.168.1.2:502\" or \"[fd00::2]:502\".";
+        }
+      ];
 
     # For `fronius-smartmeter check`, `read` and `counters`, and the manual.
     environment.systemPackages = [ cfg.package ];

@@ -41,6 +41,33 @@ in
       "fd00::/64"
     ];
   };
+  # Parts of an item from several places.
+  parts = {
+    config.settings = openhab // {
+      current_power.item = "power";
+      energy_counter_out.l1 = "energy_1";
+    };
+    system.services.fronius-smartmeter.settings = {
+      current_power.unit = "kW";
+      energy_counter_out.l2 = {
+        item = "energy_2";
+        unit = "Wh";
+      };
+    };
+  };
+  # One of each kind of value.
+  values.config = with' {
+    openhab_ca_file = "/etc/ssl/openhab.pem";
+    connected_phase = 3;
+    min_energy_threshold = 0;
+    max_power = 8000;
+    stale_after = 45;
+    on_stale = "hold";
+    modbus_tcp_address = 0;
+    options = "<primary>";
+    loglevel = "warning";
+  };
+
   # What somebody adds to the units himself.
   additions = {
     config = {
@@ -96,6 +123,18 @@ in
       "settings.openhab_host is missing"
       "settings.energy_counter_out is missing"
       "settings.current_power is missing"
+    ];
+  };
+  misspelt = {
+    config = with' {
+      curent_voltage = "voltage";
+      openhab_hosts = "192.168.1.31";
+      colour = "red";
+    };
+    fails = [
+      "settings.curent_voltage is unknown; did you mean current_voltage?"
+      "settings.openhab_hosts is unknown; did you mean openhab_host?"
+      "settings.colour is unknown"
     ];
   };
   token-in-settings = {
@@ -196,9 +235,13 @@ in
     config = with' { current_power.l4 = "inverter_power"; };
     type = "current_power";
   };
-  wrong-unit = {
-    config = with' { current_power.unit = "kW"; };
-    type = "current_power";
+  wrong-duration = {
+    config = with' { stale_after = true; };
+    type = "stale_after";
+  };
+  wrong-power = {
+    config = with' { max_power = 50; };
+    type = "max_power";
   };
   wrong-client = {
     config = {

@@ -8,6 +8,7 @@ let
     filter
     foldl'
     fromJSON
+    genList
     isAttrs
     isList
     length
@@ -46,34 +47,29 @@ in
       lib.filterAttrs keep set
     );
   hasInfix = infix: text: length (split (literally infix) text) > 1;
-  levenshteinAtMost =
-    most: a: b:
+  # Row by row of the matrix of distances.
+  levenshtein =
+    a: b:
     let
-      rest = text: substring 1 (-1) text;
-      first = substring 0 1;
+      characters = text: genList (index: substring index 1 text) (stringLength text);
+      least = foldl' (x: y: if y < x then y else x) 9999;
+      next =
+        row: character:
+        foldl' (
+          begun: index:
+          begun
+          ++ [
+            (least [
+              (elemAt begun index + 1)
+              (elemAt row (index + 1) + 1)
+              (elemAt row index + (if substring index 1 b == character then 0 else 1))
+            ])
+          ]
+        ) [ (elemAt row 0 + 1) ] (genList (index: index) (stringLength b));
     in
-    if a == "" || b == "" then
-      stringLength a + stringLength b <= most
-    else if first a == first b then
-      lib.levenshteinAtMost most (rest a) (rest b)
-    else
-      most > 0
-      && any (pair: lib.levenshteinAtMost (most - 1) (elemAt pair 0) (elemAt pair 1)) [
-        [
-          (rest a)
-          b
-        ]
-        [
-          a
-          (rest b)
-        ]
-        [
-          (rest a)
-          (rest b)
-        ]
-      ];
+    elemAt (foldl' next (genList (index: index) (stringLength b + 1)) (characters a)) (stringLength b);
   toInt = fromJSON;
-  reverseList = list: builtins.genList (index: elemAt list (length list - 1 - index)) (length list);
+  reverseList = list: genList (index: elemAt list (length list - 1 - index)) (length list);
   # Modules with all that they import, level by level.
   breadthFirst =
     load: modules:
@@ -140,6 +136,10 @@ in
     externalPath = lib.types.addCheck lib.baseTypes.path (path: !lib.isStorePath path) // {
       name = "absolute path not in the Nix store";
     };
-    numbers.nonnegative = lib.types.addCheck lib.baseTypes.number (number: number >= 0);
+    numbers = {
+      nonnegative = lib.types.addCheck lib.baseTypes.number (number: number >= 0);
+      between =
+        least: most: lib.types.addCheck lib.baseTypes.number (number: number >= least && number <= most);
+    };
   };
 }
