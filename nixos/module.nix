@@ -51,16 +51,18 @@ let
     // lib.optionalAttrs (cfg.passwordFile != null) { openhab_password_file = "openhab_password"; }
   );
 
-  # Wrong settings should fail the build, not the service.
-  checkedConfigFile =
+  # Wrong settings should fail the build, not the service. The program that says so must run where the
+  # system is built.
+  checker =
     if pkgs.stdenv.buildPlatform.canExecute pkgs.stdenv.hostPlatform then
-      pkgs.runCommand "config.yaml" { } ''
-        cp ${configFile} config.yaml
-        ${lib.getExe cfg.package} check --offline --config config.yaml
-        cp config.yaml $out
-      ''
+      cfg.package
     else
-      configFile;
+      pkgs.buildPackages.callPackage ./package.nix { };
+  checkedConfigFile = pkgs.runCommand "config.yaml" { } ''
+    cp ${configFile} config.yaml
+    ${lib.getExe checker} check --offline --config config.yaml
+    cp config.yaml $out
+  '';
 
   credentials =
     lib.optional (cfg.tokenFile != null) "openhab_token:${toString cfg.tokenFile}"

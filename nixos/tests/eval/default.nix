@@ -25,8 +25,22 @@ in
   types = lib.mapAttrs (_: case: (evaluate case).texts) (
     lib.filterAttrs (_: case: case ? type) cases
   );
-  # A configuration with a mistake that only the program notices.
-  wrong = (evaluate { config.settings = cases.minimal.config.settings // wrong; }).texts.config;
+  # A configuration with a mistake that only the program notices, also for a machine of another kind.
+  wrong =
+    lib.mapAttrs
+      (
+        _: system:
+        (evaluate {
+          config.settings = cases.minimal.config.settings // wrong;
+          inherit system;
+        }).texts.config
+      )
+      {
+        native = { };
+        cross._module.args.pkgs =
+          lib.mkForce
+            inputs.nixpkgs.legacyPackages.${system}.pkgsCross.aarch64-multiplatform;
+      };
   count = lib.length (lib.attrNames cases);
   trees = lib.mapAttrs (_: lib.mapAttrs (_: import ./tree.nix { inherit lib system; })) (
     # Of the scripts that run on other systems, too.

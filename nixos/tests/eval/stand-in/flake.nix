@@ -14,8 +14,29 @@
           } (removeAttrs a [ "system" ]);
       };
 
+      # FRONIUS_SMARTMETER is a real program. What is built for a machine of another kind does not run.
       pkgsFor =
         system:
+        let
+          native = packagesWith system (builtins.getEnv "FRONIUS_SMARTMETER");
+          foreign = packagesWith system "";
+          cross = foreign // {
+            buildPackages = native;
+            stdenv = foreign.stdenv // {
+              buildPlatform = foreign.stdenv.buildPlatform // {
+                canExecute = _: false;
+              };
+            };
+            pkgsStatic = cross;
+          };
+        in
+        native
+        // {
+          pkgsCross = lib.genAttrs [ "aarch64-multiplatform" ] (_: cross);
+        };
+
+      packagesWith =
+        system: program:
         let
           pkgs =
             let
@@ -56,11 +77,10 @@
                     pysunspec2 = "";
                   }) (stub "python3-with-packages");
               };
-              # Looks at all its arguments, and can be overridden. FRONIUS_SMARTMETER is a real program.
+              # Looks at all its arguments, and can be overridden.
               rustPlatform.buildRustPackage =
                 arguments:
                 let
-                  program = builtins.getEnv "FRONIUS_SMARTMETER";
                   make =
                     final:
                     builtins.deepSeq (removeAttrs final [ "nativeBuildInputs" ]) (
