@@ -11,7 +11,6 @@ let
   cfg = config.services.fronius-smartmeter;
   inherit (cfg) settings;
   keys = import ./settings.nix { inherit lib prefix; };
-  allKeys = lib.attrNames (keys.known // keys.refused);
 
   format = pkgs.formats.yaml { };
 
@@ -19,6 +18,30 @@ let
     types.strMatching "any|localhost|link-local|multicast|[0-9]{1,3}([.][0-9]{1,3}){3}(/[0-9]{1,2})?|[0-9a-fA-F]*:[0-9a-fA-F:.]*(/[0-9]{1,3})?"
     // {
       description = "IP address, or prefix such as 192.168.1.0/24, or localhost, link-local, any";
+    };
+
+  secretFile =
+    name: what:
+    mkOption {
+      type = types.nullOr types.externalPath;
+      default = null;
+      example = "/run/secrets/openhab-${name}";
+      description = ''
+        File with ${what}, outside of the Nix store, which everybody can read. Only root needs to be
+        able to read the file.
+      '';
+    };
+  encryptedFile =
+    name: plain:
+    mkOption {
+      type = types.nullOr types.path;
+      default = null;
+      example = lib.literalExpression "./openhab_${name}.cred";
+      description = ''
+        In place of {option}`${prefix}.${plain}`, a file that
+        {command}`systemd-creds encrypt --name=openhab_${name}` has made on the machine itself. Only
+        that machine can decrypt it, so it may be in the Nix store. See {manpage}`systemd-creds(1)`.
+      '';
     };
 
   # The port of a ListenStream=, in a list that is empty if the program cannot serve it.
@@ -48,7 +71,7 @@ let
 
   configFile = format.generate "config.yaml" (
     lib.filterAttrsRecursive (_: value: value != null) settings
-    // lib.optionalAttrs (cfg.passwordFile != null) { openhab_password_file = "openhab_password"; }
+    // lib.optionalAttrs (allSecrets ? openhab_password) { openhab_password_file = "openhab_password"; }
   );
 
   # Wrong settings should fail the build, not the service. The program that says so must run where the
@@ -64,9 +87,20 @@ let
     cp config.yaml $out
   '';
 
-  credentials =
-    lib.optional (cfg.tokenFile != null) "openhab_token:${toString cfg.tokenFile}"
-    ++ lib.optional (cfg.passwordFile != null) "openhab_password:${toString cfg.passwordFile}";
+  isGiven = _: file: file != null;
+  secrets = lib.filterAttrs isGiven {
+    openhab_token = cfg.tokenFile;
+    openhab_password = cfg.passwordFile;
+  };
+  encryptedSecrets = lib.filterAttrs isGiven {
+    openhab_token = cfg.encryptedTokenFile;
+    openhab_password = cfg.encryptedPasswordFile;
+  };
+  allSecrets = secrets // encryptedSecrets;
+  # Of a path in the configuration an interpolation makes a copy in the store. An encrypted file may
+  # be there.
+  credentials = lib.mapAttrsToList (name: file: "${name}:${toString file}") secrets;
+  encryptedCredentials = lib.mapAttrsToList (name: file: "${name}:${file}") encryptedSecrets;
 
   # In place of the unit's own list, which an empty string clears. It comes first, so that nothing is
   # cleared of what other modules add.
@@ -77,30 +111,10 @@ let
       list
     ];
 
-  has = key: (settings.${key} or null) != null;
-  outsideStore = name: file: {
-    assertion = file == null || !lib.hasPrefix "${builtins.storeDir}/" "${toString file}/";
-    message = "${prefix}.${name} is in the Nix store, which everybody can read. Use a path outside of it, as a string: \"/run/secrets/openhab\", or whatever path your secret manager uses.";
+  either = secret: plain: encrypted: {
+    assertion = !(secrets ? ${secret} && encryptedSecrets ? ${secret});
+    message = "${prefix}.${plain} and ${prefix}.${encrypted} hold the same secret: set one of them.";
   };
-  needed = key: what: {
-    assertion = has key;
-    message = "${prefix}.settings.${key} is missing. Set it to ${what}.";
-  };
-  refused = key: remedy: {
-    assertion = !has key;
-    message = "${prefix}.settings.${key} cannot be set. ${remedy}";
-  };
-  unknown =
-    key:
-    let
-      similar = lib.filter (other: lib.strings.levenshtein key other <= 2) allKeys;
-    in
-    {
-      assertion = false;
-      message =
-        "${prefix}.settings.${key} is unknown"
-        + lib.optionalString (similar != [ ]) "; did you mean ${lib.concatStringsSep " or " similar}?";
-    };
 in
 {
   options.services.fronius-smartmeter = {
@@ -184,49 +198,25 @@ in
       '';
     };
 
-    tokenFile = mkOption {
-      type = types.nullOr types.path;
-      default = null;
-      example = "/run/secrets/openhab-token";
-      description = ''
-        File with an API token of openHAB (`oh.…`). Only root needs to be able to read it.
-      '';
-    };
-
-    passwordFile = mkOption {
-      type = types.nullOr types.path;
-      default = null;
-      example = "/run/secrets/openhab-password";
-      description = ''
-        File with the password for `settings.openhab_username`. Only root needs to be able to read
-        it.
-      '';
-    };
+    tokenFile = secretFile "token" "an API token of openHAB (`oh.…`)";
+    encryptedTokenFile = encryptedFile "token" "tokenFile";
+    passwordFile = secretFile "password" "the password of `settings.openhab_username`";
+    encryptedPasswordFile = encryptedFile "password" "passwordFile";
   };
 
   config = lib.mkIf cfg.enable {
-    assertions =
-      lib.mapAttrsToList refused keys.refused
-      ++ map unknown (lib.attrNames (removeAttrs settings allKeys))
-      ++ [
-        (needed "openhab_host" "the address of openHAB, such as \"192.168.1.31\"")
-        (needed "energy_counter_out" "the name of the openHAB item that counts the energy")
-        (needed "current_power" "the name of the openHAB item with the power")
-        {
-          assertion = !has "openhab_host" || builtins.match ".*@.*" settings.openhab_host == null;
-          message = "${prefix}.settings.openhab_host holds a name or password, and everybody can read it. Set settings.openhab_username and ${prefix}.passwordFile, or ${prefix}.tokenFile.";
-        }
-        {
-          assertion = has "openhab_username" == (cfg.passwordFile != null);
-          message = "${prefix}.settings.openhab_username and ${prefix}.passwordFile belong together: set both, or neither.";
-        }
-        (outsideStore "tokenFile" cfg.tokenFile)
-        (outsideStore "passwordFile" cfg.passwordFile)
-        {
-          assertion = lib.length ports == lib.length cfg.listen && cfg.listen != [ ];
-          message = "${prefix}.listen must hold TCP ports, and nothing else: \"502\", \"192.168.1.2:502\" or \"[fd00::2]:502\".";
-        }
-      ];
+    assertions = keys.assertions settings ++ [
+      {
+        assertion = (settings.openhab_username != null) == (allSecrets ? openhab_password);
+        message = "${prefix}.settings.openhab_username and ${prefix}.passwordFile (or encryptedPasswordFile) belong together: set both, or neither.";
+      }
+      (either "openhab_token" "tokenFile" "encryptedTokenFile")
+      (either "openhab_password" "passwordFile" "encryptedPasswordFile")
+      {
+        assertion = lib.length ports == lib.length cfg.listen && cfg.listen != [ ];
+        message = "${prefix}.listen must hold TCP ports, and nothing else: \"502\", \"192.168.1.2:502\" or \"[fd00::2]:502\".";
+      }
+    ];
 
     # For `fronius-smartmeter check`, `read` and `counters`, and the manual.
     environment.systemPackages = [ cfg.package ];
@@ -257,8 +247,9 @@ in
       serviceConfig = lib.mkMerge [
         (lib.mkIf (cfg.openhabAddresses != null) { IPAddressAllow = instead cfg.openhabAddresses; })
         # The unit's empty secrets are cleared, too, so that a missing file is an error.
-        (lib.mkIf (credentials != [ ]) {
+        (lib.mkIf (allSecrets != { }) {
           LoadCredential = instead credentials;
+          LoadCredentialEncrypted = lib.mkIf (encryptedCredentials != [ ]) encryptedCredentials;
           SetCredential = "";
         })
       ];

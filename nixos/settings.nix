@@ -1,6 +1,6 @@
 # The keys of docs/configuration.md as options: `known` are those that `settings` takes, `refused` those
-# that it does not, with what to do instead. Whatever is wrong with a value and needs the program to
-# notice, it notices when the system is built.
+# that it does not, with what to do instead; `assertions` says what is wrong with the settings. What
+# only the program can notice, it notices when the system is built.
 { lib, prefix }:
 
 let
@@ -51,8 +51,7 @@ let
       description = "item's name, { l1, l2, l3 }, or { item, unit }";
     };
   item = key itemType;
-in
-{
+
   known = {
     openhab_host = word "none; required" ''
       Address of openHAB: `host`, `host:port`, `[v6]:port` or `http(s)://host[:port][/path]`. The port
@@ -150,4 +149,45 @@ in
     openhab_password = "Everybody can read the settings: put it into a file and set ${prefix}.passwordFile.";
     access_token = "It is of no use with openHAB, and everybody could read it: remove the key.";
   };
+
+  allKeys = lib.attrNames (known // refused);
+  unknown =
+    key:
+    let
+      similar = lib.filter (other: lib.strings.levenshtein key other <= 2) allKeys;
+    in
+    {
+      assertion = false;
+      message =
+        "${prefix}.settings.${key} is unknown"
+        + lib.optionalString (similar != [ ]) "; did you mean ${lib.concatStringsSep " or " similar}?";
+    };
+in
+{
+  inherit known;
+
+  assertions =
+    settings:
+    let
+      has = key: (settings.${key} or null) != null;
+      needed = key: what: {
+        assertion = has key;
+        message = "${prefix}.settings.${key} is missing. Set it to ${what}.";
+      };
+      mustNotBe = key: remedy: {
+        assertion = !has key;
+        message = "${prefix}.settings.${key} cannot be set. ${remedy}";
+      };
+    in
+    lib.mapAttrsToList mustNotBe refused
+    ++ map unknown (lib.attrNames (removeAttrs settings allKeys))
+    ++ [
+      (needed "openhab_host" "the address of openHAB, such as \"192.168.1.31\"")
+      (needed "energy_counter_out" "the name of the openHAB item that counts the energy")
+      (needed "current_power" "the name of the openHAB item with the power")
+      {
+        assertion = !has "openhab_host" || builtins.match ".*@.*" settings.openhab_host == null;
+        message = "${prefix}.settings.openhab_host holds a name or password, and everybody can read it. Set settings.openhab_username and ${prefix}.passwordFile, or ${prefix}.tokenFile.";
+      }
+    ];
 }

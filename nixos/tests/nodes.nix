@@ -144,6 +144,14 @@ in
       };
   };
 
+  # The token is on the meter in encrypted form alone; the script encrypts it there.
+  encrypted = plain // {
+    meter = {
+      imports = [ (meter household) ];
+      services.fronius-smartmeter.encryptedTokenFile = "/var/lib/openhab_token.cred";
+    };
+  };
+
   # The old example file, except for openHAB's address. It knows no token.
   migrate = plain // {
     openhab = simulation [ ];

@@ -53,11 +53,15 @@ WantedBy=multi-user.target
 """
 OLD_SCRIPT = "import socket, signal; port = socket.create_server(('', 502)); signal.pause()\n"
 
-# What a user changes in the units, by test: to allow only whom it must, and to listen on one address.
+# What a user changes in the units, by test.
 DROP_INS = {
     "hardened": {
         "fronius-smartmeter.socket": "[Socket]\nIPAddressAllow=\nIPAddressAllow=192.168.1.1\n",
         "fronius-smartmeter.service": "[Service]\nIPAddressAllow=\nIPAddressAllow=192.168.1.3\nWatchdogSec=3s\n",
+    },
+    "encrypted": {
+        "fronius-smartmeter.service": "[Service]\nLoadCredential=\nSetCredential=\n"
+        "LoadCredentialEncrypted=openhab_token:/var/lib/openhab_token.cred\n"
     },
     "address": {"fronius-smartmeter.socket": "[Socket]\nListenStream=\nListenStream=192.168.1.77:502\n"},
 }

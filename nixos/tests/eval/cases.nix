@@ -96,6 +96,15 @@ in
   password.config = with' { openhab_username = "meter"; } // {
     passwordFile = "/run/secrets/openhab-password";
   };
+  encrypted.config = with' { openhab_username = "meter"; } // {
+    encryptedTokenFile = "/var/lib/credentials/token";
+    # One that belongs to the configuration goes to the store.
+    encryptedPasswordFile = ./cases.nix;
+  };
+  half-encrypted.config = with' { openhab_username = "meter"; } // {
+    tokenFile = "/run/secrets/openhab-token";
+    encryptedPasswordFile = "/var/lib/credentials/password";
+  };
   items.config.settings = {
     openhab_host = "192.168.1.31";
     role = "grid";
@@ -166,13 +175,21 @@ in
       settings = openhab;
       tokenFile = "${builtins.storeDir}/0123456789abcdfghijklmnpqrsvwxyz-secrets/token";
     };
-    fails = [ "tokenFile is in the Nix store" ];
+    type = "tokenFile";
   };
   password-in-store = {
     config = with' { openhab_username = "meter"; } // {
       passwordFile = builtins.toFile "password" "secret";
     };
-    fails = [ "passwordFile is in the Nix store" ];
+    type = "passwordFile";
+  };
+  token-twice = {
+    config = {
+      settings = openhab;
+      tokenFile = "/run/secrets/openhab-token";
+      encryptedTokenFile = "/var/lib/credentials/token";
+    };
+    fails = [ "hold the same secret: set one of them" ];
   };
   username-alone = {
     config = with' { openhab_username = "meter"; };
