@@ -11,11 +11,12 @@ let
   cfg = config.services.fronius-smartmeter;
   inherit (cfg) settings;
   keys = import ./settings.nix { inherit lib prefix; };
+  openFor = import ./firewall.nix { inherit config lib; };
 
   format = pkgs.formats.yaml { };
 
   addressType =
-    types.strMatching "any|localhost|link-local|multicast|[0-9]{1,3}([.][0-9]{1,3}){3}(/[0-9]{1,2})?|[0-9a-fA-F]*:[0-9a-fA-F:.]*(/[0-9]{1,3})?"
+    types.strMatching "any|localhost|link-local|[0-9]{1,3}([.][0-9]{1,3}){3}(/[0-9]{1,2})?|[0-9a-fA-F]*:[0-9a-fA-F:.]*(/[0-9]{1,3})?"
     // {
       description = "IP address, or prefix such as 192.168.1.0/24, or localhost, link-local, any";
     };
@@ -171,7 +172,10 @@ in
     openFirewall = mkOption {
       type = types.bool;
       default = false;
-      description = "Whether to open the ports of {option}`${prefix}.listen` in the firewall.";
+      description = ''
+        Whether to open the ports of {option}`${prefix}.listen` in the firewall: for
+        {option}`${prefix}.allowedClients` alone if those are given, and else for everybody.
+      '';
     };
 
     allowedClients = mkOption {
@@ -224,7 +228,10 @@ in
     # The units read this file and no other.
     environment.etc."fronius-smartmeter/config.yaml".source = checkedConfigFile;
 
-    networking.firewall.allowedTCPPorts = lib.mkIf cfg.openFirewall ports;
+    networking.firewall = lib.mkIf cfg.openFirewall (openFor {
+      inherit ports;
+      clients = cfg.allowedClients;
+    });
 
     # The units are those of the package; what follows are drop-ins.
     systemd.packages = [ cfg.package ];

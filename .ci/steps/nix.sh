@@ -6,7 +6,7 @@ stand_in=$PWD/../shared/nixpkgs-stand-in
 
 step_nix() {
   if [[ -d $stand_in ]]; then
-    packages git jq nix-bin systemd
+    packages git iptables jq nftables nix-bin systemd
     tool deadnix deadnix@1.3.1
     tool nixfmt nixfmt_rs@0.5.3
     make_once binary

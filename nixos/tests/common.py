@@ -84,5 +84,11 @@ def show(unit: str, name: str) -> str:
     return meter.succeed(f"systemctl show --property={name} --value {unit}").strip()
 
 
+def switch(specialisation: str) -> None:
+    """Switches the meter to another configuration that it has with it; on NixOS alone."""
+    path = f"/run/booted-system/specialisation/{specialisation}"
+    meter.succeed(f"{path}/bin/switch-to-configuration test", timeout=600)
+
+
 def not_checked(what: str) -> None:
     print(f"NOT CHECKED HERE: {what}", flush=True)

@@ -179,6 +179,17 @@ in
     };
   };
 
+  # The firewall alone refuses strangers: each of its kinds.
+  firewall = plain // {
+    meter = {
+      imports = [ plain.meter ];
+      services.fronius-smartmeter.allowedClients = [ "192.168.1.1" ];
+      systemd.sockets.fronius-smartmeter.socketConfig.IPAddressAllow = lib.mkForce [ "any" ];
+      system.switch.enable = true;
+      specialisation.nftables.configuration.networking.nftables.enable = true;
+    };
+  };
+
   # A real SunSpec client in the inverter's place: evcc's own template of a SunSpec meter.
   evcc = plain // {
     inverter =

@@ -9,6 +9,21 @@ let
   };
   with' = settings: { settings = openhab // settings; };
   host = openhab_host: with' { inherit openhab_host; };
+  firewalled = {
+    settings = openhab;
+    listen = [
+      502
+      1502
+    ];
+    openFirewall = true;
+    allowedClients = [
+      "192.168.1.5"
+      "192.168.1.0/24"
+      "fd00::/64"
+      "link-local"
+      "localhost"
+    ];
+  };
 in
 {
   minimal.config.settings = openhab;
@@ -41,6 +56,33 @@ in
       "fd00::/64"
     ];
   };
+  # The firewall: for everybody, and for some by each of its kinds.
+  open.config = {
+    settings = openhab;
+    openFirewall = true;
+  };
+  open-to-any.config = {
+    settings = openhab;
+    openFirewall = true;
+    allowedClients = [
+      "192.168.1.5"
+      "any"
+    ];
+  };
+  iptables.config = firewalled;
+  iptables-ipv4 = {
+    config = firewalled;
+    system.networking.enableIPv6 = false;
+  };
+  nftables = {
+    config = firewalled;
+    system.networking.nftables.enable = true;
+  };
+  firewalld = {
+    config = firewalled;
+    system.networking.firewall.backend = "firewalld";
+  };
+
   # Parts of an item from several places.
   parts = {
     config.settings = openhab // {

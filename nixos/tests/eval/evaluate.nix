@@ -35,7 +35,9 @@ in
   );
   # Context is dropped: whoever compares the texts needs none of the packages in them.
   texts = {
-    ports = config.networking.firewall.allowedTCPPorts;
+    firewall = {
+      inherit (config.networking.firewall) allowedTCPPorts extraCommands extraInputRules;
+    };
     units = lib.genAttrs names (name: builtins.unsafeDiscardStringContext (text name));
     config =
       builtins.unsafeDiscardStringContext

@@ -1,11 +1,5 @@
 # What happens when the configuration changes and the system is switched to it.
 
-
-def switch(specialisation: str) -> None:
-    path = f"/run/booted-system/specialisation/{specialisation}"
-    meter.succeed(f"{path}/bin/switch-to-configuration test", timeout=300)
-
-
 boot()
 meter.wait_for_unit(SERVICE, timeout=120)
 await_values(20, **SERVED)

@@ -11,7 +11,7 @@
           import ./nixos.nix {
             inherit lib;
             pkgs = pkgsFor (a.system or "x86_64-linux");
-          } (removeAttrs a [ "system" ]);
+          } { modules = [ ./options.nix ] ++ a.modules; };
       };
 
       # FRONIUS_SMARTMETER is a real program. What is built for a machine of another kind does not run.
