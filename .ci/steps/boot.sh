@@ -23,7 +23,7 @@ step_boot() {
     echo "runs beside the fuzzing; its output comes after that"
   else
     boot_machines 2>&1 | tee "$scratch/boot"
-    boot_unchecked
+    cannot_check_in boot "$scratch/boot"
   fi
 }
 
@@ -43,13 +43,6 @@ boot_end() {
   wait "$boot_pid" || code=$?
   boot_pid=""
   cat "$scratch/boot"
-  boot_unchecked
+  cannot_check_in boot "$scratch/boot"
   return "$code"
-}
-
-boot_unchecked() {
-  local line
-  while read -r line; do
-    unchecked+=("boot: $line")
-  done < <(sed -n 's/^NOT CHECKED HERE: //p' "$scratch/boot" | sort -u)
 }

@@ -1,8 +1,10 @@
 # The machines of each test. The framework numbers them in the order of their names: inverter is
 # 192.168.1.1, meter .2, openhab .3, stranger .4.
-{ lib, module }:
+{ lib }:
 
 let
+  module = ../module.nix;
+
   # Known to common.py as well.
   token = "oh.boot.Q7vZr2sT9w";
   items = [

@@ -16,6 +16,8 @@ let
   modules = lib.attrValues self.nixosModules;
   evaluate = import ./evaluate.nix { inherit lib modules system; };
   cases = import ./cases.nix;
+  # Whether its script runs on other systems than NixOS, too.
+  isElsewhere = test: builtins.pathExists (../. + "/${test}.py");
   isSound = _: case: !(case ? fails || case ? type);
 in
 {
@@ -41,14 +43,21 @@ in
           lib.mkForce
             inputs.nixpkgs.legacyPackages.${system}.pkgsCross.aarch64-multiplatform;
       };
+  # The checks by name: builds, and tests that boot machines, of which tests/boot runs those elsewhere.
+  checks =
+    let
+      checks = self.checks.${system};
+      boots = name: checks.${name} ? driver;
+      names = lib.attrNames checks;
+    in
+    {
+      builds = lib.filter (name: !boots name) names;
+      elsewhere = lib.filter (name: boots name && isElsewhere name) names;
+      vmOnly = lib.filter (name: boots name && !isElsewhere name) names;
+    };
   count = lib.length (lib.attrNames cases);
   trees = lib.mapAttrs (_: lib.mapAttrs (_: import ./tree.nix { inherit lib system; })) (
     # Of the scripts that run on other systems, too.
-    lib.filterAttrs (test: _: builtins.pathExists (../. + "/${test}.py")) (
-      import ../nodes.nix {
-        inherit lib;
-        module = self.nixosModules.default;
-      }
-    )
+    lib.filterAttrs (test: _: isElsewhere test) (import ../nodes.nix { inherit lib; })
   );
 }

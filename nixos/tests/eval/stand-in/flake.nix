@@ -32,7 +32,10 @@
         in
         native
         // {
-          pkgsCross = lib.genAttrs [ "aarch64-multiplatform" ] (_: cross);
+          pkgsCross = lib.genAttrs [
+            "aarch64-multiplatform"
+            "armv7l-hf-multiplatform"
+          ] (_: cross);
         };
 
       packagesWith =
@@ -45,17 +48,28 @@
             in
             known
             // lib.genAttrs [
+              "cargo-deb"
               "cargo-deny"
+              "cargo-fuzz"
               "clippy"
               "coreutils"
               "curl"
               "deadnix"
               "evcc"
+              "git"
               "installShellFiles"
               "iproute2"
+              "iptables"
+              "jq"
               "mbpoll"
+              "mmdebstrap"
               "netcat"
+              "nftables"
+              "procps"
               "rustfmt"
+              "shellcheck"
+              "systemd"
+              "valgrind"
             ] stub
             // {
               stdenv = rec {
@@ -78,28 +92,41 @@
                   }) (stub "python3-with-packages");
               };
               # Looks at all its arguments, and can be overridden.
+              nix-update-script = _: [ "nix-update" ];
+              rustPlatform.importCargoLock = { lockFile }: builtins.readFile lockFile;
               rustPlatform.buildRustPackage =
                 arguments:
                 let
                   make =
                     final:
-                    builtins.deepSeq (removeAttrs final [ "nativeBuildInputs" ]) (
-                      (
-                        if program == "" then
-                          known.placeholder final.pname final.version
-                        else
-                          known.runCommand "${final.pname}-${final.version}" { } ''
-                            mkdir -p $out/bin
-                            cp ${builtins.path { path = program; }} $out/bin/${final.pname}
-                          ''
-                      )
-                      // {
-                        inherit (final) meta;
-                        overrideAttrs = change: make (final // change final);
-                      }
-                    );
+                    let
+                      package =
+                        (
+                          if program == "" then
+                            known.placeholder final.pname final.version
+                          else
+                            known.runCommand "${final.pname}-${final.version}" { } ''
+                              mkdir -p $out/bin
+                              cp ${builtins.path { path = program; }} $out/bin/${final.pname}
+                            ''
+                        )
+                        // final.passthru
+                        // {
+                          inherit (final) meta passthru;
+                          overrideAttrs = change: make (final // (if lib.isFunction change then change final else change));
+                        };
+                    in
+                    builtins.deepSeq (removeAttrs final [
+                      "nativeBuildInputs"
+                      "passthru"
+                    ]) package;
                 in
-                make ({ nativeBuildInputs = [ ]; } // arguments);
+                lib.fix (
+                  finalPackage:
+                  make (
+                    { nativeBuildInputs = [ ]; } // lib.fix (final: arguments (final // { inherit finalPackage; }))
+                  )
+                );
               nixosOptionsDoc =
                 { options, transformOptions, ... }:
                 let
@@ -113,7 +140,11 @@
                 builtins.deepSeq (lib.mapAttrs described options) {
                   optionsCommonMark = known.placeholder "options.md" "0";
                 };
-              testers.runNixOSTest = test: builtins.deepSeq test.testScript (known.testers.runNixOSTest test);
+              testers = {
+                runNixOSTest =
+                  test: builtins.deepSeq test.testScript (known.testers.runNixOSTest test) // { driver = { }; };
+                testVersion = { package }: known.placeholder "${package.meta.mainProgram}-version" "0";
+              };
             };
         in
         pkgs;
