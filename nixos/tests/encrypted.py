@@ -6,7 +6,7 @@ FILE = "/var/lib/openhab_token.cred"
 def is_served() -> None:
     meter.wait_for_unit(SERVICE, timeout=120)
     # openHAB wants the token, and the values are there: so the service has shown it.
-    await_values(60, **SERVED)
+    await_values(**SERVED)
 
 
 boot()

@@ -117,7 +117,7 @@ in
       imports = [ (trusted (household // { openhab_host = "192.168.1.3"; })) ];
       services.fronius-smartmeter.allowedClients = [ "192.168.1.1" ];
       # The test stops the process and waits for the watchdog.
-      systemd.services.fronius-smartmeter.serviceConfig.WatchdogSec = "3s";
+      systemd.services.fronius-smartmeter.serviceConfig.WatchdogSec = "10s";
     };
   };
 

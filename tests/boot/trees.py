@@ -53,11 +53,12 @@ WantedBy=multi-user.target
 """
 OLD_SCRIPT = "import socket, signal; port = socket.create_server(('', 502)); signal.pause()\n"
 
-# What a user changes in the units, by test.
+# What a test adds to the units.
 DROP_INS = {
+    # Only whom it must: what a careful user writes.
     "hardened": {
         "fronius-smartmeter.socket": "[Socket]\nIPAddressAllow=\nIPAddressAllow=192.168.1.1\n",
-        "fronius-smartmeter.service": "[Service]\nIPAddressAllow=\nIPAddressAllow=192.168.1.3\nWatchdogSec=3s\n",
+        "fronius-smartmeter.service": "[Service]\nIPAddressAllow=\nIPAddressAllow=192.168.1.3\nWatchdogSec=10s\n",
     },
     "encrypted": {
         "fronius-smartmeter.service": "[Service]\nLoadCredential=\nSetCredential=\n"
@@ -126,8 +127,8 @@ def meter(tree: Path, test: str) -> None:
         write(tree / "etc/fronius-smartmeter/openhab_token", TOKEN + "\n", 0o600)
     for unit in sorted((PROJECT / "systemd").iterdir()):
         enable(write(tree / "usr/lib/systemd/system" / unit.name, unit.read_text()))
-    for unit, text in DROP_INS.get(test, {}).items():
-        write(tree / f"etc/systemd/system/{unit}.d/override.conf", text)
+    for unit_name, drop_in in DROP_INS.get(test, {}).items():
+        write(tree / f"etc/systemd/system/{unit_name}.d/test.conf", drop_in)
     if test == "address":
         enable(write(tree / "usr/lib/systemd/system/late-address.service", LATE_ADDRESS))
 

@@ -1,7 +1,5 @@
 # The firewall lets the allowed clients in and nobody else, whichever NixOS has.
 
-KNOCK = f"timeout 10 bash -c 'exec 3<>/dev/tcp/{METER}/502'"
-
 
 def is_open_for_the_inverter_alone() -> None:
     inverter.wait_until_succeeds(KNOCK, timeout=120)

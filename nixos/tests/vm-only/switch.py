@@ -2,7 +2,7 @@
 
 boot()
 meter.wait_for_unit(SERVICE, timeout=120)
-await_values(20, **SERVED)
+await_values(**SERVED)
 
 with subtest("changed settings: the service is restarted, and no client is refused"):
     before = show(SERVICE, "MainPID")
@@ -10,13 +10,13 @@ with subtest("changed settings: the service is restarted, and no client is refus
     switch("settings")
     t.assertNotEqual(show(SERVICE, "MainPID"), before)
     t.assertLessEqual(end_watch("switch")["lost"], 1)
-    await_values(15, **SERVED)
+    await_values(**SERVED)
 
 with subtest("changed ports: the socket is opened again"):
     switch("ports")
-    inverter.wait_until_succeeds(f"nc -z -w 3 {METER} 1502", timeout=30)
+    inverter.wait_until_succeeds(f"nc -z -w 3 {METER} 1502", timeout=120)
     inverter.fail(f"nc -z -w 3 {METER} 502")
-    meter.wait_for_unit(SERVICE, timeout=30)
+    meter.wait_for_unit(SERVICE, timeout=120)
 
 with subtest("nothing has failed"):
     t.assertEqual(meter.succeed("systemctl --failed --no-legend --plain").strip(), "")
