@@ -2,6 +2,8 @@
 #![expect(clippy::doc_markdown, reason = "doc comments are help texts here")]
 
 use std::{
+    fmt::Display,
+    io::{self, Write},
     net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -212,11 +214,16 @@ pub fn main(sockets: Result<Vec<Inherited>, SocketError>) -> ExitCode {
         Err(error) => {
             // The log already says what ended the service.
             if !matches!(error, CliError::Daemon(_)) {
-                eprintln!("{error}");
+                complain(&error);
             }
             error.exit_code().into()
         }
     }
+}
+
+/// Prints to standard error. Where that cannot be written, there is nobody left to tell.
+fn complain(error: &impl Display) {
+    let _ = writeln!(io::stderr(), "{error}");
 }
 
 /// A duration that is not 0, or rows would have no end.
@@ -303,7 +310,7 @@ async fn serve(path: &Path, sockets: Result<Vec<Inherited>, SocketError>) -> Res
 /// Only a bug could set up logging twice, and that is no reason not to serve.
 fn start_logging(level: Level, time_zone: TimeZone) -> Option<Logging> {
     logging::init(level, time_zone)
-        .inspect_err(|error| eprintln!("cannot set up logging: {error}"))
+        .inspect_err(|error| complain(&format_args!("cannot set up logging: {error}")))
         .ok()
 }
 

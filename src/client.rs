@@ -9,9 +9,15 @@ use sunspec::{
     client::{AsyncClient, AsyncDevice, AsyncModbusClient, Config, DiscoveryError, ModbusError},
     models::{model1::Model1, model203::Model203, model213::Model213},
 };
-use tokio::{net::TcpStream, sync::Mutex, time::timeout};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    sync::Mutex,
+    time::timeout,
+};
 use tokio_modbus::{
-    client::{Context, Reader, tcp::attach},
+    Request, Response,
+    client::{Client, Context, tcp::attach},
     slave::{Slave, SlaveContext},
 };
 
@@ -19,6 +25,10 @@ use crate::{client::report::Report, system::sockets};
 
 /// Time limit for connecting, and for each answer.
 const TIME_LIMIT: Duration = Duration::from_secs(3);
+
+/// Time limit for finding the models: a device has a few dozen of them at most, but one that never
+/// comes to an end may name thousands.
+const DISCOVERY_LIMIT: Duration = Duration::from_secs(20);
 
 /// Why a meter cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +70,11 @@ fn discovery_hint(error: &DiscoveryError) -> &'static str {
         DiscoveryError::ModbusError(ModbusError::GatewayTargetDevice) => {
             " (it refuses this unit id; try another with --unit)"
         }
+        DiscoveryError::ModbusError(ModbusError::IO(error))
+            if error.kind() == io::ErrorKind::InvalidData =>
+        {
+            " (what it sends is not Modbus TCP)"
+        }
         DiscoveryError::ModbusError(ModbusError::IO(_)) => {
             " (it closed the connection: not a Modbus device, or a meter with stale data and \
              on_stale: disconnect)"
@@ -90,11 +105,23 @@ impl MeterClient {
         let stream = stream
             .map_err(|source| ClientError::Connect { address: address.to_owned(), source })?;
         sockets::configure_stream(&stream);
+        Self::over(stream, address, unit).await
+    }
+
+    /// Looks for a meter at the other end of `stream`, which leads to `address`.
+    ///
+    /// # Errors
+    /// Returns an error if what answers there is not a SunSpec meter.
+    pub async fn over<S>(stream: S, address: &str, unit: u8) -> Result<Self, ClientError>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + fmt::Debug + 'static,
+    {
         let registers = ModbusTransport(Arc::new(Mutex::new(attach(stream))));
         let config = Config { read_timeout: Some(TIME_LIMIT), ..Config::default() };
-        let device = AsyncClient::new(registers, config)
-            .device(unit)
+        let client = AsyncClient::new(registers, config);
+        let device = timeout(DISCOVERY_LIMIT, client.device(unit))
             .await
+            .unwrap_or(Err(ModbusError::Timeout.into()))
             .map_err(|source| ClientError::Discovery { address: address.to_owned(), source })?;
         // All models of a family have the same layout, so one type for each family reads them all.
         let own = |model, at: (u16, u16)| (at.0 > 0).then_some((model, at.0, at.1));
@@ -141,8 +168,8 @@ fn place<M: Model>(model: ModelAddr<M>) -> (u16, u16) {
     (model.addr, model.len)
 }
 
-/// Reads holding registers over Modbus TCP. Unlike the client that comes with `sunspec`, it does
-/// not trust a server to send as many registers as requested.
+/// Reads holding registers over Modbus TCP. Unlike the client that comes with `sunspec`, and the
+/// debug assertions of tokio-modbus, it does not trust a server to send as many as requested.
 #[derive(Clone)]
 struct ModbusTransport(Arc<Mutex<Context>>);
 
@@ -161,12 +188,12 @@ impl AsyncModbusClient for ModbusTransport {
     ) -> Result<Vec<u16>, ModbusError> {
         let mut context = self.0.lock().await;
         context.set_slave(Slave(slave_id));
-        let words = context.read_holding_registers(addr, len).await??;
-        if words.len() == usize::from(len) {
-            Ok(words)
-        } else {
-            let message = format!("asked for {len} registers, got {}", words.len());
-            Err(ModbusError::IO(io::Error::new(io::ErrorKind::InvalidData, message)))
+        match context.call(Request::ReadHoldingRegisters(addr, len)).await?? {
+            Response::ReadHoldingRegisters(words) if words.len() == usize::from(len) => Ok(words),
+            _ => {
+                let wrong = format!("the answer is not the {len} registers that were asked for");
+                Err(ModbusError::Protocol(wrong.into()))
+            }
         }
     }
 

@@ -4,6 +4,7 @@
 //! Assistant add-on. A fault is reported with its place, and all faults of a file at once.
 
 use std::{
+    env,
     fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
@@ -98,7 +99,7 @@ fn read(entries: &mut Entries<'_>) -> Config {
     let state_dir = values::path(entries, "state_dir");
     Config {
         log_level,
-        time_zone: time_zone.unwrap_or_else(system_time_zone),
+        time_zone: time_zone.unwrap_or_else(default_time_zone),
         source,
         freshness,
         meter,
@@ -124,8 +125,14 @@ fn log_level(entries: &mut Entries<'_>) -> Level {
     if requests == Some(true) { Level::DEBUG } else { level.unwrap_or(Level::INFO) }
 }
 
-/// The system's time zone, or UTC where it has none.
-fn system_time_zone() -> TimeZone {
-    let name = iana_time_zone::get_timezone().ok();
-    name.and_then(|name| values::parse(&name)).unwrap_or(TimeZone::UTC)
+/// The time zone of the environment, else that of the system, or UTC where neither is known by name:
+/// `TZ` may also have a path, or rules instead of a name.
+fn default_time_zone() -> TimeZone {
+    let of_environment = env::var("TZ").ok();
+    // A colon says that no rules follow.
+    let of_environment = of_environment.as_deref().map(|tz| tz.strip_prefix(':').unwrap_or(tz));
+    of_environment
+        .and_then(values::parse)
+        .or_else(|| iana_time_zone::get_timezone().ok().and_then(|name| values::parse(&name)))
+        .unwrap_or(TimeZone::UTC)
 }

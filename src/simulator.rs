@@ -17,10 +17,12 @@ mod topics;
 
 use std::collections::BTreeMap;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::Utc;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::broadcast;
 use tokio::task::JoinSet;
@@ -136,8 +138,10 @@ impl Simulator {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
                     Ok((stream, _)) => {
-                        if connections.len() < MAX_CONNECTIONS {
-                            connections.spawn(http::serve(self.clone(), stream, address));
+                        // Otherwise, the second half of an event waits until the client
+                        // acknowledges the first.
+                        if connections.len() < MAX_CONNECTIONS && stream.set_nodelay(true).is_ok() {
+                            connections.spawn(self.clone().serve_connection(stream, address));
                         }
                     }
                     Err(error) => {
@@ -148,6 +152,16 @@ impl Simulator {
                 Some(_) = connections.join_next() => {}
             }
         }
+    }
+
+    /// Serves one connection to its end. `address` is this server's, for links in answers to
+    /// requests that do not name their host.
+    pub async fn serve_connection(
+        self,
+        stream: impl AsyncRead + AsyncWrite + Unpin,
+        address: SocketAddr,
+    ) {
+        http::serve(self, stream, address).await;
     }
 
     fn items(&self) -> MutexGuard<'_, BTreeMap<String, Item>> {

@@ -21,6 +21,7 @@ pub mod endpoint;
 pub mod http;
 pub mod openhab;
 mod outage;
+mod reloadable;
 pub mod secret;
 pub mod tls;
 

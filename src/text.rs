@@ -1,6 +1,6 @@
 //! Makes text from outside safe to show, and large numbers easy to read.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// `text` with its control characters replaced, so that it can neither control a terminal nor break
 /// a log line.
@@ -19,6 +19,27 @@ pub fn excerpt(text: &str) -> String {
         short.push('…');
     }
     printable(&short)
+}
+
+/// `json` with those characters of its strings as `\u` escapes. None may be part of JSON's own syntax.
+pub(crate) fn escape_json(json: &str, is_escaped: impl Fn(char) -> bool) -> String {
+    let mut escaped = String::with_capacity(json.len());
+    for c in json.chars() {
+        if is_escaped(c) {
+            // Writing to a string cannot fail.
+            let _ = write!(escaped, "\\u{:04x}", u32::from(c));
+        } else {
+            escaped.push(c);
+        }
+    }
+    escaped
+}
+
+/// `json` with all control characters of its strings escaped: JSON itself demands that only below
+/// 0x20, but terminals obey others as well.
+#[must_use]
+pub fn printable_json(json: &str) -> String {
+    escape_json(json, |c| matches!(c, '\u{7f}'..='\u{9f}'))
 }
 
 /// An energy in Wh, shown in kWh as people read it: `12 345.758 kWh`.
@@ -62,6 +83,12 @@ mod tests {
             assert_eq!(Kwh(wh).to_string(), expected);
         }
         assert_eq!(format!("{:>12}", Kwh(1000.0)), "   1.000 kWh");
+    }
+
+    #[test]
+    fn json_keeps_its_line_breaks_and_has_no_other_control_character() {
+        let pretty = serde_json::to_string_pretty(&["\u{1b}\n\u{7f}\u{9b}31m ü"]).unwrap();
+        assert_eq!(printable_json(&pretty), "[\n  \"\\u001b\\n\\u007f\\u009b31m ü\"\n]");
     }
 
     #[test]

@@ -18,7 +18,7 @@ step_package() {
 }
 
 step_judges() {
-  packages mbpoll python3-venv
+  packages mbpoll openssl python3-venv
   make_once binary
   tests/judges/run "$binary"
 }

@@ -19,17 +19,23 @@ step_houses() {
   HOUSES=${HOUSES:-5000} cargo test --release --locked --test houses -- --nocapture
 }
 
+# As part of the tests it lasts some seconds.
+step_chaos() {
+  CHAOS_SECONDS=${CHAOS_SECONDS:-60} cargo test --release --locked --test chaos -- --nocapture
+}
+
 step_benches() {
   packages python3 valgrind
   cargo clippy --manifest-path benches/Cargo.toml --locked --all-targets -- -D warnings
   benches/instructions
 }
 
-# A minute for each target; ten are for people.
+# The corpus of each target and then some seconds, two targets at a time: a minute in all. The ten
+# minutes are for people.
 step_fuzz() {
   packages g++
   tool cargo-fuzz cargo-fuzz@0.13.2
-  nice -n 15 fuzz/ten-minutes 60
+  nice -n 15 fuzz/ten-minutes 12
   if ! rustc +nightly --version >"$scratch/log" 2>&1; then
     cannot_check "AddressSanitizer while fuzzing: no nightly toolchain"
   fi

@@ -83,8 +83,8 @@ impl CliError {
         }
     }
 
-    /// Whether the reader of the output, such as `head`, has seen enough. This does not apply to
-    /// `check`, whose exit code is its verdict.
+    /// Whether the reader of the output, such as `head`, has seen enough. `check` goes on to its
+    /// verdict then.
     pub(super) fn is_broken_pipe(&self) -> bool {
         match self {
             Self::Print(error)

@@ -15,7 +15,7 @@ use crate::{
         sunspec,
     },
     source::{Probe, SetupError, http::HttpError, openhab::ItemProblem},
-    text::excerpt,
+    text::{excerpt, printable_json},
 };
 
 /// Why the meter would not serve values.
@@ -113,11 +113,15 @@ pub async fn check(config: Config, json: bool) -> Result<(), CheckError> {
     }
     let text = if json {
         let text = serde_json::to_string_pretty(&lines).map_err(io::Error::from)?;
-        format!("{text}\n")
+        printable_json(&text) + "\n"
     } else {
         format!("{name} answers.\n\n{}{}", table(&lines), warning(&bindings))
     };
-    io::stdout().write_all(text.as_bytes())?;
+    match io::stdout().write_all(text.as_bytes()) {
+        // Whoever reads it has seen enough; the verdict is the exit code.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        written => written?,
+    }
     let count = |status| lines.iter().filter(|line| line.status == status).count();
     match (count(ItemStatus::Wrong), count(ItemStatus::NoValue)) {
         (0, 0) => Ok(()),

@@ -11,6 +11,7 @@ use tokio::time::sleep;
 use crate::{
     client::{ClientError, MeterClient, report::Report},
     commands::screen::Screen,
+    text::printable_json,
 };
 
 /// Why the values of a meter cannot be shown.
@@ -55,7 +56,8 @@ pub async fn watch(address: &str, unit: u8, json: bool) -> Result<(), ReadError>
         match read.await {
             Ok(report) => screen.show(&text(&report, json)?)?,
             Err(error) => {
-                eprintln!("{error}");
+                // Standard error may be closed; what is read still counts.
+                let _ = writeln!(io::stderr(), "{error}");
                 if !matches!(error, ClientError::Refused) {
                     meter = None;
                 }
@@ -66,7 +68,11 @@ pub async fn watch(address: &str, unit: u8, json: bool) -> Result<(), ReadError>
 }
 
 fn text(report: &Report, json: bool) -> io::Result<String> {
-    Ok(if json { serde_json::to_string(report)? + "\n" } else { report.to_string() })
+    Ok(if json {
+        printable_json(&serde_json::to_string(report)?) + "\n"
+    } else {
+        report.to_string()
+    })
 }
 
 /// `address`, with port 502 if it has none.

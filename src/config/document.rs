@@ -58,6 +58,11 @@ impl<'t> Document<'t> {
                 let message = error.to_string();
                 // libyaml appends the position, which is reported apart.
                 let message = message.split(" at line ").next().unwrap_or_default();
+                // Before it there is what was found, which may be a secret.
+                let message = match message.rsplit_once(", expected ") {
+                    Some((_, expected)) => format!("expected {expected}"),
+                    None => message.to_owned(),
+                };
                 let line = text.lines().nth(position.line.saturating_sub(1)).unwrap_or_default();
                 let hint = if line.contains(": [") {
                     "; an address with [ ] must be in quotes"

@@ -117,6 +117,21 @@ impl<'a> Entries<'a> {
         value
     }
 
+    /// Reads a plain value with which people may give a secret, though they should not. None where
+    /// it is wrong, which is noted without it.
+    pub(super) fn parse_unshown<T>(
+        &mut self,
+        entry: &Entry,
+        expected: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
+        let value = parse(self.scalar(entry, expected)?);
+        if value.is_none() {
+            self.note(entry, Part::Value, format!("expected {expected}"));
+        }
+        value
+    }
+
     /// Reads a map by taking its entries; those that are left are unknown. None where there is no
     /// map or nothing in it, which is noted.
     pub(super) fn map<T>(
@@ -187,7 +202,8 @@ impl<'a> Entries<'a> {
     fn finish(mut self) {
         for entry in std::mem::take(&mut self.left) {
             let message = unknown::message(&entry.key, &self.known_beside(&entry));
-            self.note(&entry, Part::Key, message);
+            let key = if unknown::is_shown(&entry.key) { entry.shown } else { self.shown.clone() };
+            self.notes.push(Note { path: entry.path, part: Part::Key, key, message, first: None });
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use super::{entries::Entries, values};
+use super::{document::Part, entries::Entries, values};
 use crate::modbus::{ServerConfig, UnitIds};
 
 const IDLE_TIMEOUT: Duration = Duration::from_mins(10);
@@ -27,7 +27,20 @@ fn listen(entries: &mut Entries<'_>) -> Vec<SocketAddr> {
     let Some(entry) = entries.take("modbus_listen") else { return Vec::new() };
     let mut addresses = Vec::new();
     for element in entry.elements() {
-        addresses.extend(entries.parse(&element, EXPECTED, values::parse::<SocketAddr>));
+        let Some(address) = entries.parse(&element, EXPECTED, values::parse) else { continue };
+        if let Some(other) = addresses.iter().find(|other| overlap(address, **other)) {
+            let message = format!("overlaps with {other}, which is listed already");
+            entries.note(&element, Part::Value, message);
+        }
+        addresses.push(address);
     }
     addresses
+}
+
+/// Whether the system would not let one program listen on both. `[::]` gives way to IPv4 addresses.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let same_port = one.port() == other.port() && one.is_ipv4() == other.is_ipv4();
+    let either_is_any = one.ip().is_unspecified() || other.ip().is_unspecified();
+    // Port 0 is another one each time.
+    one.port() != 0 && (one == other || same_port && either_is_any)
 }

@@ -51,7 +51,7 @@ fn endpoint(entries: &mut Entries<'_>) -> Option<Endpoint> {
         entries.note(&entry, Part::Value, message.to_owned());
         return None;
     }
-    entries.parse(&entry, EXPECTED, |text| openhab::parse_host(text).ok())
+    entries.parse_unshown(&entry, EXPECTED, |text| openhab::parse_host(text).ok())
 }
 
 fn credentials(entries: &mut Entries<'_>) -> Credentials {
@@ -64,8 +64,9 @@ fn credentials(entries: &mut Entries<'_>) -> Credentials {
         None => entries.take("openhab_username"),
     };
     let username = username.and_then(|entry| {
-        let name = entries.parse(&entry, "a name without a colon", |name| {
-            (!name.is_empty() && !name.contains(':')).then(|| name.to_owned())
+        let name = entries.parse_unshown(&entry, "a name without a colon", |name| {
+            let fits = !name.is_empty() && !name.contains(|c: char| c == ':' || c.is_control());
+            fits.then(|| name.to_owned())
         })?;
         if password_file.is_none() {
             let message = "needs openhab_password_file beside it".to_owned();

@@ -1,5 +1,13 @@
 //! What to say of an unknown key.
 
+/// Whether a message may show the key. It may be a secret that stands where a key belongs: openHAB's
+/// tokens begin with `oh.`, and passwords seldom look like keys.
+pub(super) fn is_shown(key: &str) -> bool {
+    const MAX: usize = 40;
+    let plain = key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
+    plain && key.len() <= MAX && !key.starts_with("oh.")
+}
+
 /// Names the known key that was probably meant, or the few that there are.
 pub(super) fn message(key: &str, known: &[&str]) -> String {
     match closest(key, known) {
@@ -44,6 +52,15 @@ mod tests {
         assert_eq!(closest("energy_iut", &KNOWN), Some("energy_out"));
         assert_eq!(closest("r", &KNOWN), None);
         assert_eq!(closest("", &[]), None);
+    }
+
+    #[test]
+    fn what_does_not_look_like_a_key_is_not_shown() {
+        assert!(is_shown("curent_voltage") && is_shown("debug.x-2"));
+        let long = "a".repeat(41);
+        for key in ["oh.meter.Zq7canary", "pass word", "Xk3!", "ä", &long] {
+            assert!(!is_shown(key), "{key}");
+        }
     }
 
     #[test]

@@ -81,9 +81,9 @@ impl Connections {
         Self { registry: Arc::new(Mutex::new(registry)), start: Instant::now() }
     }
 
-    /// Admits a connection. If there is no room, the address with the most connections loses one:
-    /// one that never sent a request, or else the one idle longest. So a crowd from one address
-    /// only pushes out itself.
+    /// Admits a connection. If there is no room, the network with the most connections loses one, in
+    /// it the address with the most: one that never sent a request, or else the one idle longest. So
+    /// a crowd from one network or address only pushes out itself.
     ///
     /// The connection must close when the sender of the returned channel is dropped.
     pub(super) fn admit(&self, peer: SocketAddr) -> (Connection, oneshot::Receiver<()>) {
@@ -186,18 +186,27 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
+/// How often each address occurs.
+fn counts(addresses: impl Iterator<Item = IpAddr>) -> HashMap<IpAddr, usize> {
+    let mut counts: HashMap<IpAddr, usize> = HashMap::new();
+    for address in addresses {
+        let count = counts.entry(address).or_default();
+        *count = count.saturating_add(1);
+    }
+    counts
+}
+
 impl Registry {
     /// The index of the connection to close when one has to go.
     fn least_wanted(&self) -> Option<usize> {
-        let mut of_network: HashMap<IpAddr, usize> = HashMap::new();
-        for open in &self.open {
-            let count = of_network.entry(network(open.activity.peer.ip())).or_default();
-            *count = count.saturating_add(1);
-        }
+        let addresses = || self.open.iter().map(|open| open.activity.peer.ip());
+        let of_network = counts(addresses().map(network));
+        let of_address = counts(addresses());
         let key = |Entry { activity, .. }: &Entry| {
-            let crowd = of_network.get(&network(activity.peer.ip()));
+            let ip = activity.peer.ip();
+            let crowds = (of_network.get(&network(ip)), of_address.get(&ip));
             let asked = activity.requests.load(Ordering::Relaxed) > 0;
-            (Reverse(crowd), asked, activity.last.load(Ordering::Relaxed))
+            (Reverse(crowds), asked, activity.last.load(Ordering::Relaxed))
         };
         self.open.iter().enumerate().min_by_key(|(_, open)| key(open)).map(|(place, _)| place)
     }

@@ -1,21 +1,22 @@
-//! The guard in front of tokio-modbus's decoder: it lets only whole, well-formed frames through.
+//! The guard in front of tokio-modbus's decoder: it lets only whole frames through, and wraps the
+//! requests that the meter does not serve, so that all of them reach the service and are answered.
 //!
 //! tokio-modbus 0.17 panics on a write request with inconsistent counts, and waits for frames of
-//! any length (slowtec/tokio-modbus issue 298). It also writes each answer separately; here,
-//! answers to requests that arrived together are sent together.
+//! any length (slowtec/tokio-modbus issue 298). What else it cannot decode ends the connection
+//! without an answer: a function code above 127, a length that does not fit the function, a coil
+//! that is neither on nor off, an unknown MEI type or read code. It also writes each answer
+//! separately; here, answers to requests that arrived together are sent together.
 
 use std::{
-    future::poll_fn,
     io,
     mem::MaybeUninit,
-    pin::{Pin, pin},
-    task::{Context, Poll, Waker, ready},
+    pin::Pin,
+    task::{Context, Poll, ready},
 };
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     sync::oneshot,
-    task::unconstrained,
 };
 
 /// Bytes of the header: transaction id, protocol id, length and unit id.
@@ -23,6 +24,13 @@ const HEADER: usize = 7;
 
 /// Largest MBAP length: unit id, function code and at most 252 bytes of data.
 const MAX_LENGTH: u16 = 254;
+
+/// Where the low byte of the MBAP length is.
+const LENGTH_LOW: usize = 5;
+
+/// The function code of a wrapped request, whose own function code follows as the first byte of its
+/// data. A client's request with this code is wrapped like any other.
+pub const WRAPPED: u8 = 0;
 
 /// Bytes received at once: room for several pipelined requests. A frame has at most 260.
 const ROOM: usize = 1024;
@@ -33,10 +41,10 @@ const MAX_HELD: usize = 4096;
 /// A transport that reads whole, checked request frames from `stream`, one at a time, and holds
 /// answers back while another request is waiting.
 #[derive(Debug)]
-pub struct FrameGuard<S: AsyncWrite + Unpin> {
+pub struct FrameGuard<S> {
     stream: S,
     /// Bytes received, of which the first `passed` have been passed on. Less than a frame and
-    /// [`ROOM`].
+    /// [`ROOM`], apart from one byte for each wrapped request.
     received: Vec<u8>,
     passed: usize,
     /// How many bytes of the current frame are still to be passed on.
@@ -47,7 +55,7 @@ pub struct FrameGuard<S: AsyncWrite + Unpin> {
     closed: oneshot::Receiver<()>,
 }
 
-/// What is wrong with a frame. It is then uncertain where the next one begins.
+/// What is wrong with the header of a frame. It is then uncertain where the next one begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
     /// The protocol id is not that of Modbus.
@@ -56,9 +64,6 @@ pub enum FrameError {
     /// The length is out of range.
     #[error("MBAP length {0}, expected 2 to {MAX_LENGTH}")]
     Length(u16),
-    /// Quantity, byte count and length of a write do not match.
-    #[error("function code {0} with inconsistent counts")]
-    Counts(u8),
 }
 
 impl From<FrameError> for io::Error {
@@ -70,7 +75,7 @@ impl From<FrameError> for io::Error {
 /// The length of the frame at the start of `bytes`, or `None` while it is incomplete.
 ///
 /// # Errors
-/// Returns an error if the frame is malformed, so that tokio-modbus must not see it.
+/// Returns an error if its header is not that of a Modbus request.
 pub fn check(bytes: &[u8]) -> Result<Option<usize>, FrameError> {
     if let Some(&[high, low]) = bytes.get(2..4)
         && (high, low) != (0, 0)
@@ -83,30 +88,16 @@ pub fn check(bytes: &[u8]) -> Result<Option<usize>, FrameError> {
         return Err(FrameError::Length(length));
     }
     let whole = usize::from(length).saturating_add(HEADER).saturating_sub(1);
-    let Some(pdu) = bytes.get(HEADER..whole) else { return Ok(None) };
-    if let Some(function) = pdu.first()
-        && !counts_fit(*function, pdu)
-    {
-        return Err(FrameError::Counts(*function));
-    }
-    Ok(Some(whole))
+    Ok((bytes.len() >= whole).then_some(whole))
 }
 
-/// Whether the quantity, the byte count and the length of a write of several values agree.
-fn counts_fit(function: u8, pdu: &[u8]) -> bool {
-    let (quantity, count) = match function {
-        0x0F | 0x10 => (pdu.get(3..5), 5),
-        0x17 => (pdu.get(7..9), 9),
-        _ => return true,
-    };
-    let (Some(&[high, low]), Some(&bytes)) = (quantity, pdu.get(count)) else { return false };
-    let quantity = usize::from(u16::from_be_bytes([high, low]));
-    let needed = if function == 0x0F { quantity.div_ceil(8) } else { quantity.saturating_mul(2) };
-    let bytes = usize::from(bytes);
-    bytes == needed && pdu.len() == bytes.saturating_add(count).saturating_add(1)
+/// Whether a request, from its function code on, is one that the meter serves: a read of registers
+/// or of the device identification, as tokio-modbus decodes it.
+fn is_served(request: &[u8]) -> bool {
+    matches!(request, [3 | 4, _, _, _, _] | [0x2B, 0x0E, 1..=4, _])
 }
 
-impl<S: AsyncWrite + Unpin> FrameGuard<S> {
+impl<S> FrameGuard<S> {
     /// Guards `stream`. The connection ends when the sender of `closed` is dropped.
     pub fn new(stream: S, closed: oneshot::Receiver<()>) -> Self {
         Self { stream, received: Vec::new(), passed: 0, rest: 0, held: Vec::new(), closed }
@@ -131,6 +122,22 @@ impl<S: AsyncWrite + Unpin> FrameGuard<S> {
         matches!(check(self.waiting()), Ok(Some(_)))
     }
 
+    /// Wraps the waiting frame of this length if the meter does not serve it, and returns its length
+    /// from then on.
+    fn admit(&mut self, length: usize) -> usize {
+        if self.waiting().get(HEADER..length).is_none_or(is_served) {
+            return length;
+        }
+        self.received.insert(self.passed.saturating_add(HEADER), WRAPPED);
+        if let Some(low) = self.received.get_mut(self.passed.saturating_add(LENGTH_LOW)) {
+            // It was at most MAX_LENGTH, so one more fits.
+            *low = low.saturating_add(1);
+        }
+        length.saturating_add(1)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> FrameGuard<S> {
     fn poll_write_held(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.held.is_empty() {
             self.poll_closed(cx)?;
@@ -145,11 +152,11 @@ impl<S: AsyncWrite + Unpin> FrameGuard<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> FrameGuard<S> {
-    /// Receives a whole frame and returns its length, or 0 at the end of the stream.
+    /// Receives a whole frame, as it is to be passed on, and returns its length, or 0 at the end of the stream.
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         loop {
             if let Some(length) = check(self.waiting())? {
-                return Poll::Ready(Ok(length));
+                return Poll::Ready(Ok(self.admit(length)));
             }
             self.poll_closed(cx)?;
             let mut room = [const { MaybeUninit::uninit() }; ROOM];
@@ -218,19 +225,6 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for FrameGuard<S> {
         let this = self.get_mut();
         ready!(this.poll_write_held(cx))?;
         Pin::new(&mut this.stream).poll_shutdown(cx)
-    }
-}
-
-/// The decoder refuses some well-formed frames, and the connection then ends at once. Earlier
-/// requests still get their answers, as far as these can be sent without waiting.
-impl<S: AsyncWrite + Unpin> Drop for FrameGuard<S> {
-    fn drop(&mut self) {
-        if !self.held.is_empty() {
-            let Self { stream, held, .. } = self;
-            // This is still part of the task, whose budget with the scheduler may be used up.
-            let write = unconstrained(poll_fn(|cx| Pin::new(&mut *stream).poll_write(cx, held)));
-            let _ = pin!(write).poll(&mut Context::from_waker(Waker::noop()));
-        }
     }
 }
 

@@ -34,7 +34,8 @@ const SAME_FAILURE: Duration = Duration::from_secs(60);
 pub enum UnitIds {
     /// Every unit id, as most emulators do.
     Any,
-    /// Only the meter's own; requests to others get exception 0x0B.
+    /// Only the meter's own, and 0 and 255, which mean the device at the other end of the connection;
+    /// requests to others get exception 0x0B.
     Strict,
 }
 

@@ -11,7 +11,7 @@ use tokio_modbus::prelude::{
     Request, Response, SlaveRequest,
 };
 
-use super::{connections::Connection, server::UnitIds};
+use super::{connections::Connection, frame_guard::WRAPPED, server::UnitIds};
 use crate::meter::{
     Availability, Image,
     sunspec::{BASE, Identity, MEASURED},
@@ -19,6 +19,12 @@ use crate::meter::{
 
 /// The most registers that a read may ask for, according to the Modbus specification.
 const MAX_REGISTERS: u16 = 125;
+
+/// The unit ids that Modbus over TCP reserves for a device without a bus behind it.
+const NO_BUS: [u8; 2] = [0, 255];
+
+/// Set in the function code of an exception.
+const EXCEPTION: u8 = 0x80;
 
 /// What every connection knows about the meter besides its image.
 #[derive(Debug)]
@@ -38,7 +44,8 @@ pub(super) struct MeterService {
 impl MeterService {
     fn answer(&self, request: &SlaveRequest<'_>) -> Result<Response, ExceptionCode> {
         let Device { identity, unit_ids } = &*self.device;
-        if *unit_ids == UnitIds::Strict && request.slave != identity.address {
+        let is_ours = |unit| unit == identity.address || NO_BUS.contains(&unit);
+        if *unit_ids == UnitIds::Strict && !is_ours(request.slave) {
             return Err(ExceptionCode::GatewayTargetDevice);
         }
         match request.request {
@@ -50,6 +57,7 @@ impl MeterService {
             Request::ReadDeviceIdentification(code, first) => {
                 self.identify(code, first).map(Response::ReadDeviceIdentification)
             }
+            Request::Custom(function, ref data) => Err(refusal(function, data)),
             _ => Err(ExceptionCode::IllegalFunction),
         }
     }
@@ -106,15 +114,37 @@ impl MeterService {
     }
 }
 
+/// Makes of a request that the frame guard has wrapped the one that the client sent.
+fn unwrap(request: &mut Request<'static>) {
+    if let Request::Custom(WRAPPED, wrapped) = request
+        && let Some((function, data)) = wrapped.split_first()
+    {
+        *request = Request::Custom(*function, data.to_vec().into());
+    }
+}
+
+/// The exception for a request that the meter does not serve: for its content if it is one of the
+/// functions that are served otherwise, which of 0x2B is MEI type 0x0E alone.
+fn refusal(function: u8, data: &[u8]) -> ExceptionCode {
+    match (function, data) {
+        (3 | 4, _) | (0x2B, [] | [0x0E, ..]) => ExceptionCode::IllegalDataValue,
+        _ => ExceptionCode::IllegalFunction,
+    }
+}
+
 impl tokio_modbus::server::Service for MeterService {
     type Request = SlaveRequest<'static>;
     type Response = Response;
     type Exception = ExceptionCode;
     type Future = Ready<Result<Response, ExceptionCode>>;
 
-    fn call(&self, request: Self::Request) -> Self::Future {
+    fn call(&self, mut request: Self::Request) -> Self::Future {
+        unwrap(&mut request.request);
         let answer = self.answer(&request);
         self.connection.asked(&request.request, answer.as_ref().err());
-        ready(answer)
+        let Err(exception) = answer else { return ready(answer) };
+        // tokio-modbus would answer to the function code that it has decoded.
+        let function = request.request.function_code().value() | EXCEPTION;
+        ready(Ok(Response::Custom(function, vec![exception.into()].into())))
     }
 }

@@ -1,24 +1,15 @@
 //! JSON as openHAB's Gson writes it.
 
-use std::fmt::Write as _;
-
 use serde::Serialize;
+
+use crate::text::escape_json;
 
 /// Compact JSON with the HTML escapes of Gson's default settings (`=` is `\u003d`).
 pub(super) fn to_string(value: &impl Serialize) -> String {
     // Serialisation only fails for maps with keys that are not strings; there are none here.
     let plain = serde_json::to_string(value).unwrap_or_default();
-    let mut escaped = String::with_capacity(plain.len());
-    for character in plain.chars() {
-        // None of these is part of JSON's own syntax, so they can only be inside strings.
-        if matches!(character, '<' | '>' | '&' | '=' | '\'' | '\u{2028}' | '\u{2029}') {
-            // Writing to a string cannot fail.
-            let _ = write!(escaped, "\\u{:04x}", u32::from(character));
-        } else {
-            escaped.push(character);
-        }
-    }
-    escaped
+    let is_escaped = |c| matches!(c, '<' | '>' | '&' | '=' | '\'' | '\u{2028}' | '\u{2029}');
+    escape_json(&plain, is_escaped)
 }
 
 #[cfg(test)]

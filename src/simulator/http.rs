@@ -12,7 +12,7 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde::Serialize;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Simulator;
 use super::access::Access;
@@ -30,11 +30,11 @@ const MAX_STATE: usize = 4 * 1024;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Serves one connection to its end.
-pub(super) async fn serve(simulator: Simulator, stream: TcpStream, address: SocketAddr) {
-    // Otherwise, the second half of an event waits until the client acknowledges the first.
-    if stream.set_nodelay(true).is_err() {
-        return;
-    }
+pub(super) async fn serve(
+    simulator: Simulator,
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    address: SocketAddr,
+) {
     let service = service_fn(|request| {
         let simulator = simulator.clone();
         async move { Ok::<_, Infallible>(simulator.answer(request, address).await) }

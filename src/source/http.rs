@@ -1,6 +1,6 @@
 //! One kept-alive HTTP connection to a server, with a limit on every wait and every size.
 
-use std::{error::Error as _, fmt, io, path::PathBuf, time::Duration};
+use std::{error::Error, fmt, io, path::PathBuf, time::Duration};
 
 use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use hyper::{
@@ -9,16 +9,18 @@ use hyper::{
     client::conn::http1::SendRequest,
     header::{ACCEPT, HOST, HeaderMap, LOCATION, USER_AGENT},
 };
-use rustls::pki_types::ServerName;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
 use super::{
-    connect::{dial, handshake},
+    SetupError,
+    connect::connect,
     endpoint::{Endpoint, Scheme},
-    tls::{self, TlsError},
+    reloadable::Reloadable,
+    secret::SecretError,
+    tls::{self, HandshakeError, TlsError},
 };
-use crate::{system::sockets, text::excerpt};
+use crate::text::excerpt;
 
 mod error;
 
@@ -35,11 +37,10 @@ pub struct Client {
     configured: Endpoint,
     /// The server that redirects have led to.
     current: Endpoint,
-    headers: HeaderMap,
+    headers: Reloadable<HeaderMap, SecretError>,
     /// For a request as a whole, from connecting to the end of the answer.
     time_limit: Duration,
-    ca_file: Option<PathBuf>,
-    tls: Option<TlsConnector>,
+    tls: Reloadable<TlsConnector, TlsError>,
     connection: Option<SendRequest<Empty<Bytes>>>,
 }
 
@@ -50,30 +51,27 @@ impl fmt::Debug for Client {
 }
 
 impl Client {
-    /// A client that is not connected yet. It sends `headers` along, but never to another host.
-    /// `time_limit` is for a request as a whole, with connecting and redirects.
+    /// A client that is not connected yet. It sends `headers` along, but never to another host, and
+    /// calls for them again when a server has refused them. `time_limit` is for a request as a
+    /// whole, with connecting and redirects.
     ///
     /// # Errors
-    /// Returns an error if certificates are needed or configured, and cannot be loaded.
+    /// Returns an error if there are no headers, or if certificates are needed or configured, and
+    /// cannot be loaded.
     pub fn new(
         endpoint: Endpoint,
-        headers: HeaderMap,
+        headers: impl Fn() -> Result<HeaderMap, SecretError> + Send + Sync + 'static,
         time_limit: Duration,
         ca_file: Option<PathBuf>,
-    ) -> Result<Self, TlsError> {
-        let mut client = Self {
-            configured: endpoint.clone(),
-            current: endpoint,
-            headers,
-            time_limit,
-            ca_file,
-            tls: None,
-            connection: None,
-        };
-        if client.current.scheme == Scheme::Https || client.ca_file.is_some() {
-            client.connector()?;
-        }
-        Ok(client)
+    ) -> Result<Self, SetupError> {
+        let loaded = headers()?;
+        let headers = Reloadable::new(headers, Some(loaded));
+        let needs_tls = endpoint.scheme == Scheme::Https || ca_file.is_some();
+        let connector = move || tls::connector(ca_file.as_deref());
+        let loaded = needs_tls.then(&connector).transpose()?;
+        let tls = Reloadable::new(connector, loaded);
+        let (configured, current) = (endpoint.clone(), endpoint);
+        Ok(Self { configured, current, headers, time_limit, tls, connection: None })
     }
 
     /// A second client of the same server, with a connection of its own.
@@ -84,7 +82,6 @@ impl Client {
             current: self.current.clone(),
             headers: self.headers.clone(),
             time_limit: self.time_limit,
-            ca_file: self.ca_file.clone(),
             tls: self.tls.clone(),
             connection: None,
         }
@@ -118,30 +115,46 @@ impl Client {
     ) -> Result<Response<Incoming>, HttpError> {
         let mut redirects = 0..MAX_REDIRECTS;
         loop {
-            let answer = self.ask(deadline, path, accept).await.inspect_err(|_| {
-                self.connection = None;
-                self.current = self.configured.clone();
-            })?;
-            if !answer.status().is_redirection() {
+            let answer = self.ask(deadline, path, accept).await;
+            let answer = answer.inspect_err(|_| self.start_over())?;
+            let status = answer.status();
+            if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+                self.refused(status)?;
+            }
+            if !status.is_redirection() {
                 return Ok(answer);
             }
             let to = answer.headers().get(LOCATION).and_then(|to| to.to_str().ok());
-            let to = to.unwrap_or_default();
-            let next = Endpoint::redirected(to, path).filter(|next| {
+            let next = to.and_then(|to| self.current.redirected(to, path)).filter(|next| {
                 (next.scheme == Scheme::Https || self.current.scheme == Scheme::Http)
                     && redirects.next().is_some()
             });
             let from = self.current.to_string();
-            self.connection = None;
-            self.current = match next {
-                Some(next) => next,
-                None => {
-                    self.current = self.configured.clone();
-                    return Err(HttpError::Redirect { from, to: excerpt(to) });
-                }
+            let Some(next) = next else {
+                self.start_over();
+                return Err(HttpError::Redirect { from, to: excerpt(to.unwrap_or_default()) });
             };
+            self.connection = None;
+            self.current = next;
             tracing::debug!("redirected from {from} to {}", self.current);
         }
+    }
+
+    /// The server wants credentials. Those that it was sent may have been replaced on the disk.
+    fn refused(&mut self, status: StatusCode) -> Result<(), HttpError> {
+        if self.may_send_credentials() {
+            self.headers.failed();
+            return Ok(());
+        }
+        let (from, to) = (self.configured.to_string(), self.current.to_string());
+        self.start_over();
+        Err(HttpError::Withheld { from, to, status })
+    }
+
+    /// Forgets the connection, and where redirects have led to.
+    fn start_over(&mut self) {
+        self.connection = None;
+        self.current = self.configured.clone();
     }
 
     /// Gets `path` as text, which is `None` if it is larger than 64 KiB or not UTF-8.
@@ -206,10 +219,11 @@ impl Client {
             .header(USER_AGENT, concat!("fronius-smartmeter/", env!("CARGO_PKG_VERSION")))
             .body(Empty::new())
             .map_err(invalid)?;
-        if self.may_send_credentials() {
-            request.headers_mut().extend(self.headers.clone());
-        }
         let answer = async {
+            if self.may_send_credentials() {
+                // They were loaded at the start, so there always are some.
+                request.headers_mut().extend(self.headers.get().await.ok().into_iter().flatten());
+            }
             connection.ready().await?;
             connection.send_request(request).await
         };
@@ -227,40 +241,29 @@ impl Client {
             && (self.current.port == self.configured.port || self.current.scheme == Scheme::Https)
     }
 
-    async fn connect(&mut self, deadline: Instant) -> Result<SendRequest<Empty<Bytes>>, HttpError> {
-        let tls = match self.current.scheme {
-            Scheme::Http => None,
-            Scheme::Https => Some(self.connector()?),
+    async fn connect(&self, deadline: Instant) -> Result<SendRequest<Empty<Bytes>>, HttpError> {
+        let failure = |source| HttpError::Connect { endpoint: self.current.to_string(), source };
+        let connection = async {
+            let tls = match self.current.scheme {
+                Scheme::Http => None,
+                Scheme::Https => Some(self.tls.get().await?),
+            };
+            connect(&self.current, tls).await.map_err(|error| {
+                let Some(reason) = HandshakeError::of(&error) else { return failure(error) };
+                // The server may have another certificate now, and the file as well.
+                self.tls.failed();
+                failure(io::Error::other(reason))
+            })
         };
-        let endpoint = &self.current;
-        let stream = async {
-            let stream = dial(&endpoint.host, endpoint.port).await?;
-            sockets::configure_stream(&stream);
-            let Some(tls) = tls else { return handshake(stream).await };
-            let name = ServerName::try_from(endpoint.host.clone()).map_err(io::Error::other)?;
-            handshake(tls.connect(name, stream).await?).await
-        };
-        let connection = timeout_at(deadline, stream).await;
-        connection
-            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-            .map_err(|source| HttpError::Connect { endpoint: endpoint.to_string(), source })
-    }
-
-    fn connector(&mut self) -> Result<TlsConnector, TlsError> {
-        if let Some(tls) = &self.tls {
-            return Ok(tls.clone());
-        }
-        Ok(self.tls.insert(tls::connector(self.ca_file.as_deref())?).clone())
+        let connection = timeout_at(deadline, connection).await;
+        connection.unwrap_or_else(|_| Err(failure(io::ErrorKind::TimedOut.into())))
     }
 }
 
 /// Whether the server closed the connection, as it may while it is idle, instead of answering.
 fn went_away(error: &hyper::Error) -> bool {
-    let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
     error.is_incomplete_message()
         || error.is_canceled()
         || error.is_closed()
-        || io.is_some_and(|io| {
-            matches!(io.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
-        })
+        || error.source().is_some_and(<dyn Error>::is::<io::Error>)
 }

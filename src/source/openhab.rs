@@ -132,7 +132,8 @@ impl OpenHab {
     /// # Errors
     /// Returns an error if secrets or certificates cannot be loaded.
     pub fn new(config: OpenHabConfig, freshness: Freshness) -> Result<Self, SetupError> {
-        let headers = config.credentials.headers()?;
+        let credentials = config.credentials.clone();
+        let headers = move || credentials.headers();
         let time_limit = MAX_REQUEST.min(freshness.stale_after.mul_f64(MAX_SHARE));
         let client =
             Client::new(config.endpoint.clone(), headers, time_limit, config.ca_file.clone())?;

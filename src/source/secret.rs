@@ -10,31 +10,38 @@ use std::{
 /// Largest file with a secret, in bytes.
 const MAX_SIZE: u64 = 8 * 1024;
 
-/// Why a secret cannot be used.
+/// Why a secret cannot be used. The path is left out: people give the secret itself by mistake.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// The file cannot be read.
-    #[error("{key}: {}: cannot be read: {source}", path.display())]
+    #[error("{key}: the file cannot be read: {source}{hint}", hint = hint(source))]
     Unreadable {
         /// The configuration key that names the file.
         key: &'static str,
-        /// Path of the file.
-        path: PathBuf,
         /// Error of the system.
         source: io::Error,
     },
-    /// The file does not hold one line of printable text.
-    #[error("{}: expected one line of printable text, at most {MAX_SIZE} bytes", path.display())]
-    Unprintable {
-        /// Path of the file.
-        path: PathBuf,
+    /// The file does not hold one line of text.
+    #[error("{key}: expected a file with one line of text, at most {MAX_SIZE} bytes")]
+    NotALine {
+        /// The configuration key that names the file.
+        key: &'static str,
     },
-    /// The password has a colon: openHAB splits name and password there, and accepts only one.
-    #[error("{}: openHAB accepts no password with a colon", path.display())]
-    Colon {
-        /// Path of the file.
-        path: PathBuf,
+    /// What the file holds has characters that no token has.
+    #[error("{key}: expected a file with a token, which has only letters, digits and -._~+/=")]
+    NotAToken {
+        /// The configuration key that names the file.
+        key: &'static str,
     },
+}
+
+fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidFilename => {
+            "; it must be the path of a file that holds the secret"
+        }
+        _ => "",
+    }
 }
 
 /// The file of a systemd credential. The unit passes a blank one if there is no secret, which
@@ -48,21 +55,18 @@ pub(super) fn credential(name: &str) -> Option<PathBuf> {
 /// Reads a secret. A bare file name is first looked for among systemd's credentials.
 ///
 /// # Errors
-/// Returns an error if the file cannot be read, or does not hold one line of printable text.
+/// Returns an error if the file cannot be read, or does not hold one line of text.
 pub(super) fn read(key: &'static str, path: &Path) -> Result<String, SecretError> {
     let credential = env::var_os("CREDENTIALS_DIRECTORY")
         .map(|directory| Path::new(&directory).join(path))
         .filter(|credential| path.components().count() == 1 && credential.exists());
     let path = credential.as_deref().unwrap_or(path);
-    let text = read_text(path).map_err(|source| SecretError::Unreadable {
-        key,
-        path: path.to_owned(),
-        source,
-    })?;
-    let secret = text.trim();
+    let text = read_text(path).map_err(|source| SecretError::Unreadable { key, source })?;
+    // Some editors begin a file with a byte order mark.
+    let secret = text.trim_start_matches('\u{feff}').trim();
     let too_long = text.len() as u64 > MAX_SIZE;
-    if too_long || secret.is_empty() || !secret.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
-        return Err(SecretError::Unprintable { path: path.to_owned() });
+    if too_long || secret.is_empty() || secret.contains(char::is_control) {
+        return Err(SecretError::NotALine { key });
     }
     Ok(secret.to_owned())
 }

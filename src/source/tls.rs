@@ -1,4 +1,4 @@
-//! Which certificates to trust over TLS.
+//! TLS: which certificates to trust, and what to say where a handshake fails.
 
 use std::{
     path::{Path, PathBuf},
@@ -6,10 +6,16 @@ use std::{
 };
 
 use rustls::{
-    ClientConfig, RootCertStore,
+    ClientConfig,
     pki_types::{CertificateDer, pem::PemObject},
 };
 use tokio_rustls::TlsConnector;
+
+mod handshake;
+mod verifier;
+
+pub(super) use handshake::HandshakeError;
+use verifier::{Trusted, Verifier};
 
 /// Why TLS cannot be set up.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -33,35 +39,39 @@ pub enum TlsError {
 /// A connector that trusts the certificates in `ca_file` or, without one, the system's.
 pub(super) fn connector(ca_file: Option<&Path>) -> Result<TlsConnector, TlsError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let trusted = match ca_file {
+        Some(path) => on_file(path)?,
+        None => of_the_system()?,
+    };
+    let verifier = Verifier::new(trusted, &provider).map_err(TlsError::Setup)?;
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(TlsError::Setup)?
-        .with_root_certificates(roots(ca_file)?)
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
-fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, TlsError> {
-    let mut roots = RootCertStore::empty();
-    match ca_file {
-        Some(path) => {
-            let unusable = |reason: String| TlsError::CaFile { path: path.to_owned(), reason };
-            let certificates =
-                CertificateDer::pem_file_iter(path).map_err(|error| unusable(error.to_string()))?;
-            for certificate in certificates {
-                let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
-                roots.add(certificate).map_err(|error| unusable(error.to_string()))?;
-            }
-            if roots.is_empty() {
-                return Err(unusable("it contains none".to_owned()));
-            }
-        }
-        None => {
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            if roots.is_empty() {
-                return Err(TlsError::SystemRoots);
-            }
-        }
+/// The certificates of a file: servers' own, and authorities'.
+fn on_file(path: &Path) -> Result<Trusted, TlsError> {
+    let unusable = |reason: String| TlsError::CaFile { path: path.to_owned(), reason };
+    let mut trusted = Trusted::nobody();
+    let certificates =
+        CertificateDer::pem_file_iter(path).map_err(|error| unusable(error.to_string()))?;
+    for certificate in certificates {
+        let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
+        trusted.add(certificate).map_err(|error| unusable(error.to_string()))?;
     }
-    Ok(roots)
+    if trusted.authorities.is_empty() {
+        return Err(unusable("expected PEM, with a line BEGIN CERTIFICATE".to_owned()));
+    }
+    Ok(trusted)
+}
+
+fn of_the_system() -> Result<Trusted, TlsError> {
+    let mut trusted = Trusted::nobody();
+    let certificates = rustls_native_certs::load_native_certs().certs;
+    trusted.authorities.add_parsable_certificates(certificates);
+    if trusted.authorities.is_empty() { Err(TlsError::SystemRoots) } else { Ok(trusted) }
 }

@@ -52,17 +52,17 @@ fn any_v6() -> SocketAddr {
 }
 
 /// Opens the configured addresses or, if there are none, port 502 for IPv6 and IPv4, or for IPv4
-/// alone if the system has no IPv6.
+/// alone if the system has no IPv6. `[::]` includes IPv4 where that is not listed for the same port.
 ///
 /// # Errors
 /// Returns an error if an address cannot be opened.
 pub fn open(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, ListenError> {
     if !addresses.is_empty() {
-        return addresses.iter().map(|address| bind(*address)).collect();
+        return addresses.iter().map(|address| bind(*address, addresses)).collect();
     }
-    let listener = match bind(any_v6()) {
+    let listener = match bind(any_v6(), &[]) {
         Err(ListenError { source, .. }) if lacks_ipv6(&source) => {
-            bind((Ipv4Addr::UNSPECIFIED, MODBUS_PORT).into())?
+            bind((Ipv4Addr::UNSPECIFIED, MODBUS_PORT).into(), &[])?
         }
         other => other?,
     };
@@ -74,14 +74,17 @@ fn lacks_ipv6(error: &io::Error) -> bool {
     !matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::AddrInUse)
 }
 
-fn bind(address: SocketAddr) -> Result<TcpListener, ListenError> {
+/// Opens one of the `listed` addresses.
+fn bind(address: SocketAddr, listed: &[SocketAddr]) -> Result<TcpListener, ListenError> {
     let bind = || {
         let socket = match address {
             SocketAddr::V4(_) => TcpSocket::new_v4()?,
             SocketAddr::V6(_) => {
                 let socket = TcpSocket::new_v6()?;
-                // `[::]` includes IPv4, whatever the system's default is.
-                SockRef::from(&socket).set_only_v6(false)?;
+                // `[::]` includes IPv4 whatever the system's default is, and may take it from nobody.
+                let is_v4 = |other: &SocketAddr| other.is_ipv4() && other.port() == address.port();
+                let only_v6 = address.ip().is_unspecified() && listed.iter().any(is_v4);
+                SockRef::from(&socket).set_only_v6(only_v6)?;
                 socket
             }
         };

@@ -2,12 +2,13 @@
 
 mod check;
 mod demo;
+mod pipes;
 mod read;
 mod simulate;
 
 use crate::harness::{
     expected::{assert_all_expected, assert_expected, expected},
-    files::{directory, text},
+    files::{Secrets, directory, file, text},
     program::{Outcome, outcome, program},
     service::example,
 };
@@ -94,6 +95,30 @@ async fn a_config_that_is_missing_or_wrong_ends_with_78() {
         let missing = run(&[command, &["--config", text(&nowhere)]].concat()).await;
         assert_eq!(missing.code, Some(CONFIG), "{missing:?}");
         assert!(missing.err.contains("nowhere.yaml: cannot be read"), "{}", missing.err);
+    }
+}
+
+/// That nothing shows the secret is seen to wherever output is taken in.
+#[tokio::test]
+async fn a_secret_in_the_wrong_place_ends_with_78() {
+    let secrets = Secrets::new();
+    let host = "openhab_host: 127.0.0.1:1";
+    for (host, secret) in [
+        ("openhab_host: me:Xk3canary@oh", String::new()),
+        ("openhab_host: http://me:Xk3canary@oh", String::new()),
+        (host, "openhab_token: oh.meter.Zq7canary".to_owned()),
+        (host, "openhab_token_file: oh.meter.Zq7canary".to_owned()),
+        (host, "openhab_password: Xk3canary".to_owned()),
+        (host, "openhab_username: me\nopenhab_password_file: Xk3canary".to_owned()),
+        (host, secrets.login("Xk3canary").replace(": me\n", ": me:Xk3canary\n")),
+        (host, "openhab_username: Xk3canary".to_owned()),
+    ] {
+        let items = "energy_counter_out: E\ncurrent_power: P\nmodbus_listen: 127.0.0.1:0";
+        let config = file(&format!("{host}\n{items}\n{}\n", secret.trim_start()));
+        for command in ["run", "check"] {
+            let refused = run(&[command, "--config", text(config.path())]).await;
+            assert_eq!(refused.code, Some(CONFIG), "{secret}: {refused:?}");
+        }
     }
 }
 

@@ -20,7 +20,11 @@ use fronius_smartmeter::{
     },
 };
 
-use crate::harness::expected::{assert_all_expected, fixture};
+use crate::harness::{
+    expected::{assert_all_expected, fixture},
+    files::{assert_no_secret, file},
+    source::source,
+};
 
 fn fixtures(kind: &str) -> Vec<PathBuf> {
     let files =
@@ -51,6 +55,50 @@ fn valid_files_load() {
     }
 }
 
+/// What people do with a secret, in place of what they should.
+const MISUSED_SECRETS: [&str; 24] = [
+    "openhab_token_file: oh.canary.Zq7",
+    "openhab_token_file: oh.canary/Zq7==",
+    "openhab_token_file: /dev/null/canary",
+    "openhab_token_file: {oh.canary.Zq7: }",
+    "openhab_token_file: !!int oh.canary.Zq7",
+    "openhab_token_file: *canary",
+    "openhab_token_file: !canary",
+    "openhab_token_file: \"canary\\q\"",
+    "openhab_token_file:\noh.canary.Zq7:",
+    "openhab_token_file:\noh.canary.Zq7",
+    "oh.canary.Zq7: !!int x",
+    "oh.canary.Zq7: 1\noh.canary.Zq7: 2",
+    "modbus: {oh.canary.Zq7: 1}",
+    "data: {acess_token: oh.canary.Zq7}",
+    "openhab_token: oh.canary.Zq7",
+    "openhab_username: me\nopenhab_password: canary",
+    "openhab_username: me\nopenhab_password_file: canary",
+    "openhab_username: me:canary\nopenhab_password_file: /dev/null",
+    "openhab_username: oh.canary.Zq7",
+    "openhab_host: http://me:canary@oh",
+    "openhab_host: me:canary",
+    "openhab_host: http://oh/?accessToken=oh.canary.Zq7",
+    "openhab_host: http://me%3acanary%40oh?",
+    "openhab_host: [canary]",
+];
+
+#[test]
+fn what_may_be_a_secret_is_in_no_message() {
+    for misused in MISUSED_SECRETS {
+        let host = if misused.contains("openhab_host") { "" } else { "openhab_host: oh\n" };
+        let text = format!("energy_counter_out: E\ncurrent_power: P\n{host}{misused}\n");
+        let message = match Config::load(file(&text).path()) {
+            Err(error) => format!("{error} {error:?}"),
+            Ok(config) => {
+                let error = source(&config).expect_err(misused);
+                format!("{config:?} {error} {error:?}")
+            }
+        };
+        assert!(!message.contains("canary"), "{misused}: {message}");
+    }
+}
+
 #[test]
 fn invalid_files_say_all_that_is_wrong_with_them() {
     let texts = fixtures("invalid").into_iter().map(|path| {
@@ -60,7 +108,7 @@ fn invalid_files_say_all_that_is_wrong_with_them() {
         let name = path.file_name().unwrap();
         let error = ConfigError::Invalid { path: name.into(), problems };
         let found = format!("{error}\n");
-        assert!(!found.contains("canary-secret"), "a secret is shown: {found}");
+        assert_no_secret(&found);
         (path.with_extension("expected"), found)
     });
     assert_all_expected(texts);

@@ -1,6 +1,7 @@
 //! openHAB as the source: reached, listened to, polled, lost and found again.
 
 mod access;
+mod certificates;
 mod events;
 mod freshness;
 mod items;

@@ -1,5 +1,10 @@
 //! The service as a process: what it serves, what it logs, and how it ends.
 
+use std::{
+    fs,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+};
+
 use chrono::{NaiveDateTime, TimeDelta, Utc};
 use rustix::process::Signal;
 use serde_json::json;
@@ -10,7 +15,7 @@ use crate::harness::{
     files::{file, text},
     net::{anywhere, unused_address},
     openhab::OpenHab,
-    program::{RunningProgram, outcome, program},
+    program::{PROGRAM, RunningProgram, command, outcome, program},
     service::{ITEMS, Service, example, example_at, listening_on},
     until,
 };
@@ -47,6 +52,31 @@ async fn a_hang_up_ends_it_as_well_and_reloads_nothing() {
     service.is_live().await;
     let log = service.stop_by(Signal::HUP).await;
     assert!(log.iter().any(|line| line.ends_with("stopped by SIGHUP")), "{log:#?}");
+}
+
+/// As under `nohup`, and as a job that a script has put in the background.
+#[tokio::test]
+async fn a_signal_that_was_ignored_stays_ignored() {
+    let openhab = OpenHab::start(&ITEMS);
+    let (_held, address) = unused_address();
+    let config = file(&format!("{}modbus_listen: {address}\n", example(openhab.address)));
+    let mut command = command("sh");
+    command
+        .args(["-c", r#"trap '' HUP INT; exec "$0" "$@""#, PROGRAM, "run", "--config"])
+        .arg(config.path());
+    let mut running = RunningProgram::start(command);
+    running.err.find("data is live").await;
+    let status = fs::read_to_string(format!("/proc/{}/status", running.id())).unwrap();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
+    let ignored = u64::from_str_radix(ignored.trim(), 16).unwrap();
+    for signal in [Signal::HUP, Signal::INT] {
+        assert_eq!(ignored >> (signal.as_raw() - 1) & 1, 1, "{signal:?}");
+        running.signal(signal);
+    }
+    running.signal(Signal::TERM);
+    assert_eq!(running.exit_code().await, Some(0));
+    let log = running.err.rest().await;
+    assert!(log.iter().any(|line| line.ends_with("stopped by SIGTERM")), "{log:#?}");
 }
 
 #[tokio::test]
@@ -134,6 +164,31 @@ async fn without_an_inherited_socket_it_listens_where_it_is_configured_to() {
 }
 
 #[tokio::test]
+async fn both_wildcards_may_be_listed_in_either_order() {
+    if std::net::TcpListener::bind("[::1]:0").is_err() {
+        eprintln!("NOT CHECKED: there is no IPv6 here");
+        return;
+    }
+    let any = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
+    for order in [[0, 1], [1, 0]] {
+        let (_held, here) = unused_address();
+        let port = here.port();
+        let list = order.map(|place| SocketAddr::new(any[place], port).to_string());
+        let config = file(&format!("{}modbus_listen: {list:?}\n", example("127.0.0.1")));
+        let mut running = RunningProgram::start(program(&["--config", text(config.path())]));
+        for place in order {
+            assert_eq!(listening_on(&mut running).await, SocketAddr::new(any[place], port));
+        }
+        for address in [here, (Ipv6Addr::LOCALHOST, port).into()] {
+            let mut client = Client::connect(address).await;
+            assert_eq!(client.read(40_000, 2).await.unwrap(), [0x5375, 0x6E53]);
+        }
+        running.signal(Signal::TERM);
+        assert_eq!(running.exit_code().await, Some(0));
+    }
+}
+
+#[tokio::test]
 async fn a_port_in_use_is_reported_with_what_may_hold_it() {
     let held = TcpListener::bind(anywhere()).await.unwrap();
     let address = held.local_addr().unwrap();
@@ -156,6 +211,28 @@ async fn log_lines_carry_the_time_of_the_configured_zone() {
     let now = Utc::now().naive_utc() + TimeDelta::minutes(330);
     assert!((now - time).abs() < TimeDelta::minutes(1), "{line}");
     assert_eq!(rest.trim(), "INFO data is live");
+}
+
+#[tokio::test]
+async fn without_a_time_zone_the_one_of_the_environment_counts() {
+    let config = example("127.0.0.1").replace("time_zone: Europe/Berlin", "");
+    let zone = async |tz: Option<&str>| {
+        let mut service = Service::start_with(&config, |command| {
+            match tz {
+                Some(tz) => command.env("TZ", tz),
+                None => command.env_remove("TZ"),
+            };
+        });
+        let line = service.logs("fronius-smartmeter").await;
+        line.split_whitespace().nth(2).unwrap().to_owned()
+    };
+    assert_eq!(zone(Some("Asia/Kolkata")).await, "IST");
+    assert_eq!(zone(Some(":Asia/Kolkata")).await, "IST");
+    let system = zone(None).await;
+    // Rules, a path, nothing, and no name at all: none of them is an error.
+    for tz in ["XST-5:30", "/usr/share/zoneinfo/Asia/Kolkata", "", ":", "Asia/Kolkatta"] {
+        assert_eq!(zone(Some(tz)).await, system, "{tz}");
+    }
 }
 
 #[tokio::test]

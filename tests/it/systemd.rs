@@ -18,8 +18,8 @@ use crate::harness::{
     files::{directory, file},
     net::{anywhere, unused_address},
     openhab::OpenHab,
-    program::{PROGRAM, command},
-    service::{ITEMS, Service, example},
+    program::{PROGRAM, RunningProgram, command},
+    service::{ITEMS, Service, example, listening_on},
     until, within,
 };
 
@@ -141,7 +141,12 @@ async fn all_inherited_sockets_are_served() {
     let [first, second] = sockets.map(OwnedFd::from);
     let mut with_both = command("sh");
     with_both
-        .args(["-c", r#"exec "$0" "$@" 3<&0 4<&1 </dev/null >/dev/null"#, PROGRAM, "--config"])
+        .args([
+            "-c",
+            r#"export LISTEN_PID=$$; exec "$0" "$@" 3<&0 4<&1 </dev/null >/dev/null"#,
+            PROGRAM,
+            "--config",
+        ])
         .arg(config.path())
         .stdin(first)
         .stdout(second)
@@ -152,6 +157,32 @@ async fn all_inherited_sockets_are_served() {
     for address in addresses {
         let mut client = Client::connect(address).await;
         assert_eq!(client.read(40_000, 2).await.unwrap(), [0x5375, 0x6E53]);
+    }
+}
+
+#[tokio::test]
+async fn sockets_for_another_process_and_numbers_of_none_are_left_alone() {
+    for variables in [
+        "LISTEN_FDS=1",
+        "LISTEN_FDS=1 LISTEN_PID=",
+        "LISTEN_FDS=1 LISTEN_PID=1",
+        "LISTEN_PID=$$",
+        "LISTEN_FDS=-1 LISTEN_PID=$$",
+        "LISTEN_FDS=x LISTEN_PID=$$",
+        "LISTEN_FDS=1000000 LISTEN_PID=$$",
+        "LISTEN_FDS=2147483647 LISTEN_PID=$$",
+    ] {
+        let socket = TcpListener::bind(anywhere()).unwrap();
+        let (_held, address) = unused_address();
+        let config = file(&format!("{}modbus_listen: {address}\n", example("127.0.0.1")));
+        let script = format!(r#"export {variables}; exec "$0" "$@" 3<&0 </dev/null"#);
+        let mut command = command("sh");
+        command
+            .args(["-c", &script, PROGRAM, "--config"])
+            .arg(config.path())
+            .stdin(OwnedFd::from(socket));
+        let mut running = RunningProgram::start(command);
+        assert_eq!(listening_on(&mut running).await, address, "{variables}");
     }
 }
 
@@ -180,7 +211,7 @@ async fn a_descriptor_that_is_no_listening_tcp_socket_is_refused_by_name() {
 
 #[tokio::test]
 async fn a_token_of_systemd_is_used_and_a_blank_one_is_not() {
-    const TOKEN: &str = "oh.meter.secret";
+    const TOKEN: &str = "oh.meter.canary";
     let openhab = OpenHab::locked(TOKEN, &ITEMS);
     for (token, expected) in [(TOKEN, "data is live"), ("\n", "openHAB answers 401")] {
         let credentials = directory("openhab_token", token);

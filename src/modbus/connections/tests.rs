@@ -27,6 +27,27 @@ fn many_addresses_of_one_ipv6_network_are_one_host() {
 }
 
 #[test]
+fn in_one_ipv6_network_the_address_with_the_most_connections_gives_way() {
+    let clients = Connections::new(4);
+    let of_house = |last: u16, port| ([0xFD00, 0, 0, 0, 0, 0, 0, last], port).into();
+    let (_inverter, mut inverter_closed) = clients.admit(of_house(1, 1));
+    let (_other, mut other_closed) = clients.admit(peer(1));
+    // They ask more recently than the inverter, which has not asked at all.
+    let mut crowd: Vec<_> = (1..=20)
+        .map(|port| {
+            let (connection, closed) = clients.admit(of_house(2, port));
+            connection.asked(&Request::ReadHoldingRegisters(0, 1), None);
+            (connection, closed)
+        })
+        .collect();
+    let open = Err(oneshot::error::TryRecvError::Empty);
+    assert_eq!(inverter_closed.try_recv(), open);
+    assert_eq!(other_closed.try_recv(), open);
+    let left = crowd.iter_mut().filter_map(|(_, closed)| (closed.try_recv() == open).then_some(()));
+    assert_eq!(left.count(), 2);
+}
+
+#[test]
 fn past_the_limit_the_connection_that_was_idle_longest_goes() {
     let clients = Connections::new(2);
     let (first, mut first_closed) = clients.admit(peer(1));

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use hyper::StatusCode;
+
 use crate::source::tls::TlsError;
 
 /// Why a request has no answer.
@@ -49,6 +51,19 @@ pub enum HttpError {
         from: String,
         /// The start of the new URL.
         to: String,
+    },
+    /// A redirect leads to a server that wants credentials, and is not sent any.
+    #[error(
+        "{to} answers {status}: {from} redirects there, and no credentials are sent to another \
+         server; set openhab_host to it if they should be"
+    )]
+    Withheld {
+        /// The server of the configuration.
+        from: String,
+        /// The server that wants credentials.
+        to: String,
+        /// Its answer.
+        status: StatusCode,
     },
     /// The certificates to trust cannot be loaded.
     #[error(transparent)]

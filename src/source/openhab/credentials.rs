@@ -1,6 +1,6 @@
 //! How to authenticate to openHAB. Secrets come from files, and are never shown.
 
-use std::path::{Path, PathBuf};
+use std::{fmt, path::PathBuf};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
@@ -11,12 +11,22 @@ use crate::source::secret::{self, SecretError};
 const TOKEN_CREDENTIAL: &str = "openhab_token";
 
 /// Where the secrets are.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Credentials {
     /// File with an API token.
     pub token_file: Option<PathBuf>,
     /// User name, and file with the password.
     pub login: Option<(String, PathBuf)>,
+}
+
+/// A secret that was given in place of a path or a name must not be shown either.
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials")
+            .field("token_file", &self.token_file.is_some())
+            .field("login", &self.login.is_some())
+            .finish()
+    }
 }
 
 impl Credentials {
@@ -29,32 +39,39 @@ impl Credentials {
     /// Returns an error if a file cannot be read, or does not hold a secret.
     pub fn headers(&self) -> Result<HeaderMap, SecretError> {
         let mut headers = HeaderMap::new();
-        let mut add = |name: HeaderName, value: String, path: &Path| {
-            let unprintable = |_| SecretError::Unprintable { path: path.to_owned() };
-            let mut value = HeaderValue::from_str(&value).map_err(unprintable)?;
-            value.set_sensitive(true);
-            headers.insert(name, value);
-            Ok(())
-        };
         if let Some((name, path)) = &self.login {
-            let password = secret::read("openhab_password_file", path)?;
-            if password.contains(':') {
-                return Err(SecretError::Colon { path: path.clone() });
-            }
+            let key = "openhab_password_file";
+            let password = secret::read(key, path)?;
             let value = format!("Basic {}", BASE64_STANDARD.encode(format!("{name}:{password}")));
-            add(AUTHORIZATION, value, path)?;
+            headers.insert(AUTHORIZATION, sensitive(&value).ok_or(SecretError::NotALine { key })?);
         }
         if let Some(path) = self.token_file.clone().or_else(|| secret::credential(TOKEN_CREDENTIAL))
         {
-            let token = secret::read("openhab_token_file", &path)?;
-            if self.login.is_some() {
-                add(HeaderName::from_static("x-openhab-token"), token, &path)?;
-            } else {
-                add(AUTHORIZATION, format!("Bearer {token}"), &path)?;
-            }
+            let key = "openhab_token_file";
+            let token = secret::read(key, &path)?;
+            let (name, value) = match self.login {
+                Some(_) => (HeaderName::from_static("x-openhab-token"), token.clone()),
+                None => (AUTHORIZATION, format!("Bearer {token}")),
+            };
+            let value = sensitive(&value).filter(|_| is_token(&token));
+            headers.insert(name, value.ok_or(SecretError::NotAToken { key })?);
         }
         Ok(headers)
     }
+}
+
+/// A header that is never shown.
+fn sensitive(value: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(value).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// Whether a text can be a bearer token, as RFC 6750 has it.
+fn is_token(text: &str) -> bool {
+    let token = text.trim_end_matches('=');
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
+    !token.is_empty() && token.bytes().all(fits)
 }
 
 #[cfg(test)]
@@ -86,13 +103,43 @@ mod tests {
     fn a_useless_secret_is_an_error_that_does_not_show_it() {
         let directory = tempfile::tempdir().unwrap();
         for text in ["", "\n", "two\nlines", "canary\u{7f}"] {
+            for key in ["openhab_token_file", "openhab_password_file"] {
+                let path = file(&directory, "secret", text);
+                let credentials = if key == "openhab_token_file" {
+                    Credentials { token_file: Some(path), login: None }
+                } else {
+                    Credentials { token_file: None, login: Some(("me".to_owned(), path)) }
+                };
+                let error = credentials.headers().unwrap_err();
+                assert!(matches!(error, SecretError::NotALine { .. }), "{text:?}: {error}");
+                let shown = format!("{error} {error:?}");
+                assert!(!shown.contains("canary") && shown.starts_with(key), "{shown}");
+            }
+        }
+        for text in ["Bearer canary", "c\u{e4}nary", "canary=x", "==", "\"canary\""] {
             let token_file = Some(file(&directory, "token", text));
             let error = Credentials { token_file, login: None }.headers().unwrap_err();
-            assert!(matches!(error, SecretError::Unprintable { .. }));
+            assert!(matches!(error, SecretError::NotAToken { .. }), "{text:?}: {error}");
             assert!(!format!("{error} {error:?}").contains("canary"));
         }
-        let login = Some(("me".to_owned(), file(&directory, "password", "p:w")));
-        let error = Credentials { token_file: None, login }.headers().unwrap_err();
-        assert!(matches!(error, SecretError::Colon { .. }));
+    }
+
+    #[test]
+    fn what_the_standards_allow_is_sent_as_it_is() {
+        let directory = tempfile::tempdir().unwrap();
+        for (password, basic) in [
+            // That of RFC 7617.
+            ("123\u{a3}\n", "Basic dGVzdDoxMjPCow=="),
+            ("\u{feff}a:b:c\r\n", "Basic dGVzdDphOmI6Yw=="),
+        ] {
+            let login = Some(("test".to_owned(), file(&directory, "password", password)));
+            let headers = Credentials { token_file: None, login }.headers().unwrap();
+            assert_eq!(headers[AUTHORIZATION], basic);
+        }
+        for token in ["oh.meter.Zq7", "mF_9.B5f-4.1JqM", "a+/~==", "-"] {
+            let token_file = Some(file(&directory, "token", token));
+            let headers = Credentials { token_file, login: None }.headers().unwrap();
+            assert_eq!(headers[AUTHORIZATION], format!("Bearer {token}"));
+        }
     }
 }

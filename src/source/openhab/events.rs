@@ -2,14 +2,10 @@
 //!
 //! Pure: bytes go in, [`Event`]s come out.
 
-use std::time::Duration;
+use std::{mem, str, time::Duration};
 
 use hyper::body::Bytes;
 use serde::Deserialize;
-use tokio_util::{
-    bytes::BytesMut,
-    codec::{Decoder, LinesCodec, LinesCodecError},
-};
 
 /// Largest line or event, in bytes. openHAB sends none that is longer.
 const MAX_EVENT: usize = 64 * 1024;
@@ -39,24 +35,16 @@ pub enum EventError {
     NotText,
 }
 
-/// Reads server-sent events as they arrive, in pieces of any size.
-#[derive(Debug)]
+/// Reads server-sent events as they arrive, in pieces of any size. A line ends with a line feed, a
+/// carriage return, or both.
+#[derive(Debug, Default)]
 pub struct EventReader {
-    lines: LinesCodec,
-    bytes: BytesMut,
+    /// The start of a line.
+    line: Vec<u8>,
+    /// The last byte was a carriage return. A line feed that follows belongs to it.
+    returned: bool,
     data: String,
     started: bool,
-}
-
-impl Default for EventReader {
-    fn default() -> Self {
-        Self {
-            lines: LinesCodec::new_with_max_length(MAX_EVENT),
-            bytes: BytesMut::new(),
-            data: String::new(),
-            started: false,
-        }
-    }
 }
 
 impl EventReader {
@@ -65,28 +53,39 @@ impl EventReader {
     /// # Errors
     /// Returns an error if the stream is not an event stream. It cannot be read any further then.
     pub fn push(&mut self, bytes: &Bytes) -> Result<Vec<Event>, EventError> {
-        self.bytes.extend_from_slice(bytes);
         let mut events = Vec::new();
-        loop {
-            match self.lines.decode(&mut self.bytes) {
-                Ok(None) => return Ok(events),
-                Ok(Some(line)) => events.extend(self.line(&line)?),
-                Err(LinesCodecError::MaxLineLengthExceeded) => return Err(EventError::TooLong),
-                Err(LinesCodecError::Io(_)) => return Err(EventError::NotText),
+        for piece in bytes.split_inclusive(|byte| b"\r\n".contains(byte)) {
+            if mem::take(&mut self.returned) && piece == b"\n" {
+                continue;
+            }
+            let (text, end) = match piece.split_last() {
+                Some((end @ (b'\r' | b'\n'), text)) => (text, Some(end)),
+                _ => (piece, None),
+            };
+            if self.line.len().saturating_add(text.len()) > MAX_EVENT {
+                return Err(EventError::TooLong);
+            }
+            self.line.extend_from_slice(text);
+            if let Some(end) = end {
+                self.returned = *end == b'\r';
+                let line = mem::take(&mut self.line);
+                events.extend(self.line(str::from_utf8(&line).map_err(|_| EventError::NotText)?)?);
             }
         }
+        Ok(events)
     }
 
     /// Takes one line. The name of an event adds nothing to its data, so only the data is kept.
     fn line(&mut self, line: &str) -> Result<Option<Event>, EventError> {
-        let first = !std::mem::replace(&mut self.started, true);
-        let line = if first { line.trim_start_matches('\u{feff}') } else { line };
+        let first = !mem::replace(&mut self.started, true);
+        let line = line.strip_prefix('\u{feff}').filter(|_| first).unwrap_or(line);
         if line.is_empty() {
             let event = event(&self.data);
             self.data.clear();
             return Ok(event);
         }
-        if let Some(data) = line.strip_prefix("data:") {
+        let (field, data) = line.split_once(':').unwrap_or((line, ""));
+        if field == "data" {
             if self.data.len().saturating_add(data.len()) > MAX_EVENT {
                 return Err(EventError::TooLong);
             }
@@ -193,6 +192,23 @@ mod tests {
         let mut reader = EventReader::default();
         let result = reader.push(&Bytes::from_static(b"data: \xff\xfe\n"));
         assert!(matches!(result, Err(EventError::NotText)));
+    }
+
+    /// One event, with each of the ends that a line may have.
+    #[test]
+    fn a_line_ends_with_either_byte_or_both() {
+        let event = r#"data: {"type":"ALIVE","interval":10}"#;
+        for end in ["\n", "\r", "\r\n"] {
+            let stream = [event, end, end, ": comment", end, "data", end, end, event, end, end];
+            let stream = stream.concat();
+            for cut in 0..stream.len() {
+                let mut reader = EventReader::default();
+                let (start, rest) = stream.as_bytes().split_at(cut);
+                let mut events = reader.push(&Bytes::copy_from_slice(start)).unwrap();
+                events.extend(reader.push(&Bytes::copy_from_slice(rest)).unwrap());
+                assert_eq!(events.len(), 2, "{end:?}, cut at {cut}");
+            }
+        }
     }
 
     proptest! {

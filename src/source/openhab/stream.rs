@@ -118,7 +118,8 @@ impl Session {
         }
         let content_type = answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let content_type = content_type.unwrap_or_default();
-        if !content_type.starts_with("text/event-stream") {
+        let media_type = content_type.split(';').next().unwrap_or_default().trim();
+        if !media_type.eq_ignore_ascii_case("text/event-stream") {
             return Err(SessionError::ContentType(excerpt(content_type)));
         }
         self.tracker().on_connected(Instant::now().into_std());

@@ -113,6 +113,16 @@ async fn check_names_the_item_whose_state_is_no_text() {
 }
 
 #[tokio::test]
+async fn check_shows_no_control_character_of_a_state() {
+    for arguments in [&[][..], &["--json"]] {
+        let items = items_with("inverter2_Grid_I", "\u{1b}[2J\u{7f}\u{9b}31m");
+        let checked = check(&items, arguments).await;
+        assert!(checked.out.contains("31m"), "{checked:?}");
+        assert!(!checked.out.chars().any(|c| c.is_control() && c != '\n'), "{checked:?}");
+    }
+}
+
+#[tokio::test]
 async fn check_accepts_that_an_optional_item_is_null() {
     assert_check(&items_with("inverter2_Grid_U", "NULL"), SUCCESS, "optional-null").await;
 }
@@ -150,8 +160,8 @@ async fn check_ends_with_69_where_nothing_is_answered() {
 #[tokio::test]
 async fn check_ends_with_69_where_credentials_are_refused() {
     let secrets = Secrets::new();
-    let openhab = OpenHab::locked("oh.meter.right", &ITEMS);
-    let wrong = secrets.token("oh.meter.wrong");
+    let openhab = OpenHab::locked("oh.meter.canary", &ITEMS);
+    let wrong = secrets.token("oh.meter.other-canary");
     let checked = check_at(openhab.address, &wrong, &[]).await;
     assert_eq!(checked.code, Some(UNAVAILABLE), "{checked:?}");
     assert_expected("check/refused", &checked.transcript());

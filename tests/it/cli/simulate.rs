@@ -29,7 +29,7 @@ async fn a_simulated_openhab_ends_on_sigint() {
 
 #[tokio::test]
 async fn a_simulated_openhab_gives_its_items_to_those_who_have_the_token() {
-    let secrets = directory("token", "oh.meter.secret");
+    let secrets = directory("token", "oh.meter.canary");
     let token = secrets.path().join("token");
     let items = ITEMS.map(|(name, state)| format!("{name}={state}"));
     let mut arguments = vec!["--token-file", text(&token)];

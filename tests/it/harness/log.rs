@@ -3,6 +3,7 @@
 use std::{
     io::{self, Write},
     sync::{Arc, LazyLock, Mutex},
+    thread,
 };
 
 use tracing::{
@@ -10,6 +11,8 @@ use tracing::{
     subscriber::{DefaultGuard, NoSubscriber},
 };
 use tracing_subscriber::util::SubscriberInitExt;
+
+use super::files::assert_no_secret;
 
 /// Where there is but one subscriber, tracing asks the thread that comes first to a line of the code
 /// whether it is to be logged, and takes the answer for all threads. Where there are two it asks both.
@@ -36,7 +39,9 @@ impl Log {
     }
 
     pub(crate) fn text(&self) -> String {
-        String::from_utf8(self.bytes.0.lock().unwrap().clone()).unwrap()
+        let text = String::from_utf8(self.bytes.0.lock().unwrap().clone()).unwrap();
+        assert_no_secret(&text);
+        text
     }
 
     /// The lines of a level that are the source's.
@@ -46,7 +51,17 @@ impl Log {
     }
 
     pub(crate) fn clear(&self) {
+        self.text();
         self.bytes.0.lock().unwrap().clear();
+    }
+}
+
+/// What no test has looked at shows no secret either.
+impl Drop for Log {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            self.text();
+        }
     }
 }
 

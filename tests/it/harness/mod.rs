@@ -1,6 +1,6 @@
 //! What the tests share: the service as a process and within this one, its clients, and whoever
 //! plays openHAB.
-#![allow(dead_code, reason = "three programs use this, each a part of it")]
+#![allow(dead_code, reason = "several programs use this, each a part of it")]
 
 use std::{panic::Location, time::Duration};
 

@@ -11,7 +11,8 @@ pub(crate) fn anywhere() -> SocketAddr {
 
 /// Listens with room for a whole crowd at once: whoever finds none waits a second for the next try.
 pub(crate) fn listen(address: SocketAddr) -> TcpListener {
-    let socket = TcpSocket::new_v4().unwrap();
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+    let socket = socket.unwrap();
     socket.set_reuseaddr(true).unwrap();
     socket.bind(address).unwrap();
     socket.listen(1024).unwrap()

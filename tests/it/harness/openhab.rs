@@ -6,6 +6,7 @@ pub(crate) use fronius_smartmeter::simulator::Dialect;
 use fronius_smartmeter::simulator::Simulator;
 
 use super::{
+    files::assert_planted,
     net::{anywhere, listen},
     task::Task,
 };
@@ -40,7 +41,9 @@ impl OpenHab {
     }
 
     /// One that wants this token.
+    #[track_caller]
     pub(crate) fn locked(token: &str, items: &[(&str, &str)]) -> Self {
+        assert_planted(token);
         Self::serve(anywhere(), Dialect::Current, items, Some(token.to_owned()))
     }
 

@@ -1,15 +1,15 @@
 //! The program as a process of its own.
 
-use std::process::Stdio;
+use std::{process::Stdio, sync::Arc, thread};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, BufReader},
     process::{Child, Command},
-    sync::mpsc,
+    sync::{Mutex, OwnedMutexGuard, mpsc},
 };
 
-use super::within;
+use super::{files::assert_no_secret, within};
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_fronius-smartmeter");
 
@@ -62,29 +62,58 @@ pub(crate) fn outcome(command: &mut Command) -> impl Future<Output = Outcome> {
     let output = within(command.output());
     async {
         let output = output.await.unwrap();
-        Outcome {
-            code: output.status.code(),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
-        }
+        let [out, err] = [output.stdout, output.stderr].map(|bytes| {
+            let text = String::from_utf8(bytes).unwrap();
+            assert_no_secret(&text);
+            text
+        });
+        Outcome { code: output.status.code(), out, err }
+    }
+}
+
+/// Whether a pipe is read at the moment.
+#[derive(Clone, Default)]
+pub(crate) struct Gate(Arc<Mutex<()>>);
+
+impl Gate {
+    /// Nothing is read until the guard is dropped.
+    pub(crate) async fn close(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.0).lock_owned().await
     }
 }
 
 /// Lines of a pipe. They are taken in as they come, lest the process waits for a reader.
-pub(crate) struct Lines(mpsc::UnboundedReceiver<String>);
+pub(crate) struct Lines {
+    received: mpsc::UnboundedReceiver<String>,
+    gate: Gate,
+}
 
 impl Lines {
     fn of(pipe: impl AsyncRead + Send + Unpin + 'static) -> Self {
-        let (sender, receiver) = mpsc::unbounded_channel();
+        let (sender, received) = mpsc::unbounded_channel();
+        let gate = Gate::default();
+        let open = gate.clone();
         tokio::spawn(async move {
             let mut lines = BufReader::new(pipe).lines();
             while let Ok(Some(line)) = lines.next_line().await {
                 if sender.send(line).is_err() {
                     break;
                 }
+                drop(open.close().await);
             }
         });
-        Self(receiver)
+        Self { received, gate }
+    }
+
+    /// For a test that stops reading for a while.
+    pub(crate) fn gate(&self) -> Gate {
+        self.gate.clone()
+    }
+
+    /// The next line; none at the end.
+    pub(crate) async fn next(&mut self) -> Option<String> {
+        let line = self.received.recv().await;
+        line.inspect(|line| assert_no_secret(line))
     }
 
     /// The next line that contains `text`.
@@ -92,7 +121,7 @@ impl Lines {
     pub(crate) fn find(&mut self, text: &str) -> impl Future<Output = String> {
         let mut others = Vec::new();
         within(async move {
-            while let Some(line) = self.0.recv().await {
+            while let Some(line) = self.next().await {
                 if line.contains(text) {
                     return line;
                 }
@@ -107,11 +136,22 @@ impl Lines {
     pub(crate) fn rest(&mut self) -> impl Future<Output = Vec<String>> {
         within(async {
             let mut lines = Vec::new();
-            while let Some(line) = self.0.recv().await {
+            while let Some(line) = self.next().await {
                 lines.push(line);
             }
             lines
         })
+    }
+}
+
+/// What no test has asked for shows no secret either.
+impl Drop for Lines {
+    fn drop(&mut self) {
+        while !thread::panicking()
+            && let Ok(line) = self.received.try_recv()
+        {
+            assert_no_secret(&line);
+        }
     }
 }
 

@@ -20,7 +20,7 @@ use super::{
 
 /// Gives a process its standard input as systemd would give it a socket: as descriptor 3. The shell
 /// is replaced by the program, so the process id is the program's.
-const WITH_SOCKET: &str = r#"exec "$0" "$@" 3<&0 </dev/null"#;
+const WITH_SOCKET: &str = r#"export LISTEN_FDS=1 LISTEN_PID=$$; exec "$0" "$@" 3<&0 </dev/null"#;
 
 /// The items of the old README's example.
 pub(crate) const ITEMS: [(&str, &str); 4] = [
@@ -63,8 +63,7 @@ impl Service {
         command
             .args(["-c", WITH_SOCKET, PROGRAM, "run", "--config"])
             .arg(config.path())
-            .stdin(OwnedFd::from(socket))
-            .env("LISTEN_FDS", "1");
+            .stdin(OwnedFd::from(socket));
         adapt(&mut command);
         Self { address, running: RunningProgram::start(command), _config: config }
     }

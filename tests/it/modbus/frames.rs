@@ -6,7 +6,10 @@ use fronius_smartmeter::{
 };
 
 use crate::harness::{
-    client::{ILLEGAL_ADDRESS, ILLEGAL_FUNCTION, NO_TARGET, READ_HOLDING, frame, read_request},
+    client::{
+        ILLEGAL_ADDRESS, ILLEGAL_FUNCTION, ILLEGAL_VALUE, NO_TARGET, READ_HOLDING, frame,
+        read_request,
+    },
     server::{live, serve, server_config},
 };
 
@@ -45,6 +48,73 @@ async fn other_functions_are_refused_and_write_nothing() {
     assert_eq!(client.read(40_000, 125).await, before);
 }
 
+/// The exception for a request that is not served, whatever its unit id. Of the served functions it
+/// is its content that is wrong.
+fn refused(function: u8, data: &[u8]) -> [u8; 2] {
+    let code = match (function, data) {
+        (3 | 4, _) | (0x2B, [] | [0x0E, ..]) => ILLEGAL_VALUE,
+        _ => ILLEGAL_FUNCTION,
+    };
+    [function | 0x80, code]
+}
+
+/// Most of these are such as tokio-modbus cannot decode, or panics on.
+#[tokio::test]
+async fn every_function_with_every_length_gets_its_exception() {
+    let served = serve(&server_config(), live());
+    let mut client = served.client().await;
+    // Counts and codes that never fit: 0, 0xFFFF, an unknown MEI type, an unknown read code.
+    for content in [&[0x00; 252], &[0xFF; 252], &[0x0E; 252]] {
+        for function in 0..=0xFF_u8 {
+            let unit = function.rotate_left(3);
+            let pdus = (0..=252).map(|length| [&[function], &content[..length]].concat());
+            let frames = (0..).zip(pdus).map(|(id, pdu)| frame(id, unit, &pdu));
+            client.send(&frames.collect::<Vec<_>>().concat()).await.unwrap();
+            for length in 0..=252 {
+                let id = u16::try_from(length).unwrap();
+                let expected = frame(id, unit, &refused(function, &content[..length]));
+                assert_eq!(client.receive().await.unwrap(), expected, "{function} with {length}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_decoded_is_refused_between_answers_in_their_order() {
+    let served = serve(&server_config(), live());
+    let mut client = served.client().await;
+    let bad = [
+        &[0x05, 0, 0, 0x12, 0x34][..],
+        // Writes whose counts contradict each other.
+        &[0x0F, 0, 0, 0, 100, 0],
+        &[0x0F, 0, 0, 0xFF, 0xFF, 0],
+        &[0x10, 0, 0, 0x80, 0, 0],
+        &[0x10, 0],
+        &[0x17, 0, 0, 0, 1, 0, 0, 0x80, 0, 0],
+        // Another MEI type, and codes that do not exist.
+        &[0x2B, 0x0D, 0, 0],
+        &[0x2B, 0x0E, 0, 0],
+        &[0x2B, 0x0E, 5, 0],
+        &[0x2B, 0x0E, 1],
+        // Too short, too long, and no function of a request.
+        &[3, 0x9C, 0x40],
+        &[3, 0x9C, 0x40, 0, 2, 0],
+        &[0x83, 0x9C, 0x40, 0, 2],
+        &[0, 3, 0x9C, 0x40, 0, 2],
+        &[0],
+    ];
+    let good = frame(7, 1, &read_request(READ_HOLDING, 40_000, 2));
+    let requests = bad.map(|request| [&good, &frame(8, 1, request)[..]].concat());
+    client.send(&[&requests.concat()[..], &good].concat()).await.unwrap();
+    let answer = frame(7, 1, &[3, 4, 0x53, 0x75, 0x6E, 0x53]);
+    for request in bad {
+        assert_eq!(client.receive().await.unwrap(), answer, "before {request:02x?}");
+        let refusal = frame(8, 1, &refused(request[0], &request[1..]));
+        assert_eq!(client.receive().await.unwrap(), refusal, "{request:02x?}");
+    }
+    assert_eq!(client.receive().await.unwrap(), answer);
+}
+
 #[tokio::test]
 async fn every_unit_id_is_answered_with_its_own() {
     let served = serve(&server_config(), live());
@@ -60,13 +130,24 @@ async fn every_unit_id_is_answered_with_its_own() {
 async fn a_strict_meter_refuses_foreign_unit_ids() {
     let served = serve(&ServerConfig { unit_ids: UnitIds::Strict, ..server_config() }, live());
     let mut client = served.client().await;
-    for unit in [0, 1, 3, 255] {
-        for request in [&[3, 0x9C, 0x43, 0, 1][..], &[6, 0, 0, 0, 1], &[0x2B, 0x0E, 1, 0]] {
+    for unit in [1, 3, 247, 254] {
+        for request in [
+            &[3, 0x9C, 0x43, 0, 1][..],
+            &[6, 0, 0, 0, 1],
+            &[0x2B, 0x0E, 1, 0],
+            &[3],
+            &[0x83],
+            &[0x10, 0],
+        ] {
             let answer = client.ask(unit, request).await;
             assert_eq!(answer, [request[0] | 0x80, NO_TARGET], "unit {unit}, {request:02x?}");
         }
     }
-    assert_eq!(client.ask(2, &[3, 0x9C, 0x43, 0, 1]).await, [3, 2, 0, 65]);
+    // Its own, and those of a device without a bus behind it.
+    for unit in [2, 0, 255] {
+        assert_eq!(client.ask(unit, &[3, 0x9C, 0x43, 0, 1]).await, [3, 2, 0, 65]);
+        assert_eq!(client.ask(unit, &[6, 0, 0, 0, 1]).await, [0x86, ILLEGAL_FUNCTION]);
+    }
 }
 
 #[tokio::test]

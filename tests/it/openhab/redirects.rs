@@ -19,7 +19,7 @@ async fn a_redirect_to_https_on_the_same_host_is_followed_with_credentials() {
     let secrets = Secrets::new();
     let authority = Authority::new();
     let openhab = OpenHab::locked(TOKEN, &HOUSE);
-    let front = Front::start(authority.acceptor(&["127.0.0.1"]), openhab.address);
+    let front = Front::start(authority.certify(&["127.0.0.1"]), openhab.address);
     let to = format!("https://{}", front.address);
     let plain = RawOpenHab::start(move |request: &str| moved(request, &to));
     let ca = secrets.key("openhab_ca_file", &authority.pem);
@@ -56,6 +56,50 @@ async fn a_redirect_to_another_host_or_plain_port_is_followed_without_credential
 }
 
 #[tokio::test]
+async fn who_is_sent_no_credentials_and_wants_some_is_named() {
+    let secrets = Secrets::new();
+    for line in ["401 Unauthorized", "403 Forbidden"] {
+        let other = RawOpenHab::start(move |_: &str| status(line));
+        let to = format!("http://localhost:{}", other.address.port());
+        let target = to.clone();
+        let openhab = RawOpenHab::start(move |request: &str| moved(request, &to));
+        for keys in [String::new(), secrets.token(TOKEN)] {
+            let failure = failure(&config(openhab.address, &format!("{QUICK}{keys}"))).await;
+            let reason = format!(
+                "{target} answers {line}: http://{} redirects there, and no credentials are sent",
+                openhab.address
+            );
+            assert!(failure.starts_with(&reason), "{failure}");
+        }
+        // The server that is meant is asked first, the next time too.
+        assert_eq!((openhab.count(READ), other.count(READ)), (2, 2));
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_may_leave_out_what_stays_the_same() {
+    let secrets = Secrets::new();
+    let keys = format!("{QUICK}{}", secrets.token(TOKEN));
+    for scheme in ["//", "HTTP://", ""] {
+        let mut house = house("800 W", None);
+        let openhab = RawOpenHab::start(move |request: &str| {
+            let (_, host) = request.split_once("host: ").unwrap();
+            let (host, _) = host.split_once("\r\n").unwrap();
+            let to = if scheme.is_empty() { String::new() } else { format!("{scheme}{host}") };
+            match request.strip_prefix("GET /moved") {
+                Some(path) => house(&format!("GET {path}")),
+                None => moved(request, &format!("{to}/moved")),
+            }
+        });
+        let mut source = RunningSource::start(&config(openhab.address, &keys));
+        source.power(800.0).await;
+        for head in openhab.heads() {
+            assert!(head.contains(TOKEN), "{head}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_redirect_from_https_to_http_is_refused() {
     let _clock = FastClock::start();
     let secrets = Secrets::new();
@@ -63,7 +107,7 @@ async fn a_redirect_from_https_to_http_is_refused() {
     let plain = RawOpenHab::start(house("800 W", None));
     let to = format!("http://{}", plain.address);
     let mut secure = RawOpenHab::start(move |request: &str| moved(request, &to));
-    let front = Front::start(authority.acceptor(&["127.0.0.1"]), secure.address);
+    let front = Front::start(authority.certify(&["127.0.0.1"]), secure.address);
     let keys = secrets.key("openhab_ca_file", &authority.pem) + &secrets.token(TOKEN);
     let host = format!("https://{}", front.address);
     let source = RunningSource::start(&config(host, &format!("{QUICK}{keys}")));
@@ -97,7 +141,7 @@ async fn a_redirect_that_leads_nowhere_ends() {
     assert_leads_nowhere(&openhab, itself.clone(), 4).await;
     assert_leads_nowhere(&openhab, move |_| status(&login), 1).await;
     assert_leads_nowhere(&openhab, |request| moved(request, "ftp://127.0.0.1"), 1).await;
-    assert_leads_nowhere(&openhab, |request| moved(request, ""), 1).await;
+    assert_leads_nowhere(&openhab, |request| moved(request, ""), 4).await;
     assert_leads_nowhere(&openhab, |_| status("302 Found"), 1).await;
     let no_url = "302 Found\r\nLocation: \u{e4}\u{f6}";
     assert_leads_nowhere(&openhab, move |_| status(no_url), 1).await;

@@ -21,7 +21,9 @@ use crate::harness::{
         },
         raw::RawOpenHab,
     },
-    source::{ENERGY, POWER, QUICK, QUICKLY_STALE, RunningSource, config, confirmed, same},
+    source::{
+        ENERGY, NO_POLLS, POWER, QUICK, QUICKLY_STALE, RunningSource, config, confirmed, same,
+    },
     within,
 };
 
@@ -82,6 +84,33 @@ async fn what_a_living_stream_tells_is_not_read() {
         sleep(QUICKLY_STALE / 2).await;
     }
     assert_eq!(reads(), before);
+}
+
+#[tokio::test]
+async fn a_stream_may_be_written_in_all_ways_of_the_standards() {
+    for (media_type, end) in [
+        ("Text/Event-Stream", "\r"),
+        ("text/event-stream;charset=UTF-8", "\r\n"),
+        ("TEXT/EVENT-STREAM ; charset=utf-8", "\n"),
+    ] {
+        let events = events();
+        let sender = events.clone();
+        let mut reads = house("800 W", None);
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {media_type}\r\n\r\n");
+        let mut openhab = RawOpenHab::start(move |request: &str| {
+            if request.starts_with(LISTEN) {
+                Answer::Dictated(head.clone().into_bytes(), events.subscribe())
+            } else {
+                reads(request)
+            }
+        });
+        let mut source = RunningSource::start(&config(openhab.address, NO_POLLS));
+        source.power(800.0).await;
+        openhab.asked_in_all(LISTEN, 1).await;
+        let event = String::from_utf8(power_changed("900 W")).unwrap().replace('\n', end);
+        sender.send(event.into_bytes()).unwrap();
+        source.power(900.0).await;
+    }
 }
 
 #[tokio::test]

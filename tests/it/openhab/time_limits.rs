@@ -31,7 +31,7 @@ const SLOW: Duration = Duration::from_secs(2);
 /// Why a request to this address has no answer.
 async fn failure(address: &str) -> HttpError {
     let endpoint = Endpoint::parse(address, 80).unwrap();
-    let mut client = Client::new(endpoint, HeaderMap::new(), TIME_LIMIT, None).unwrap();
+    let mut client = Client::new(endpoint, || Ok(HeaderMap::new()), TIME_LIMIT, None).unwrap();
     let answer = within(client.text("/rest/items/P/state", "text/plain")).await;
     answer.expect_err("there was an answer")
 }

@@ -28,7 +28,7 @@ pub(crate) struct RawOpenHab {
     pub(crate) address: SocketAddr,
     behaviour: Arc<Mutex<Behaviour>>,
     requests: watch::Receiver<Vec<Request>>,
-    _serving: Task,
+    serving: Task,
 }
 
 impl RawOpenHab {
@@ -52,7 +52,12 @@ impl RawOpenHab {
                 connections.spawn(converse(stream, Arc::clone(&shared), seen.clone()));
             }
         });
-        Self { address, behaviour, requests, _serving: serving }
+        Self { address, behaviour, requests, serving }
+    }
+
+    /// Closes all its connections, and the port.
+    pub(crate) async fn stop(self) {
+        self.serving.end().await;
     }
 
     /// From the next request on, behaves so.
