@@ -31,8 +31,15 @@ let
     }:
     {
       imports = [ module ];
-      environment.systemPackages = [ pkgs.curl ];
-      networking.firewall.allowedTCPPorts = [ 8080 ];
+      environment.systemPackages = [
+        pkgs.curl
+        pkgs.openssl
+        pkgs.python3
+      ];
+      networking.firewall.allowedTCPPorts = [
+        8080
+        8443
+      ];
       systemd.services.openhab = {
         description = "Simulated openHAB";
         wantedBy = [ "multi-user.target" ];
@@ -152,6 +159,17 @@ in
       imports = [ (meter household) ];
       services.fronius-smartmeter.encryptedTokenFile = "/var/lib/openhab_token.cred";
     };
+  };
+
+  # openHAB speaks https, with the certificate that the script makes.
+  tls = plain // {
+    meter = trusted (
+      household
+      // {
+        openhab_host = "https://openhab:8443";
+        openhab_ca_file = "/var/lib/openhab.pem";
+      }
+    );
   };
 
   # The old example file, except for openHAB's address. It knows no token.

@@ -20,15 +20,15 @@ ITEMS = {
     "inverter2_Grid_P": "800 W",
 }
 
-CONFIG = """\
-openhab_host: openhab
-energy_counter_out: inverter2_PV_E_total
-current_power: inverter2_Grid_P
-current_voltage: inverter2_Grid_U
-current_current: inverter2_Grid_I
-poll_interval: 1s
-stale_after: 5s
-"""
+CONFIG = {
+    "openhab_host": "openhab",
+    "energy_counter_out": "inverter2_PV_E_total",
+    "current_power": "inverter2_Grid_P",
+    "current_voltage": "inverter2_Grid_U",
+    "current_current": "inverter2_Grid_I",
+    "poll_interval": "1s",
+    "stale_after": "5s",
+}
 
 SIMULATE = """\
 [Unit]
@@ -53,7 +53,8 @@ WantedBy=multi-user.target
 """
 OLD_SCRIPT = "import socket, signal; port = socket.create_server(('', 502)); signal.pause()\n"
 
-# What a test adds to the units.
+# What a test adds to the configuration, and to the units.
+SETTINGS = {"tls": {"openhab_host": "https://openhab:8443", "openhab_ca_file": "/var/lib/openhab.pem"}}
 DROP_INS = {
     # Only whom it must: what a careful user writes.
     "hardened": {
@@ -119,7 +120,8 @@ def script_user(binary: Path, package: Path, trees: Path) -> Path:
 
 
 def meter(tree: Path, test: str) -> None:
-    config = CONFIG
+    settings = CONFIG | SETTINGS.get(test, {})
+    config = "".join(f"{key}: {value}\n" for key, value in settings.items())
     if test == "migrate":
         config = OLD_CONFIG.read_text().replace("192.168.1.31", "openhab")
     write(tree / "etc/fronius-smartmeter/config.yaml", config)

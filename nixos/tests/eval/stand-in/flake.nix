@@ -65,6 +65,7 @@
               "mmdebstrap"
               "netcat"
               "nftables"
+              "openssl"
               "procps"
               "rustfmt"
               "shellcheck"
