@@ -55,11 +55,11 @@ let
     lib.optional (parsed != null && port <= 65535) port;
   ports = lib.concatMap portOf cfg.listen;
 
-  # The host of http(s)://host[:port][/path], if it is an address.
+  # The host of http(s)://host[:port][/path], if it is an address, without its zone.
   addressOf =
     url:
     let
-      parsed = builtins.match "([hH][tT][tT][pP][sS]?://)?(localhost|[0-9]{1,3}([.][0-9]{1,3}){3}|\\[([0-9a-fA-F:.]+)])(:[0-9]+)?(/.*)?" url;
+      parsed = builtins.match "([hH][tT][tT][pP][sS]?://)?(localhost|[0-9]{1,3}([.][0-9]{1,3}){3}|\\[([0-9a-fA-F:.]+)(%[^]]+)?])(:[0-9]+)?(/.*)?" url;
       bracketed = lib.elemAt parsed 3;
     in
     if parsed == null then

@@ -62,8 +62,9 @@ let
       {option}`${prefix}.encryptedPasswordFile`.
     '';
     openhab_ca_file = key types.path "the system's certificates" ''
-      PEM file with the certificates to trust for `https://`. The service must be able to read it:
-      it sees neither `/home` nor `/root`.
+      PEM file with the certificates to trust for `https://`: openHAB's own, or that of your
+      authority. A path of the configuration is copied to the store. Elsewhere the service must be
+      able to read it, and it sees neither `/home` nor `/root`.
     '';
     update = oneOf [ "events" "poll" ] "`events`" ''
       How values arrive: `events` listens to openHAB's event stream, and polls while that is down;
@@ -116,7 +117,7 @@ let
       Unit id. It is also in register 40068 and in the default serial number.
     '';
     unit_ids = oneOf [ "any" "strict" ] "`any`" ''
-      Which unit ids are answered: `any`, or with `strict` only `modbus_tcp_address`.
+      Which unit ids are answered: `any`, or with `strict` only `modbus_tcp_address`, 0 and 255.
     '';
     max_connections = key (types.ints.between 1 1000) "`64`" "How many connections there may be.";
     idle_timeout = duration "`10m`" ''

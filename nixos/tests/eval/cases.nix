@@ -34,6 +34,7 @@ in
   port.config = host "192.168.1.31:8080";
   url.config = host "https://192.168.1.31/openhab/";
   ipv6.config = host "[fd00::31]:8080";
+  zone.config = host "[fe80::1%eth0]:8080";
   ipv6-url.config = host "HTTP://[fd00::31]";
   addresses.config = host "openhab.example.org" // {
     openhabAddresses = [
@@ -99,7 +100,7 @@ in
   };
   # One of each kind of value.
   values.config = with' {
-    openhab_ca_file = "/etc/ssl/openhab.pem";
+    openhab_ca_file = "/etc/ssl/certs/ca-certificates.crt";
     connected_phase = 3;
     min_energy_threshold = 0;
     max_power = 8000;
