@@ -5,10 +5,10 @@ LATE = "192.168.1.77"
 
 def is_served() -> None:
     for unit in (SOCKET, "late-address.service", SERVICE):
-        meter.wait_for_unit(unit, timeout=120)
+        meter.wait_for_unit(unit, timeout=PATIENCE)
     opened, there = (int(show(unit, "ActiveEnterTimestampMonotonic")) for unit in (SOCKET, "late-address.service"))
     t.assertLess(opened, there, "the address was there before the socket")
-    inverter.wait_until_succeeds(f"python3 /tmp/tools/client.py pymodbus {LATE} | grep -F 12345678.0", timeout=120)
+    inverter.wait_until_succeeds(f"python3 /tmp/tools/client.py pymodbus {LATE} | grep -F 12345678.0", timeout=PATIENCE)
 
 
 boot()

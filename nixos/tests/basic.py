@@ -1,8 +1,8 @@
 # The service does what it is for: values, staleness, restarts and a reboot.
 
 boot()
-meter.wait_for_unit(SOCKET, timeout=120)
-meter.wait_for_unit(SERVICE, timeout=120)
+meter.wait_for_unit(SOCKET, timeout=PATIENCE)
+meter.wait_for_unit(SERVICE, timeout=PATIENCE)
 
 with subtest("a client starts the stopped service"):
     meter.succeed(f"systemctl stop {SERVICE}")
@@ -69,7 +69,7 @@ with subtest("a reboot keeps the counter"):
     begin = time.monotonic()
     meter.shutdown()
     meter.start()
-    meter.wait_for_unit(SERVICE, timeout=120)
+    meter.wait_for_unit(SERVICE, timeout=PATIENCE)
     print(f"    rebooted in {time.monotonic() - begin:.1f} s")
     values = read()
     print(f"    while openHAB is off the inverter reads {values}")

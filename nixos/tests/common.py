@@ -31,8 +31,8 @@ SERVED = {"TotWhExp": 12345678.0, "PhVphA": 231.4, "A": 3.46, "W": -800.0}
 def boot() -> None:
     start_all()
     for node in (openhab, stranger):
-        node.wait_for_unit("openhab.service", timeout=120)
-    inverter.wait_for_unit("multi-user.target", timeout=120)
+        node.wait_for_unit("openhab.service", timeout=PATIENCE)
+    inverter.wait_for_unit("multi-user.target", timeout=PATIENCE)
     inverter.copy_from_host(TOOLS, "/tmp/tools")
 
 

@@ -4,7 +4,7 @@ FILE = "/var/lib/openhab_token.cred"
 
 
 def is_served() -> None:
-    meter.wait_for_unit(SERVICE, timeout=120)
+    meter.wait_for_unit(SERVICE, timeout=PATIENCE)
     # openHAB wants the token, and the values are there: so the service has shown it.
     await_values(**SERVED)
 
@@ -12,7 +12,7 @@ def is_served() -> None:
 boot()
 
 with subtest("without the file the service does not start"):
-    meter.wait_until_succeeds(f"journalctl -u {SERVICE} --grep 'Failed to set up credentials'", timeout=120)
+    meter.wait_until_succeeds(f"journalctl -u {SERVICE} --grep 'Failed to set up credentials'", timeout=PATIENCE)
     t.assertNotEqual(show(SERVICE, "ActiveState"), "active")
 
 with subtest("what the machine has encrypted is what openHAB wants"):

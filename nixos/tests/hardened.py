@@ -25,7 +25,7 @@ def probe(unit: str, *lines: str) -> dict[str, Any]:
         f"printf '%s\\n' {shlex.join(changes)} >>{unit_file}",
         "systemctl daemon-reload",
     )
-    meter.succeed(f"systemctl start {unit}.service", timeout=120)
+    meter.succeed(f"systemctl start {unit}.service", timeout=PATIENCE)
     return json.loads(meter.succeed(f"cat /run/{unit}.json"))
 
 
@@ -36,12 +36,12 @@ def journal(*options: str) -> list[dict[str, Any]]:
 
 
 def await_restart(restarts: int) -> None:
-    meter.wait_until_succeeds(f'[ "$(systemctl show -P NRestarts {SERVICE})" -gt {restarts} ]', timeout=120)
-    meter.wait_for_unit(SERVICE, timeout=120)
+    meter.wait_until_succeeds(f'[ "$(systemctl show -P NRestarts {SERVICE})" -gt {restarts} ]', timeout=PATIENCE)
+    meter.wait_for_unit(SERVICE, timeout=PATIENCE)
 
 
 boot()
-meter.wait_for_unit(SERVICE, timeout=120)
+meter.wait_for_unit(SERVICE, timeout=PATIENCE)
 meter.copy_from_host(TOOLS, "/run/tools")
 meter.succeed("chmod -R a+rX /run/tools")
 token_file = meter.succeed(f"systemctl cat {SERVICE} | sed -n 's/^LoadCredential=openhab_token://p' | tail -n 1")
@@ -61,7 +61,7 @@ with subtest("the process: a user of its own, no capabilities, no new privileges
 with subtest("in the service's place a probe can do next to nothing"):
     meter.succeed("mkdir -p /home/somebody", "echo secret >/home/somebody/notes")
     inside = probe("probe")
-    outside = json.loads(meter.succeed(f"python3 {PROBE}", timeout=120))
+    outside = json.loads(meter.succeed(f"python3 {PROBE}", timeout=PATIENCE))
     allowed: list[str] = []
     all_in_store = meter.execute("test -e /nix/store")[0] == 0
     for what, said in inside["forbidden"].items():
@@ -100,7 +100,7 @@ with subtest("the token: from root to the service and to nobody else"):
 
 with subtest("a stranger gets no answer, the inverter does"):
     t.assertEqual(stranger.execute(KNOCK)[0], 124, "the stranger's connection should time out")
-    inverter.wait_until_succeeds(KNOCK, timeout=120)
+    inverter.wait_until_succeeds(KNOCK, timeout=PATIENCE)
     await_values(**SERVED)
 
 with subtest("without the socket the port is closed"):

@@ -199,6 +199,28 @@ in
     };
   };
 
+  # The same program again, as another package.
+  upgrade = plain // {
+    meter = {
+      imports = [ plain.meter ];
+      system.switch.enable = true;
+      specialisation.next.configuration =
+        { pkgs, ... }:
+        let
+          package = pkgs.callPackage ../package.nix { };
+        in
+        {
+          services.fronius-smartmeter.package =
+            pkgs.runCommand "fronius-smartmeter-next" { meta.mainProgram = "fronius-smartmeter"; }
+              ''
+                cp -r --no-preserve=mode ${package} $out
+                chmod +x $out/bin/*
+                substituteInPlace $out/lib/systemd/system/*.service --replace-fail ${package} $out
+              '';
+        };
+    };
+  };
+
   # The firewall alone refuses strangers: each of its kinds.
   firewall = plain // {
     meter = {

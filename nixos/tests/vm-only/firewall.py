@@ -2,12 +2,12 @@
 
 
 def is_open_for_the_inverter_alone() -> None:
-    inverter.wait_until_succeeds(KNOCK, timeout=120)
+    inverter.wait_until_succeeds(KNOCK, timeout=PATIENCE)
     t.assertEqual(stranger.execute(KNOCK)[0], 124, "the stranger's connection should time out")
 
 
 boot()
-meter.wait_for_unit(SERVICE, timeout=120)
+meter.wait_for_unit(SERVICE, timeout=PATIENCE)
 
 with subtest("iptables"):
     meter.succeed("iptables -S nixos-fw | grep -e '-s 192.168.1.1/32 .*--dport 502'")

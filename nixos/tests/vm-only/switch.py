@@ -1,7 +1,7 @@
 # What happens when the configuration changes and the system is switched to it.
 
 boot()
-meter.wait_for_unit(SERVICE, timeout=120)
+meter.wait_for_unit(SERVICE, timeout=PATIENCE)
 await_values(**SERVED)
 
 with subtest("changed settings: the service is restarted, and no client is refused"):
@@ -14,9 +14,9 @@ with subtest("changed settings: the service is restarted, and no client is refus
 
 with subtest("changed ports: the socket is opened again"):
     switch("ports")
-    inverter.wait_until_succeeds(f"nc -z -w 3 {METER} 1502", timeout=120)
+    inverter.wait_until_succeeds(f"nc -z -w 3 {METER} 1502", timeout=PATIENCE)
     inverter.fail(f"nc -z -w 3 {METER} 502")
-    meter.wait_for_unit(SERVICE, timeout=120)
+    meter.wait_for_unit(SERVICE, timeout=PATIENCE)
 
 with subtest("nothing has failed"):
     t.assertEqual(meter.succeed("systemctl --failed --no-legend --plain").strip(), "")
