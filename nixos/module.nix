@@ -28,8 +28,8 @@ let
       default = null;
       example = "/run/secrets/openhab-${name}";
       description = ''
-        File with ${what}, outside of the Nix store, which everybody can read. Only root needs to be
-        able to read the file.
+        File with ${what}. Only root needs to be able to read it. It must be outside of the Nix store,
+        which everybody can read.
       '';
     };
   encryptedFile =
@@ -70,8 +70,9 @@ let
       lib.elemAt parsed 1;
   openhabAddress = if settings.openhab_host == null then null else addressOf settings.openhab_host;
 
+  isGiven = _: value: value != null;
   configFile = format.generate "config.yaml" (
-    lib.filterAttrsRecursive (_: value: value != null) settings
+    lib.filterAttrs isGiven settings
     // lib.optionalAttrs (allSecrets ? openhab_password) { openhab_password_file = "openhab_password"; }
   );
 
@@ -88,7 +89,6 @@ let
     cp config.yaml $out
   '';
 
-  isGiven = _: file: file != null;
   secrets = lib.filterAttrs isGiven {
     openhab_token = cfg.tokenFile;
     openhab_password = cfg.passwordFile;
@@ -183,7 +183,7 @@ in
       default = null;
       example = [ "192.168.1.5" ];
       description = ''
-        Who may poll the meter; everybody else gets no answer. Null means local networks. To be
+        Who may poll the meter; everybody else gets no answer. `null` means local networks. To be
         strict, list only the inverter.
       '';
     };
@@ -198,7 +198,7 @@ in
       ];
       description = ''
         Whom the service may talk to: openHAB, and the name server unless the name is resolved on
-        this machine. Null means local networks, so an openHAB elsewhere must be listed here.
+        this machine. `null` means local networks, so an openHAB elsewhere must be listed here.
       '';
     };
 
@@ -269,7 +269,9 @@ in
       wantedBy = [ "multi-user.target" ];
       enableDefaultPath = false;
       restartTriggers = [
-        (builtins.toJSON { inherit (cfg) allowedClients listen; })
+        (builtins.toJSON {
+          inherit (config.systemd.sockets.fronius-smartmeter) listenStreams socketConfig;
+        })
         (builtins.readFile ../systemd/fronius-smartmeter.socket)
       ];
       stopIfChanged = false;

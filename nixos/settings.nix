@@ -17,7 +17,9 @@ let
     };
   word = key types.nonEmptyStr;
   oneOf = values: key (types.enum values);
-  duration = key (types.either types.ints.positive types.nonEmptyStr);
+  duration = key (
+    types.either types.ints.positive types.nonEmptyStr // { description = "duration"; }
+  );
 
   # A submodule, so that its parts may come from several places.
   partsOf =
@@ -50,7 +52,13 @@ let
     // {
       description = "item's name, { l1, l2, l3 }, or { item, unit }";
     };
-  item = key itemType;
+  item =
+    default: description:
+    key itemType default description
+    // {
+      apply = value: if lib.isAttrs value then lib.filterAttrsRecursive (_: isGiven) value else value;
+    };
+  isGiven = value: value != null;
 
   known = {
     openhab_host = word "none; required" ''
