@@ -16,7 +16,7 @@ with subtest("without the file the service does not start"):
     t.assertNotEqual(show(SERVICE, "ActiveState"), "active")
 
 with subtest("what the machine has encrypted is what openHAB wants"):
-    meter.succeed(f"echo {TOKEN} | systemd-creds encrypt --with-key=host --name=openhab_token - {FILE}")
+    meter.succeed(f"echo {TOKEN} | systemd-creds encrypt --with-key=host --name=openhab_token - - >{FILE}")
     meter.fail(f"grep -F {TOKEN} {FILE}")
     is_served()
     t.assertEqual(meter.succeed(f"cat {CREDENTIAL}").strip(), TOKEN)
