@@ -16,6 +16,8 @@ let
   modules = lib.attrValues self.nixosModules;
   evaluate = import ./evaluate.nix { inherit lib modules system; };
   cases = import ./cases.nix;
+  nodes = import ../nodes.nix { inherit lib; };
+  tree = import ./tree.nix { inherit lib system; };
   # Whether its script runs on other systems than NixOS, too.
   isElsewhere = test: builtins.pathExists (../. + "/${test}.py");
   isSound = _: case: !(case ? fails || case ? type);
@@ -56,8 +58,27 @@ in
       vmOnly = lib.filter (name: boots name && !isElsewhere name) names;
     };
   count = lib.length (lib.attrNames cases);
-  trees = lib.mapAttrs (_: lib.mapAttrs (_: import ./tree.nix { inherit lib system; })) (
-    # Of the scripts that run on other systems, too.
-    lib.filterAttrs (test: _: isElsewhere test) (import ../nodes.nix { inherit lib; })
+  # Of the scripts that run on other systems, too.
+  trees = lib.mapAttrs (_: lib.mapAttrs (_: tree)) (
+    lib.filterAttrs (test: _: isElsewhere test) nodes
   );
+  # All machines, with what they are switched to.
+  machines = lib.mapAttrs (
+    _:
+    lib.mapAttrs (
+      _: node:
+      let
+        own = tree node;
+        switchedTo =
+          special:
+          (tree {
+            imports = [
+              node
+              special.configuration
+            ];
+          }).files;
+      in
+      [ own.files ] ++ map switchedTo (lib.attrValues own.specialisation)
+    )
+  ) nodes;
 }

@@ -93,6 +93,12 @@
                   }) (stub "python3-with-packages");
               };
               # Looks at all its arguments, and can be overridden.
+              runCommand =
+                name: attributes: script:
+                known.runCommand name (removeAttrs attributes [ "meta" ]) script
+                // {
+                  meta = attributes.meta or { };
+                };
               nix-update-script = _: [ "nix-update" ];
               rustPlatform.importCargoLock = { lockFile }: builtins.readFile lockFile;
               rustPlatform.buildRustPackage =

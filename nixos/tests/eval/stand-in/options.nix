@@ -8,6 +8,14 @@ let
   };
 in
 {
+  options.specialisation = mkOption {
+    type = types.attrsOf types.raw;
+    default = { };
+  };
+  options.system.switch.enable = mkOption {
+    type = types.bool;
+    default = true;
+  };
   options.networking = {
     enableIPv6 = mkOption {
       type = types.bool;
