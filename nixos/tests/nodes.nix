@@ -118,6 +118,7 @@ in
 {
   basic = plain;
   cable = plain;
+  elsewhere = plain;
 
   hardened = plain // {
     meter = {
@@ -170,6 +171,23 @@ in
         openhab_ca_file = "/var/lib/openhab.pem";
       }
     );
+  };
+
+  # The test stops the journal, for longer than the watchdog waits. It counts lines, of which the
+  # journal would drop those beyond a rate of its own.
+  journal = plain // {
+    meter = {
+      imports = [ (trusted (household // { loglevel = "debug"; })) ];
+      systemd.services.fronius-smartmeter.serviceConfig = {
+        LogRateLimitIntervalSec = 0;
+        WatchdogSec = "3s";
+      };
+    };
+  };
+
+  # As most people with openHABian write it.
+  mdns = plain // {
+    meter = trusted (household // { openhab_host = "openhabian.local"; });
   };
 
   # The old example file, except for openHAB's address. It knows no token.

@@ -13,7 +13,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, lookup_host},
     task::JoinSet,
-    time::timeout,
+    time::{Instant, timeout, timeout_at},
 };
 use tokio_rustls::TlsConnector;
 
@@ -23,18 +23,21 @@ use crate::system::sockets;
 /// If an address does not answer for this long, the next one is tried alongside.
 const STAGGER: Duration = Duration::from_millis(250);
 
-/// Connects to a server, over TLS if there is a connector for it.
+/// Connects to a server until `deadline`, over TLS if there is a connector for it. The caller limits
+/// what comes before and after TCP.
 pub(super) async fn connect(
     endpoint: &Endpoint,
     tls: Option<TlsConnector>,
+    deadline: Instant,
 ) -> io::Result<SendRequest<Empty<Bytes>>> {
     let host = endpoint.host.as_str();
     let addresses = lookup_host((host, endpoint.port))
         .await
         .map_err(|error| with_hint(&error, lookup_hint(host)))?;
     let under_systemd = env::var_os("INVOCATION_ID").is_some();
-    let stream = dial(addresses)
+    let stream = timeout_at(deadline, dial(addresses))
         .await
+        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
         .map_err(|error| with_hint(&error, connect_hint(&error, under_systemd)))?;
     sockets::configure_stream(&stream);
     let Some(tls) = tls else { return handshake(stream).await };
@@ -84,8 +87,9 @@ fn lookup_hint(host: &str) -> &'static str {
 /// What may help where an address cannot be reached.
 fn connect_hint(error: &io::Error, under_systemd: bool) -> &'static str {
     match error.kind() {
-        // So the system says that a filter does not let it out.
-        io::ErrorKind::PermissionDenied if under_systemd => {
+        // The filter of the unit drops what is sent, and the system does not say so for TCP. Others
+        // may refuse.
+        io::ErrorKind::TimedOut | io::ErrorKind::PermissionDenied if under_systemd => {
             "; IPAddressAllow= of the service must include that address"
         }
         io::ErrorKind::HostUnreachable => "; is it switched on, and the address right?",
@@ -118,10 +122,7 @@ mod tests {
     use super::*;
     use std::net::Ipv4Addr;
 
-    use tokio::{
-        net::{TcpListener, TcpSocket},
-        time::Instant,
-    };
+    use tokio::net::{TcpListener, TcpSocket};
 
     fn anywhere() -> SocketAddr {
         (Ipv4Addr::LOCALHOST, 0).into()
@@ -161,6 +162,7 @@ mod tests {
         for (errno, under_systemd, text) in [
             (Errno::PERM, true, format!("Operation not permitted (os error 1){allow}")),
             (Errno::PERM, false, "Operation not permitted (os error 1)".to_owned()),
+            (Errno::TIMEDOUT, true, format!("Connection timed out (os error 110){allow}")),
             (Errno::CONNREFUSED, true, "Connection refused (os error 111)".to_owned()),
             (
                 Errno::HOSTUNREACH,

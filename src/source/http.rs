@@ -248,7 +248,7 @@ impl Client {
                 Scheme::Http => None,
                 Scheme::Https => Some(self.tls.get().await?),
             };
-            connect(&self.current, tls).await.map_err(|error| {
+            connect(&self.current, tls, deadline).await.map_err(|error| {
                 let Some(reason) = HandshakeError::of(&error) else { return failure(error) };
                 // The server may have another certificate now, and the file as well.
                 self.tls.failed();

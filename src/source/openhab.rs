@@ -11,7 +11,10 @@ use std::{
 };
 
 use hyper::StatusCode;
-use tokio::sync::watch;
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
 
 use super::{
     Probe, SetupError,
@@ -31,6 +34,7 @@ pub mod events;
 mod fetch;
 mod poll;
 mod schedule;
+mod server;
 pub mod state;
 mod stream;
 mod tracker;
@@ -40,6 +44,7 @@ use events::EventError;
 pub use fetch::ItemProblem;
 pub(crate) use fetch::ItemReply;
 use fetch::{Detail, fetch};
+use schedule::Schedule;
 pub(crate) use tracker::Tracker;
 
 /// The port of an address that names none.
@@ -161,6 +166,8 @@ impl OpenHab {
         let Self { config, freshness, client } = self;
         let session = Session {
             tracker: Mutex::new(Tracker::new(config.bindings.clone(), readings)),
+            schedule: Mutex::new(Schedule::new(&config.bindings, Instant::now())),
+            touched: Notify::new(),
             stream: watch::Sender::new(StreamHealth::Down),
             polling: liveness.of("polling"),
             config,
@@ -183,6 +190,9 @@ struct Session {
     config: OpenHabConfig,
     freshness: Freshness,
     tracker: Mutex<Tracker>,
+    schedule: Mutex<Schedule>,
+    /// The schedule has something new for polling.
+    touched: Notify,
     stream: watch::Sender<StreamHealth>,
     polling: Pulse,
 }
@@ -191,6 +201,17 @@ impl Session {
     /// The tracker is consistent between any two statements, so a panic elsewhere does no harm.
     fn tracker(&self) -> MutexGuard<'_, Tracker> {
         self.tracker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// So is the schedule.
+    fn schedule(&self) -> MutexGuard<'_, Schedule> {
+        self.schedule.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has an item read as soon as may be.
+    fn touch(&self, item: &str) {
+        self.schedule().touch(item, Instant::now());
+        self.touched.notify_one();
     }
 }
 

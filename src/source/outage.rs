@@ -1,9 +1,22 @@
 //! What was already logged about an outage.
 
-/// The faults logged since the source last answered: each once, in whatever order they come again.
+use std::time::{Duration, Instant};
+
+/// A source that restarts fails in several ways one after another, and gets its values back one by
+/// one. What is over within this time is not logged.
+pub(super) const PATIENCE: Duration = Duration::from_mins(2);
+
+/// The faults seen since the source last answered. The first is logged at once, another only if it is
+/// still there after [`PATIENCE`]; each once, in whatever order they come again.
 #[derive(Default)]
 pub(super) struct Outage {
-    logged: Vec<String>,
+    faults: Vec<Fault>,
+}
+
+struct Fault {
+    text: String,
+    since: Instant,
+    is_logged: bool,
 }
 
 impl Outage {
@@ -12,11 +25,17 @@ impl Outage {
     const MAX: usize = 8;
 
     /// Whether this fault is to be logged.
-    pub(super) fn is_news(&mut self, fault: &str) -> bool {
-        let news = self.logged.len() < Self::MAX && self.logged.iter().all(|known| known != fault);
-        if news {
-            self.logged.push(fault.to_owned());
-        }
-        news
+    pub(super) fn is_news(&mut self, text: &str, now: Instant) -> bool {
+        let known = self.faults.iter_mut().find(|fault| fault.text == text);
+        let Some(fault) = known else {
+            let is_first = self.faults.is_empty();
+            if self.faults.len() < Self::MAX {
+                let text = text.to_owned();
+                self.faults.push(Fault { text, since: now, is_logged: is_first });
+            }
+            return is_first;
+        };
+        let lasts = now.saturating_duration_since(fault.since) >= PATIENCE;
+        lasts && !std::mem::replace(&mut fault.is_logged, true)
     }
 }

@@ -4,27 +4,28 @@
 //! journal or to standard error. There, too, the lines of one kind are counted, so that a source
 //! that does the same thing again and again does not fill the log.
 
-use std::{io, panic, sync::Arc, time::Instant};
+use std::{io, panic};
 
 use chrono::Utc;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::{
-    Layer, Registry,
+    Layer,
     filter::{LevelFilter, Targets},
     layer::{Context, SubscriberExt},
     util::{SubscriberInitExt, TryInitError},
 };
 
-use super::outbox::{Inbox, Outbox, Taken};
+use super::outbox::Outbox;
 use crate::time_zone::TimeZone;
 
 mod output;
 mod quota;
 mod record;
+mod writer;
 
 use output::Output;
-use quota::Quota;
 use record::Record;
+use writer::Writer;
 
 /// Records that may wait for a slow reader.
 const MAX_WAITING: usize = 1000;
@@ -61,8 +62,8 @@ pub fn init(level: Level, time_zone: TimeZone) -> Result<Logging, LoggingError> 
         .with_default(LevelFilter::WARN)
         .with_target(env!("CARGO_CRATE_NAME"), level)
         .with_target("tokio_modbus", level);
-    let output = Arc::new(Output::choose(time_zone));
-    let outbox = Outbox::start("log", MAX_WAITING, move |inbox| write_all(inbox, &output))
+    let writer = Writer::new(Output::choose(time_zone));
+    let outbox = Outbox::start("log", MAX_WAITING, |inbox| writer.run(inbox))
         .map_err(LoggingError::Thread)?;
     let logging = Logging(outbox.clone());
     let gather = Gather(move |record| outbox.put(record));
@@ -80,33 +81,6 @@ impl<S: Subscriber, F: Fn(Record) + 'static> Layer<S> for Gather<F> {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         (self.0)(Record::of(event, Utc::now()));
     }
-}
-
-/// The work of the thread.
-fn write_all(inbox: &Inbox<Record>, output: &Arc<Output>) {
-    let mut quota = Quota::default();
-    // What this thread has to say itself does not go through the outbox, which may be full.
-    let direct = Arc::clone(output);
-    let direct = Gather(move |record: Record| direct.write(&record));
-    let direct = Registry::default().with(direct).with(LevelFilter::WARN).into();
-    loop {
-        let taken = inbox.take(quota.next_due());
-        let now = Instant::now();
-        quota.ended(now).iter().for_each(|count| output.write(count));
-        match taken {
-            Taken::Item(record) => {
-                if let Some(record) = quota.admit(record, now) {
-                    output.write(&record);
-                }
-            }
-            Taken::Lost(lost) => tracing::dispatcher::with_default(&direct, || {
-                tracing::warn!(lost, "log lines lost because they were not read in time: {lost}");
-            }),
-            Taken::Late => {}
-            Taken::Closed => break,
-        }
-    }
-    quota.finish().iter().for_each(|count| output.write(count));
 }
 
 #[cfg(test)]

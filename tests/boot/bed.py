@@ -69,14 +69,6 @@ class Bed:
                     pass  # a script that needs it will tell
         ip("link", "add", "switch", "type", "bridge")
         ip("link", "set", "switch", "up")
-        for number, node in enumerate(NODES, 1):
-            ip("netns", "add", node)
-            ip("link", "add", node, "type", "veth", "peer", "name", "eth1", "netns", node)
-            ip("link", "set", node, "master", "switch", "up")
-            ip("-n", node, "link", "set", "lo", "up")
-            ip("-n", node, "address", "add", f"192.168.1.{number}/24", "dev", "eth1")
-            ip("-n", node, "address", "add", f"2001:db8:1::{number}/64", "dev", "eth1", "nodad")
-            ip("-n", node, "link", "set", "eth1", "up")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -85,7 +77,8 @@ class Bed:
 
     def install(self, test: str, overlays: Path) -> None:
         """Makes the machines of a test, switched off; `overlays` has a tree for each."""
-        for node in NODES:
+        for number, node in enumerate(NODES, 1):
+            plug_in(node, number)
             home = self.work / test / node
             (home / "work").mkdir(parents=True)
             (home / "root").mkdir()
@@ -100,8 +93,20 @@ class Bed:
     def switch_off(self) -> None:
         for machine in self.machines:
             machine.crash()
-            machine.unblock()
+            ip("link", "delete", machine.name)
+            ip("netns", "delete", machine.name)
         self.machines.clear()
+
+
+def plug_in(node: str, number: int) -> None:
+    """Gives a machine a network of its own, with a cable to the switch."""
+    ip("netns", "add", node)
+    ip("link", "add", node, "type", "veth", "peer", "name", "eth1", "netns", node)
+    ip("link", "set", node, "master", "switch", "up")
+    ip("-n", node, "link", "set", "lo", "up")
+    ip("-n", node, "address", "add", f"192.168.1.{number}/24", "dev", "eth1")
+    ip("-n", node, "address", "add", f"2001:db8:1::{number}/64", "dev", "eth1", "nodad")
+    ip("-n", node, "link", "set", "eth1", "up")
 
 
 def basics(tree: Path, node: str) -> None:

@@ -94,14 +94,16 @@ with subtest("a mistake in the file is reported, and the port stays"):
 with subtest("overrides: several addresses, who may poll, and whom the service may talk to"):
     # As the documents have them; the addresses are those of the machines here.
     overrides = meter.succeed(f"cat {PROJECT}/docs/debian.md").split("```ini\n")[1:]
-    clients, servers, ports = (block.split("```")[0] for block in overrides)
+    _resolver, clients, servers, elsewhere, ports = (block.split("```")[0] for block in overrides)
     written = {
         SOCKET: clients.replace("192.168.1.5", "192.168.1.1") + ports,
-        SERVICE: servers.replace("192.168.1.31", "192.168.1.3"),
+        SERVICE: servers.replace("192.168.1.31", "192.168.1.3") + elsewhere,
     }
     for unit, override in written.items():
         meter.succeed(f"systemctl edit --stdin {unit} <<'END'\n{override}END")
     meter.succeed(documented(f"sudo systemctl restart {SOCKET} {SERVICE}", "docs/debian.md"))
+    allowed = set(show(SERVICE, "IPAddressAllow").split())
+    t.assertEqual(allowed, {"192.168.1.3/32", "100.64.0.31/32", "2001:db8::31/128"})
     meter.succeed("ss -Hltn | grep -F '192.168.1.2:502 '", "ss -Hltn | grep -F '[fd00::2]:1502 '")
     t.assertEqual(meter.execute("nc -z localhost 502")[0], 1)
     inverter.succeed("nc -w 5 -z meter 502")

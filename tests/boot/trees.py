@@ -54,7 +54,11 @@ WantedBy=multi-user.target
 OLD_SCRIPT = "import socket, signal; port = socket.create_server(('', 502)); signal.pause()\n"
 
 # What a test adds to the configuration, and to the units.
-SETTINGS = {"tls": {"openhab_host": "https://openhab:8443", "openhab_ca_file": "/var/lib/openhab.pem"}}
+SETTINGS = {
+    "journal": {"loglevel": "debug"},
+    "mdns": {"openhab_host": "openhabian.local"},
+    "tls": {"openhab_host": "https://openhab:8443", "openhab_ca_file": "/var/lib/openhab.pem"},
+}
 DROP_INS = {
     # Only whom it must: what a careful user writes.
     "hardened": {
@@ -66,6 +70,7 @@ DROP_INS = {
         "LoadCredentialEncrypted=openhab_token:/var/lib/openhab_token.cred\n"
     },
     "address": {"fronius-smartmeter.socket": "[Socket]\nListenStream=\nListenStream=192.168.1.77:502\n"},
+    "journal": {"fronius-smartmeter.service": "[Service]\nWatchdogSec=3s\nLogRateLimitIntervalSec=0\n"},
 }
 
 LATE_ADDRESS = """\

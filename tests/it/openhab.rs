@@ -8,6 +8,7 @@ mod items;
 mod log;
 mod outages;
 mod redirects;
+mod restarts;
 mod streams;
 mod time_limits;
 mod tls;

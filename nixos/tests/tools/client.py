@@ -1,4 +1,9 @@
-"""Reads the meter as others do; prints JSON:  client.py {pymodbus|sunspec|watch|hold} HOST [SECONDS]"""
+"""Reads the meter as others do; prints JSON:
+
+client.py {pymodbus|sunspec} HOST
+client.py {watch|hold} HOST SECONDS
+client.py measure HOST POLLS
+"""
 
 import json
 import socket
@@ -87,6 +92,19 @@ def watch(host: str, seconds: float) -> dict[str, float | int]:
             elif refused:
                 time.sleep(WATCH_EVERY)
     return {**seen, "longest_gap_ms": round(longest * 1000)}
+
+
+def measure(host: str, polls: float) -> dict[str, float | int]:
+    """Polls so often on one connection, 1 ms apart, and finds the answer that took longest."""
+    slowest = 0.0
+    with socket.create_connection((host, 502), timeout=10) as connection:
+        for _ in range(int(polls)):
+            asked = time.monotonic()
+            if not poll(connection):
+                raise SystemExit("an exception instead of values")
+            slowest = max(slowest, time.monotonic() - asked)
+            time.sleep(0.001)
+    return {"polls": int(polls), "slowest_ms": round(slowest * 1000, 1)}
 
 
 def hold(host: str, seconds: float) -> dict[str, float | int]:

@@ -2,9 +2,10 @@
 //!
 //! Pure: bytes go in, [`Event`]s come out.
 
-use std::{mem, str, time::Duration};
+use std::{borrow::Cow, mem, str, time::Duration};
 
 use hyper::body::Bytes;
+use memchr::memchr2;
 use serde::Deserialize;
 
 /// Largest line or event, in bytes. openHAB sends none that is longer.
@@ -21,6 +22,16 @@ pub enum Event {
         item: String,
         /// Its state, as [`super::state::parse_state`] takes it.
         state: String,
+    },
+    /// Something was posted to an item. If it accepts that, it says so itself, unless it is a group.
+    Posted {
+        /// The item's name.
+        item: String,
+    },
+    /// An item may have another state now, and only a read tells which.
+    Touched {
+        /// The item's name.
+        item: String,
     },
 }
 
@@ -54,22 +65,24 @@ impl EventReader {
     /// Returns an error if the stream is not an event stream. It cannot be read any further then.
     pub fn push(&mut self, bytes: &Bytes) -> Result<Vec<Event>, EventError> {
         let mut events = Vec::new();
-        for piece in bytes.split_inclusive(|byte| b"\r\n".contains(byte)) {
-            if mem::take(&mut self.returned) && piece == b"\n" {
-                continue;
-            }
-            let (text, end) = match piece.split_last() {
-                Some((end @ (b'\r' | b'\n'), text)) => (text, Some(end)),
-                _ => (piece, None),
-            };
+        let mut left: &[u8] = bytes;
+        while !left.is_empty() {
+            let length = memchr2(b'\r', b'\n', left).unwrap_or(left.len());
+            let (text, rest) = left.split_at(length);
             if self.line.len().saturating_add(text.len()) > MAX_EVENT {
                 return Err(EventError::TooLong);
             }
             self.line.extend_from_slice(text);
-            if let Some(end) = end {
-                self.returned = *end == b'\r';
-                let line = mem::take(&mut self.line);
+            let Some((end, rest)) = rest.split_first() else { break };
+            left = rest;
+            let is_rest_of_end = mem::replace(&mut self.returned, *end == b'\r')
+                && *end == b'\n'
+                && self.line.is_empty();
+            if !is_rest_of_end {
+                let mut line = mem::take(&mut self.line);
                 events.extend(self.line(str::from_utf8(&line).map_err(|_| EventError::NotText)?)?);
+                line.clear();
+                self.line = line;
             }
         }
         Ok(events)
@@ -103,36 +116,48 @@ impl EventReader {
 fn event(data: &str) -> Option<Event> {
     /// openHAB's envelope; the payload is JSON again, inside a string.
     #[derive(Deserialize)]
-    struct Envelope {
-        r#type: String,
-        #[serde(default)]
-        topic: String,
+    struct Envelope<'a> {
+        #[serde(borrow)]
+        r#type: Cow<'a, str>,
+        #[serde(borrow, default)]
+        topic: Cow<'a, str>,
         #[serde(default)]
         payload: String,
         #[serde(default)]
         interval: u64,
     }
+    let envelope: Envelope<'_> = serde_json::from_str(data).ok()?;
+    if envelope.r#type == "ALIVE" {
+        return Some(Event::Alive(Duration::from_secs(envelope.interval)));
+    }
+    let item = envelope.topic.split('/').nth(2)?.to_owned();
+    match &*envelope.r#type {
+        "ItemStateUpdatedEvent" | "ItemStateChangedEvent" => {
+            let state = state(&envelope.payload)?;
+            Some(Event::State { item, state })
+        }
+        "ItemStateEvent" => Some(Event::Posted { item }),
+        // A group's events come under the topic of the member that changed. openHAB sends them from
+        // several threads, so the last to come need not have the last state. An item that is edited,
+        // retyped, deleted or added loses its state, and no event says so.
+        "GroupStateUpdatedEvent"
+        | "GroupItemStateChangedEvent"
+        | "ItemAddedEvent"
+        | "ItemRemovedEvent"
+        | "ItemUpdatedEvent" => Some(Event::Touched { item }),
+        _ => None,
+    }
+}
+
+/// The state in the payload of an event.
+fn state(payload: &str) -> Option<String> {
     #[derive(Deserialize)]
     struct Payload {
         value: String,
     }
 
-    let envelope: Envelope = serde_json::from_str(data).ok()?;
-    match envelope.r#type.as_str() {
-        "ALIVE" => Some(Event::Alive(Duration::from_secs(envelope.interval))),
-        // `ItemStateEvent` is left out on purpose: it is about what was posted, not what was
-        // accepted. The group forms come from a group item, under the topic of the member that
-        // changed.
-        "ItemStateUpdatedEvent"
-        | "ItemStateChangedEvent"
-        | "GroupStateUpdatedEvent"
-        | "GroupItemStateChangedEvent" => {
-            let item = envelope.topic.split('/').nth(2)?.to_owned();
-            let payload: Payload = serde_json::from_str(&envelope.payload).ok()?;
-            Some(Event::State { item, state: payload.value })
-        }
-        _ => None,
-    }
+    let Payload { value } = serde_json::from_str(payload).ok()?;
+    Some(value)
 }
 
 #[cfg(test)]
@@ -162,7 +187,8 @@ mod tests {
         vec![
             Event::Alive(Duration::from_secs(10)),
             state("Voltage", "231.4 V"),
-            state("Sum", "1.23456789E7 Wh"),
+            Event::Touched { item: "Sum".to_owned() },
+            Event::Posted { item: "Power".to_owned() },
             state("Freq", "UNDEF"),
         ]
     }

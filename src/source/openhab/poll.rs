@@ -1,6 +1,6 @@
 //! Reading the items, one after another on one connection.
 
-use std::time::Duration;
+use std::{sync::MutexGuard, time::Duration};
 
 use backon::ExponentialBackoff;
 use tokio::{
@@ -11,6 +11,7 @@ use tokio::{
 use super::{
     Detail, ItemProblem, Session, StreamHealth, fetch,
     schedule::{Schedule, Scheduled},
+    server::Server,
 };
 use crate::source::{backoff::new_backoff, http::Client, outage::Outage};
 
@@ -36,8 +37,6 @@ impl Session {
             session: self,
             client,
             stream: self.stream.subscribe(),
-            schedule: Schedule::new(&self.config.bindings, now),
-            server: Server::Unknown,
             failures: Vec::new(),
             outage: Outage::default(),
             backoff: new_backoff(),
@@ -53,8 +52,6 @@ struct Poller<'a> {
     session: &'a Session,
     client: Client,
     stream: watch::Receiver<StreamHealth>,
-    schedule: Schedule,
-    server: Server,
     /// What has failed since the server last answered: whose fault it is shows only when another
     /// item is read.
     failures: Vec<Failure>,
@@ -66,14 +63,6 @@ struct Poller<'a> {
     is_slow: bool,
 }
 
-/// What is known of openHAB as a whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Server {
-    Unknown,
-    Answers,
-    Away,
-}
-
 struct Failure {
     item: String,
     problem: ItemProblem,
@@ -82,28 +71,36 @@ struct Failure {
 
 impl Poller<'_> {
     async fn run(mut self) {
+        let session = self.session;
         loop {
-            let rest = self.schedule.next_due().map_or(self.resume, |due| due.max(self.resume));
+            let due = self.schedule().next_due();
+            let rest = due.map_or(self.resume, |due| due.max(self.resume));
             let changed = async {
                 tokio::select! {
                     biased;
-                    _ = self.stream.changed() => true,
-                    () = sleep_until(rest) => false,
+                    _ = self.stream.changed() => self.stream_changed(),
+                    () = session.touched.notified() => {}
+                    () = sleep_until(rest) => {}
                 }
             };
-            if self.session.polling.during(changed).await {
-                self.stream_changed();
-            } else if let Some(item) = self.schedule.next(Instant::now()) {
+            session.polling.during(changed).await;
+            let now = Instant::now();
+            let next = if now < self.resume { None } else { self.schedule().next(now) };
+            if let Some(item) = next {
                 self.read(&item).await;
             }
         }
+    }
+
+    fn schedule(&self) -> MutexGuard<'_, Schedule> {
+        self.session.schedule()
     }
 
     /// Connected again: what happened in between is unknown. Lost: polling takes over.
     fn stream_changed(&mut self) {
         let now = Instant::now();
         if *self.stream.borrow_and_update() != StreamHealth::Alive {
-            self.schedule.all_due(now);
+            self.schedule().all_due(now);
             self.resume = now;
         }
     }
@@ -112,7 +109,7 @@ impl Poller<'_> {
     async fn read(&mut self, item: &Scheduled) {
         let asked = Instant::now();
         if let Some(told) = self.told(item).filter(|due| *due > asked) {
-            self.schedule.done(&item.item, Duration::ZERO, told);
+            self.schedule().done(&item.item, asked, Duration::ZERO, told);
             return;
         }
         let detail = self.detail();
@@ -120,18 +117,23 @@ impl Poller<'_> {
         let took = asked.elapsed();
         match answer {
             Ok(Ok(reply)) => {
-                let good = self.session.tracker().on_read(&item.item, &reply, asked.into_std());
                 self.answered();
+                let good = self.session.tracker().on_read(&item.item, &reply, asked.into_std());
                 let pause = if good { self.interval(item) } else { self.failure_pause(took) };
-                self.schedule.done(&item.item, took, later(asked, pause));
+                self.schedule().done(&item.item, asked, took, later(asked, pause));
                 self.watch_round();
             }
             Ok(Err(problem)) => {
-                self.schedule.done(&item.item, took, later(asked, self.failure_pause(took)));
+                self.schedule().done(
+                    &item.item,
+                    asked,
+                    took,
+                    later(asked, self.failure_pause(took)),
+                );
                 self.failed(item, problem, asked);
             }
             Err(error) => {
-                self.schedule.all_due(asked);
+                self.schedule().all_due(asked);
                 self.away(&error.to_string(), "");
             }
         }
@@ -174,17 +176,17 @@ impl Poller<'_> {
     /// The server has answered about an item. What failed before is not its fault.
     fn answered(&mut self) {
         let openhab = &self.session.config.endpoint;
-        if self.server != Server::Answers {
+        let mut tracker = self.session.tracker();
+        let before = tracker.server.answered(Instant::now().into_std());
+        if !matches!(before, Server::Answers(_)) {
             tracing::info!(%openhab, "openHAB at {openhab} answers");
         }
-        if self.server == Server::Away {
+        if before == Server::Away {
             self.failures.clear();
-            self.schedule.all_due(Instant::now());
+            self.session.schedule().all_due(Instant::now());
             self.outage = Outage::default();
             self.backoff = new_backoff();
         }
-        self.server = Server::Answers;
-        let mut tracker = self.session.tracker();
         for Failure { item, problem, since } in self.failures.drain(..) {
             tracker.on_failure(&item, &problem, since.into_std());
         }
@@ -193,7 +195,7 @@ impl Poller<'_> {
     /// An item has failed: that is its own fault, or the server's.
     fn failed(&mut self, item: &Scheduled, problem: ItemProblem, asked: Instant) {
         self.session.tracker().doubt(&item.item, &problem, asked.into_std());
-        self.schedule.try_others(item, asked);
+        self.schedule().try_others(item, asked);
         let text = problem.to_string();
         match self.failures.iter_mut().find(|failure| failure.item == item.item) {
             Some(failure) => failure.problem = problem,
@@ -201,7 +203,8 @@ impl Poller<'_> {
         }
         let given_up = self.failures.len() > 1
             && self.failures.first().is_some_and(|first| first.since.elapsed() >= GIVE_UP);
-        if self.server == Server::Away || given_up || self.failures.len() >= self.schedule.len() {
+        let is_away = self.session.tracker().server == Server::Away;
+        if is_away || given_up || self.failures.len() >= self.schedule().len() {
             self.away(&text, &format!(", for item {} and all others", item.item));
         }
     }
@@ -209,21 +212,21 @@ impl Poller<'_> {
     /// Nothing can be read.
     fn away(&mut self, fault: &str, whom: &str) {
         let openhab = &self.session.config.endpoint;
-        if self.outage.is_news(fault) {
+        if self.outage.is_news(fault, Instant::now().into_std()) {
             tracing::warn!(%openhab, "{fault}{whom}; trying again");
         }
-        self.server = Server::Away;
+        self.session.tracker().server = Server::Away;
         let pause = self.backoff.next().unwrap_or(RESYNC).max(self.session.config.poll_interval);
         self.resume = later(Instant::now(), pause);
     }
 
     /// Says when reading takes so long that values go stale in between.
     fn watch_round(&mut self) {
-        let round = self.schedule.round();
+        let round = self.schedule().round();
         let stale_after = self.session.freshness.stale_after;
         if round > stale_after && !self.is_slow && !self.is_stream_alive() {
             self.is_slow = true;
-            let (items, seconds) = (self.schedule.len(), round.as_secs());
+            let (items, seconds) = (self.schedule().len(), round.as_secs());
             tracing::warn!(
                 "reading all {items} items takes {seconds} s, longer than stale_after; the power is \
                  read in between, but other values go stale"

@@ -12,8 +12,8 @@ use crate::meter::{binding::Binding, reading::Measurand};
 #[derive(Debug)]
 pub(super) struct Schedule {
     items: Vec<Scheduled>,
-    /// The turn is with the powers, rather than with the others.
-    power_next: bool,
+    /// The turn is with the urgent ones, rather than with the others.
+    urgent_next: bool,
 }
 
 /// An item, and when it is to be read.
@@ -25,8 +25,17 @@ pub(super) struct Scheduled {
     /// It gives a value that the meter cannot do without.
     pub(super) is_required: bool,
     due: Instant,
+    /// When the event stream last gave a reason to read it.
+    touched: Option<Instant>,
     /// How long the last read took.
     took: Duration,
+}
+
+impl Scheduled {
+    /// It goes before the others: the meter is live with it, or it is known to be out of date.
+    fn is_urgent(&self) -> bool {
+        self.is_power || self.touched.is_some()
+    }
 }
 
 impl Schedule {
@@ -42,10 +51,11 @@ impl Schedule {
             } else {
                 let item = item.clone();
                 let took = Duration::ZERO;
-                items.push(Scheduled { item, is_power, is_required, due: now, took });
+                let touched = None;
+                items.push(Scheduled { item, is_power, is_required, due: now, touched, took });
             }
         }
-        Self { items, power_next: true }
+        Self { items, urgent_next: true }
     }
 
     /// How many items there are.
@@ -53,12 +63,12 @@ impl Schedule {
         self.items.len()
     }
 
-    /// The item to read now. Of those that are due, a power and another take turns: where answers
-    /// are slow, the power is read more often than the rest.
+    /// The item to read now. Of those that are due, an urgent one and another take turns: where
+    /// answers are slow, the power is read more often than the rest.
     pub(super) fn next(&mut self, now: Instant) -> Option<Scheduled> {
         let due = self.items.iter().filter(|item| item.due <= now);
-        let next = due.min_by_key(|item| (item.is_power != self.power_next, item.due))?.clone();
-        self.power_next = !next.is_power;
+        let next = due.min_by_key(|item| (item.is_urgent() != self.urgent_next, item.due))?.clone();
+        self.urgent_next = !next.is_urgent();
         Some(next)
     }
 
@@ -67,11 +77,21 @@ impl Schedule {
         self.items.iter().map(|item| item.due).min()
     }
 
-    /// Notes that an item was read, which took so long, and when it is due again.
-    pub(super) fn done(&mut self, item: &str, took: Duration, due: Instant) {
+    /// Notes that there is a reason to read an item now.
+    pub(super) fn touch(&mut self, item: &str, now: Instant) {
+        if let Some(known) = self.items.iter_mut().find(|known| known.item == item) {
+            known.due = known.due.min(now);
+            known.touched = Some(now);
+        }
+    }
+
+    /// Notes that an item was read at `asked`, which took so long, and when it is due again. If there
+    /// was a reason to read it meanwhile, it is due at once.
+    pub(super) fn done(&mut self, item: &str, asked: Instant, took: Duration, due: Instant) {
         if let Some(known) = self.items.iter_mut().find(|known| known.item == item) {
             known.took = took;
-            known.due = due;
+            known.touched = known.touched.filter(|touched| *touched > asked);
+            known.due = known.touched.unwrap_or(due);
         }
     }
 

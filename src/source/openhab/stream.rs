@@ -29,24 +29,33 @@ const MAX_SILENCE: Duration = Duration::from_mins(15);
 struct StreamLog {
     connected: bool,
     flapping: bool,
+    /// The last line about it says that it has connected.
+    says_connected: bool,
     outage: Outage,
 }
 
 impl StreamLog {
     /// The stream has been up for `life`. Returns whether that is to be logged.
     fn connected(&mut self, life: Duration) -> bool {
-        let news = !self.connected && (!self.flapping || life > STABLE);
-        if news {
-            *self = Self { connected: true, ..Self::default() };
+        if self.connected || self.flapping && life <= STABLE {
+            return false;
         }
+        let news = !self.says_connected;
+        *self = Self { connected: true, says_connected: true, ..Self::default() };
         news
     }
 
-    /// An attempt has ended after `life`. Returns whether that is to be logged.
-    fn ended(&mut self, error: &str, life: Duration) -> bool {
+    /// An attempt has ended after `life`.
+    fn ended(&mut self, life: Duration) {
         self.flapping = self.connected && life <= STABLE || self.flapping;
         self.connected = false;
-        self.outage.is_news(error)
+    }
+
+    /// The stream has failed, and that is not over yet. Returns whether that is to be logged.
+    fn failed(&mut self, error: &SessionError) -> bool {
+        let news = self.outage.is_news(&error.to_string(), Instant::now().into_std());
+        self.says_connected &= !news;
+        news
     }
 }
 
@@ -60,17 +69,28 @@ impl Session {
             let started = Instant::now();
             let error = self.listen_once(&mut client, &mut log, &pulse).await;
             self.stream.send_replace(StreamHealth::Down);
-            // If there is no connection at all, polling logs it.
-            let polling_logs_it =
-                matches!(&error, SessionError::Http(error) if error.is_unreachable());
-            if log.ended(&error.to_string(), started.elapsed()) && !polling_logs_it {
-                tracing::warn!(%openhab, "no events: {error}; polling until they come again");
-            }
-            if started.elapsed() > STABLE {
+            let life = started.elapsed();
+            log.ended(life);
+            if life > STABLE {
                 backoff = new_backoff();
             }
             pulse.during(sleep(backoff.next().unwrap_or(STABLE))).await;
+            if self.is_of_the_stream(&error, life) && log.failed(&error) {
+                tracing::warn!(%openhab, "no events: {error}; polling until they come again");
+            }
         }
+    }
+
+    /// Whether it is the stream that has failed, rather than openHAB, which polling logs and has had
+    /// the time to find out.
+    fn is_of_the_stream(&self, error: &SessionError, life: Duration) -> bool {
+        let may_be_openhab = match error {
+            SessionError::Http(error) => error.is_unreachable(),
+            // openHAB ends its streams before it goes; the next attempt shows.
+            SessionError::Ended | SessionError::Broken(_) => life > STABLE,
+            _ => false,
+        };
+        !may_be_openhab && self.tracker().server.is_settled(Instant::now().into_std())
     }
 
     /// Listens to one event stream until it ends, and returns why it did.
@@ -137,6 +157,12 @@ impl Session {
         for event in events {
             match event {
                 Event::State { item, state } => tracker.on_event(&item, &state, now),
+                Event::Posted { item } if tracker.speaks(&item) => {}
+                Event::Posted { item } => self.touch(&item),
+                Event::Touched { item } => {
+                    tracker.on_touched(&item);
+                    self.touch(&item);
+                }
                 Event::Alive(interval) => {
                     let interval = interval.clamp(Duration::from_secs(1), STABLE);
                     alive_interval = Some(interval);
@@ -151,18 +177,10 @@ impl Session {
         alive_interval
     }
 
-    /// The path of the event stream, with the topics of the items.
-    ///
-    /// The star covers group items, whose events come under the topic of the member that changed.
+    /// The path of the event stream, with a topic for each item that stands for all of its events.
     fn events_path(&self) -> String {
         let names = self.tracker().names();
-        let topics: Vec<_> = names
-            .iter()
-            .flat_map(|name| {
-                ["stateupdated", "statechanged"]
-                    .map(|event| format!("openhab/items/{name}/*{event}"))
-            })
-            .collect();
+        let topics: Vec<_> = names.iter().map(|name| format!("openhab/items/{name}/*")).collect();
         format!("/rest/events?topics={}", topics.join(","))
     }
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use tokio::sync::watch;
 
-use super::{ItemProblem, ItemReply, state};
+use super::{ItemProblem, ItemReply, server::Server, state};
 use crate::{
     meter::{binding::Binding, reading::Reading},
     text::excerpt,
@@ -17,8 +17,10 @@ struct Tracked {
     problem: Option<ItemProblem>,
     /// Whether it ever had a value.
     known: bool,
-    /// When the event stream last had an event for it.
+    /// When the event stream last had a state for it.
     last_event: Option<Instant>,
+    /// Its states come as events, as those of a group do not.
+    speaks: bool,
     /// What openHAB last answered about it.
     last_reply: Option<ItemReply>,
 }
@@ -29,6 +31,8 @@ pub(crate) struct Tracker {
     /// When the event stream last connected. The answer to an earlier request may have become
     /// outdated unnoticed.
     connected: Option<Instant>,
+    /// Whether openHAB itself is there.
+    pub(super) server: Server,
     readings: watch::Sender<Reading>,
 }
 
@@ -41,10 +45,11 @@ impl Tracker {
                 problem: None,
                 known: false,
                 last_event: None,
+                speaks: false,
                 last_reply: None,
             })
             .collect();
-        Self { items, connected: None, readings }
+        Self { items, connected: None, server: Server::Unknown, readings }
     }
 
     /// The names to ask for, each once.
@@ -61,12 +66,13 @@ impl Tracker {
     pub(crate) fn on_read(&mut self, item: &str, reply: &ItemReply, asked: Instant) -> bool {
         self.readings.send_modify(|reading| reading.sign_of_life(asked));
         let holds = self.connected.is_none_or(|connected| connected <= asked);
+        let is_settled = self.server.is_settled(asked);
         let mut good = true;
         for tracked in self.items.iter_mut().filter(|tracked| tracked.binding.item == item) {
             if tracked.is_older_than(asked) {
                 let updated = tracked.is_updated_by(reply);
                 tracked.last_reply = Some(reply.clone());
-                good &= tracked.take(&reply.state, updated, asked, &self.readings);
+                good &= tracked.take(&reply.state, updated, asked, is_settled, &self.readings);
                 if !holds {
                     tracked.invalidate(&self.readings);
                 }
@@ -75,10 +81,12 @@ impl Tracker {
         good
     }
 
-    /// When the event stream, since it is connected, last had an event for an item.
+    /// When the event stream, since it is connected, last had the state of an item, unless that may
+    /// be another now.
     pub(crate) fn told(&self, item: &str) -> Option<Instant> {
         let connected = self.connected?;
-        let tracked = self.items.iter().find(|tracked| tracked.binding.item == item)?;
+        let mut tracked = self.items.iter().filter(|tracked| tracked.binding.item == item);
+        let tracked = tracked.find(|tracked| tracked.speaks)?;
         tracked.last_event.filter(|told| *told >= connected)
     }
 
@@ -96,21 +104,36 @@ impl Tracker {
 
     /// A read requested at `asked` failed, and that is the item's fault: the server answers.
     pub(crate) fn on_failure(&mut self, item: &str, problem: &ItemProblem, asked: Instant) {
+        let is_settled = self.server.is_settled(asked);
         for tracked in self.items.iter_mut().filter(|tracked| tracked.binding.item == item) {
             if tracked.is_older_than(asked) {
-                tracked.fail(problem.clone());
+                tracked.fail(problem.clone(), is_settled);
             }
         }
     }
 
     /// The event stream had an event for an item.
     pub(crate) fn on_event(&mut self, item: &str, state: &str, now: Instant) {
+        let is_settled = self.server.is_settled(now);
         for tracked in self.items.iter_mut().filter(|tracked| tracked.binding.item == item) {
             tracked.last_event = Some(now);
+            tracked.speaks = true;
             let reply = tracked.last_reply.get_or_insert_default();
             state.clone_into(&mut reply.state);
             reply.last_state_update = None;
-            tracked.take(state, true, now, &self.readings);
+            tracked.take(state, true, now, is_settled, &self.readings);
+        }
+    }
+
+    /// Whether the states of an item come as events.
+    pub(crate) fn speaks(&self, item: &str) -> bool {
+        self.items.iter().any(|tracked| tracked.binding.item == item && tracked.speaks)
+    }
+
+    /// An item may have become another, such as a group.
+    pub(crate) fn on_touched(&mut self, item: &str) {
+        for tracked in self.items.iter_mut().filter(|tracked| tracked.binding.item == item) {
+            tracked.speaks = false;
         }
     }
 
@@ -149,6 +172,7 @@ impl Tracked {
         state: &str,
         updated: bool,
         now: Instant,
+        is_settled: bool,
         readings: &watch::Sender<Reading>,
     ) -> bool {
         let Binding { point, item, .. } = &self.binding;
@@ -156,7 +180,7 @@ impl Tracked {
             Ok(value) => value,
             Err(error) => {
                 self.invalidate(readings);
-                self.fail(ItemProblem::State(error));
+                self.fail(ItemProblem::State(error), is_settled);
                 return false;
             }
         };
@@ -181,9 +205,12 @@ impl Tracked {
     }
 
     /// Takes a problem, and logs it once, however often it is seen. Another of the same kind is not
-    /// logged either.
-    fn fail(&mut self, problem: ItemProblem) {
+    /// logged either. Unless openHAB is settled, only what was logged before is taken.
+    fn fail(&mut self, problem: ItemProblem, is_settled: bool) {
         let same = self.problem.as_ref().is_some_and(|last| last.is_like(&problem));
+        if !same && !is_settled {
+            return;
+        }
         if !same {
             let Binding { point, item, .. } = &self.binding;
             let key = point.measurand.key();

@@ -1,8 +1,13 @@
 #![allow(clippy::restriction, reason = "a broken expectation is how a test fails")]
 
-use std::{sync::Mutex, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
 
-use super::*;
+use tracing_subscriber::Registry;
+
+use super::{quota::Quota, *};
 
 /// The records that `log` makes.
 fn records(log: impl FnOnce()) -> Vec<Record> {

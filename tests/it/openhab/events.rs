@@ -1,18 +1,23 @@
 //! The event stream: what it says is known at once, and newer than what was asked for before.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use tokio::time::{Instant, sleep};
 
 use crate::harness::{
     clock::FastClock,
     openhab::{
-        Dialect, HOUSE_ENERGY, OpenHab,
+        Dialect, OpenHab,
         answers::{
             Answer, Events, LISTEN, READ, alive, changing_house, event, events, house, keep_alive,
             power_changed, state, status,
         },
         raw::RawOpenHab,
     },
-    source::{NO_POLLS, POWER, QUICK, RunningSource, config, confirmed},
+    source::{ENERGY, NO_POLLS, POWER, QUICK, RunningSource, config, confirmed, same},
 };
 
 const CHANGED: &str = "ItemStateChangedEvent";
@@ -41,25 +46,89 @@ async fn a_pushed_state_needs_no_read() {
 }
 
 #[tokio::test]
-async fn group_items_report_under_the_topic_of_a_member() {
+async fn one_topic_stands_for_all_events_of_an_item() {
     let events = events();
-    let mut openhab = RawOpenHab::start(house("NULL", Some(&events)));
+    let mut openhab = RawOpenHab::start(house("800 W", Some(&events)));
+    let _source = RunningSource::start(&config(openhab.address, NO_POLLS));
+    openhab.asked_in_all(LISTEN, 1).await;
+    let head = openhab.heads().into_iter().find(|head| head.starts_with(LISTEN)).unwrap();
+    assert!(head.contains("?topics=openhab/items/E/*,openhab/items/P/* HTTP"), "{head}");
+}
+
+/// What is told of an item, but not how it is.
+const REASONS: [(&str, &str); 6] = [
+    ("P/Roof_East/statechanged", "GroupItemStateChangedEvent"),
+    ("P/Roof_West/stateupdated", "GroupStateUpdatedEvent"),
+    // Posted to a group itself, as nothing else says.
+    ("P/state", "ItemStateEvent"),
+    ("P/added", "ItemAddedEvent"),
+    ("P/updated", "ItemUpdatedEvent"),
+    ("P/removed", "ItemRemovedEvent"),
+];
+
+#[tokio::test]
+async fn an_event_without_the_state_is_a_reason_to_read_it_and_no_value() {
+    let events = events();
+    let power = Arc::new(Mutex::new("800 W".to_owned()));
+    let mut openhab = RawOpenHab::start(changing_house(&power, &events));
     let mut source = RunningSource::start(&config(openhab.address, NO_POLLS));
     openhab.asked_in_all(LISTEN, 1).await;
-    source.energy(HOUSE_ENERGY).await;
-    let head = openhab.heads().into_iter().find(|head| head.starts_with(LISTEN)).unwrap();
-    for topic in ["openhab/items/P/*statechanged", "openhab/items/P/*stateupdated"] {
-        assert!(head.contains(topic), "{head}");
+    source.power(800.0).await;
+    for (watts, (place, kind)) in (801_u32..).zip(REASONS) {
+        power.lock().unwrap().replace_range(.., &format!("{watts} W"));
+        events.send(event(place, kind, "5000 W")).unwrap();
+        source
+            .shows(|reading| {
+                let power = reading.get(POWER).unwrap().value;
+                assert!(power < 5000.0, "{kind} is a value");
+                same(power, watts.into())
+            })
+            .await;
     }
-    for (place, kind, watts) in [
-        ("P/Roof_East/statechanged", "GroupItemStateChangedEvent", 1234),
-        ("P/Roof_West/stateupdated", "GroupStateUpdatedEvent", 1235),
-        ("P/stateupdated", "ItemStateUpdatedEvent", 1236),
-        ("P/statechanged", CHANGED, 1237),
-    ] {
-        events.send(event(place, kind, &format!("{watts} W"))).unwrap();
-        source.power(watts.into()).await;
+}
+
+#[tokio::test]
+async fn an_item_that_is_deleted_is_not_confirmed_by_signs_of_life() {
+    let _clock = FastClock::start();
+    let events = events();
+    let mut openhab = RawOpenHab::start(house("800 W", Some(&events)));
+    let mut source = RunningSource::start(&config(openhab.address, NO_POLLS));
+    let _alive = keep_alive(&events);
+    openhab.asked_in_all(LISTEN, 1).await;
+    source.power(800.0).await;
+    let read = Instant::now() + Duration::from_secs(1);
+    source.shows(|reading| confirmed(reading, POWER) > read).await;
+    // What was just told need not be read, but for this reason.
+    events.send(power_changed("801 W")).unwrap();
+    source.power(801.0).await;
+    // The clock moves in steps, and the reason comes later.
+    sleep(Duration::from_millis(20)).await;
+    let mut healthy = house("800 W", Some(&events));
+    openhab.behave(move |request| {
+        if request.starts_with(READ_POWER) { status("404 Not Found") } else { healthy(request) }
+    });
+    events.send(event("P/removed", "ItemRemovedEvent", "")).unwrap();
+    openhab.asked(READ_POWER, 1).await;
+    let removed = Instant::now() + Duration::from_secs(1);
+    source.shows(|reading| confirmed(reading, ENERGY) > removed).await;
+    assert!(source.confirmed(POWER) < removed);
+}
+
+#[tokio::test]
+async fn while_a_read_is_under_way_further_reasons_lead_to_one_more() {
+    let (events, answers) = (events(), events());
+    let (mut openhab, mut source) = heard_while_it_asks(&events, &answers).await;
+    for _ in 0..10 {
+        events.send(event("P/Roof/stateupdated", "GroupStateUpdatedEvent", "5000 W")).unwrap();
     }
+    // Events are taken in order.
+    events.send(event("E/statechanged", CHANGED, "12346 kWh")).unwrap();
+    source.energy(12_346_000.0).await;
+    assert_eq!(openhab.count(READ_POWER), 1, "one is under way");
+    answers.send(dictation(state("700 W"))).unwrap();
+    openhab.asked_in_all(READ_POWER, 2).await;
+    answers.send(dictation(state("701 W"))).unwrap();
+    source.power(701.0).await;
 }
 
 #[tokio::test]
@@ -69,6 +138,8 @@ async fn what_was_posted_and_what_others_have_is_not_believed() {
     let mut source = RunningSource::start(&config(openhab.address, NO_POLLS));
     openhab.asked_in_all(LISTEN, 1).await;
     source.power(800.0).await;
+    // An item that says itself what it has accepted is asked for nothing.
+    events.send(power_changed("800 W")).unwrap();
     for (place, kind) in [
         ("P/state", "ItemStateEvent"),
         ("P/statepredicted", "ItemStatePredictedEvent"),

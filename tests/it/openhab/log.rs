@@ -11,7 +11,7 @@ use crate::harness::{
     files::{Secrets, assert_no_secret},
     log::Log,
     openhab::{
-        HOUSE, OpenHab,
+        HOUSE, HOUSE_ENERGY, OpenHab,
         answers::{
             Answer, LISTEN, READ, alive, events, house, moved, power_changed, state, status,
         },
@@ -21,7 +21,7 @@ use crate::harness::{
 };
 
 #[track_caller]
-fn assert_each_once(lines: &[String], expected: &[&str]) {
+pub(super) fn assert_each_once(lines: &[String], expected: &[&str]) {
     let start = &lines[..lines.len().min(10)];
     for text in expected {
         let times = lines.iter().filter(|line| line.contains(text)).count();
@@ -87,13 +87,53 @@ async fn an_outage_of_a_running_service_is_logged_once() {
 }
 
 #[tokio::test]
+async fn a_stream_that_is_refused_is_logged_once_and_so_is_the_one_that_is_not() {
+    let _clock = FastClock::start();
+    let log = Log::start(Level::INFO);
+    let mut openhab = RawOpenHab::start(house("800 W", None));
+    let mut source = RunningSource::start(&config(openhab.address, QUICK));
+    source.power(800.0).await;
+    openhab.asked(LISTEN, 4).await;
+    assert_each_once(&log.source_lines("WARN"), &["no events: openHAB answers 404"]);
+    log.clear();
+    let events = events();
+    openhab.behave(house("900 W", Some(&events)));
+    openhab.asked(LISTEN, 1).await;
+    events.send(power_changed("950 W")).unwrap();
+    source.power(950.0).await;
+    assert_each_once(&log.source_lines("INFO"), &["event stream of"]);
+}
+
+#[tokio::test]
+async fn a_stream_that_has_lived_and_comes_again_at_once_is_not_worth_a_line() {
+    let _clock = FastClock::start();
+    let stream = events();
+    let mut openhab = RawOpenHab::start(house("700 W", Some(&stream)));
+    let mut source = RunningSource::start(&config(openhab.address, QUICK));
+    source.power(700.0).await;
+    source.energy(HOUSE_ENERGY).await;
+    openhab.asked_in_all(LISTEN, 1).await;
+    let log = Log::start(Level::INFO);
+    sleep(Duration::from_secs(65)).await;
+    let events = events();
+    openhab.behave(house("800 W", Some(&events)));
+    drop(stream);
+    openhab.asked(LISTEN, 1).await;
+    source.power(800.0).await;
+    openhab.asked(READ, 40).await;
+    assert_each_once(&log.source_lines("WARN"), &[]);
+    assert_each_once(&log.source_lines("INFO"), &[]);
+}
+
+#[tokio::test]
 async fn a_bad_item_is_logged_once_for_each_thing_that_is_wrong_with_it() {
     let _clock = FastClock::start();
     let log = Log::start(Level::INFO);
     let mut openhab = RawOpenHab::start(house("800 W", None));
     let mut source = RunningSource::start(&config(openhab.address, QUICK));
     source.power(800.0).await;
-    openhab.asked(READ, 4).await;
+    // The line about the stream that there is not comes before the next attempt.
+    openhab.asked_in_all(LISTEN, 2).await;
     log.clear();
     for (power, shown) in [("NULL", "NULL"), ("ON", "ON"), ("5 kWh", "kWh"), ("231,4 W", "231,4")] {
         openhab.behave(house(power, None));
