@@ -54,7 +54,7 @@ const SOURCE_LIMIT: Duration = Duration::from_mins(1);
 const OPEN_LIMIT: Duration = Duration::from_secs(2);
 
 /// Time limit for saving the counters at the end: the whole shutdown takes less than a second.
-const FINISH_LIMIT: Duration = Duration::from_millis(700);
+const FINISH_LIMIT: Duration = Duration::from_millis(500);
 
 /// Why the service cannot start or go on.
 #[derive(Debug, thiserror::Error)]

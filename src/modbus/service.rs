@@ -115,7 +115,7 @@ impl MeterService {
 }
 
 /// Makes of a request that the frame guard has wrapped the one that the client sent.
-fn unwrap(request: &mut Request<'static>) {
+fn restore_request(request: &mut Request<'static>) {
     if let Request::Custom(WRAPPED, wrapped) = request
         && let Some((function, data)) = wrapped.split_first()
     {
@@ -139,7 +139,7 @@ impl tokio_modbus::server::Service for MeterService {
     type Future = Ready<Result<Response, ExceptionCode>>;
 
     fn call(&self, mut request: Self::Request) -> Self::Future {
-        unwrap(&mut request.request);
+        restore_request(&mut request.request);
         let answer = self.answer(&request);
         self.connection.asked(&request.request, answer.as_ref().err());
         let Err(exception) = answer else { return ready(answer) };

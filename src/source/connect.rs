@@ -20,6 +20,9 @@ use tokio_rustls::TlsConnector;
 use super::endpoint::Endpoint;
 use crate::system::sockets;
 
+/// The most addresses of a host that are tried. A name server may give any number.
+const MAX_ADDRESSES: usize = 8;
+
 /// If an address does not answer for this long, the next one is tried alongside.
 const STAGGER: Duration = Duration::from_millis(250);
 
@@ -35,7 +38,7 @@ pub(super) async fn connect(
         .await
         .map_err(|error| with_hint(&error, lookup_hint(host)))?;
     let under_systemd = env::var_os("INVOCATION_ID").is_some();
-    let stream = timeout_at(deadline, dial(addresses))
+    let stream = timeout_at(deadline, dial(addresses.take(MAX_ADDRESSES)))
         .await
         .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
         .map_err(|error| with_hint(&error, connect_hint(&error, under_systemd)))?;

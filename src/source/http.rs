@@ -113,7 +113,7 @@ impl Client {
         path: &str,
         accept: &'static str,
     ) -> Result<Response<Incoming>, HttpError> {
-        let mut redirects = 0..MAX_REDIRECTS;
+        let mut redirects = 0_usize;
         loop {
             let answer = self.ask(deadline, path, accept).await;
             let answer = answer.inspect_err(|_| self.start_over())?;
@@ -121,23 +121,27 @@ impl Client {
             if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
                 self.refused(status)?;
             }
-            if !status.is_redirection() {
+            if !is_redirect(status) {
                 return Ok(answer);
             }
             let to = answer.headers().get(LOCATION).and_then(|to| to.to_str().ok());
-            let next = to.and_then(|to| self.current.redirected(to, path)).filter(|next| {
-                (next.scheme == Scheme::Https || self.current.scheme == Scheme::Http)
-                    && redirects.next().is_some()
-            });
+            let next = to.and_then(|to| self.current.redirected(to, path));
+            let next = next.filter(|next| redirects < MAX_REDIRECTS && self.may_follow(next));
             let from = self.current.to_string();
             let Some(next) = next else {
                 self.start_over();
                 return Err(HttpError::Redirect { from, to: excerpt(to.unwrap_or_default()) });
             };
+            redirects = redirects.saturating_add(1);
             self.connection = None;
             self.current = next;
             tracing::debug!("redirected from {from} to {}", self.current);
         }
+    }
+
+    /// Whether a redirect may be followed: never from https to http.
+    fn may_follow(&self, next: &Endpoint) -> bool {
+        next.scheme == Scheme::Https || self.current.scheme == Scheme::Http
     }
 
     /// The server wants credentials. Those that it was sent may have been replaced on the disk.
@@ -266,4 +270,9 @@ fn went_away(error: &hyper::Error) -> bool {
         || error.is_canceled()
         || error.is_closed()
         || error.source().is_some_and(<dyn Error>::is::<io::Error>)
+}
+
+/// Whether a status says that what was asked for is elsewhere. 304 does not.
+fn is_redirect(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }

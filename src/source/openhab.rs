@@ -1,8 +1,8 @@
 //! openHAB as a source: its event stream for speed, reads of the items for certainty.
 //!
 //! Two loops run side by side, each with a connection of its own. One listens to the event stream
-//! (`stream`). The other (`poll`) reads every item: after each (re)connection of the stream, once a
-//! minute while the stream shows signs of life, and every `poll_interval` while it does not.
+//! (`stream`). The other (`poll`) reads every item after each connection of the stream, and then only
+//! those without a recent event; without a living stream, every item each `poll_interval`.
 
 use std::{
     path::PathBuf,
@@ -26,7 +26,7 @@ use crate::{
         binding::Binding,
         reading::{Freshness, Reading},
     },
-    system::liveness::{Liveness, Pulse},
+    system::liveness::Liveness,
 };
 
 pub mod credentials;
@@ -93,13 +93,12 @@ pub struct OpenHabConfig {
     pub bindings: Vec<Binding>,
 }
 
-/// Why a round of reads, or the event stream, ended.
+/// Why the event stream ended.
 #[derive(Debug, thiserror::Error)]
-enum SessionError {
+enum StreamError {
     #[error(transparent)]
     Http(#[from] HttpError),
-    /// The same answer to everything, so it is not about one item.
-    #[error("openHAB answers {0}{hint}", hint = fetch::hint(*.0))]
+    #[error("openHAB answers {0}{hint}", hint = fetch::access_hint(*.0))]
     Status(StatusCode),
     #[error("not an event stream (content type {0:?})")]
     ContentType(String),
@@ -169,7 +168,6 @@ impl OpenHab {
             schedule: Mutex::new(Schedule::new(&config.bindings, Instant::now())),
             touched: Notify::new(),
             stream: watch::Sender::new(StreamHealth::Down),
-            polling: liveness.of("polling"),
             config,
             freshness,
         };
@@ -177,10 +175,10 @@ impl OpenHab {
             Update::Events => {
                 tokio::join!(
                     session.listen(client.another(), liveness.of("event stream")),
-                    session.poll(client)
+                    session.poll(client, liveness.of("polling"))
                 );
             }
-            Update::Poll => session.poll(client).await,
+            Update::Poll => session.poll(client, liveness.of("polling")).await,
         }
     }
 }
@@ -194,7 +192,6 @@ struct Session {
     /// The schedule has something new for polling.
     touched: Notify,
     stream: watch::Sender<StreamHealth>,
-    polling: Pulse,
 }
 
 impl Session {

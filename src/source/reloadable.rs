@@ -2,18 +2,24 @@
 
 use std::{
     fmt::Display,
+    panic::resume_unwind,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
+    time::{Duration, Instant},
 };
 
 use tokio::{
     sync::Mutex,
     task::{JoinHandle, spawn_blocking},
+    time::timeout,
 };
 
 use super::outage::Outage;
+
+/// How long a request waits for a value to be loaded again, if there is an old one.
+const PATIENCE: Duration = Duration::from_millis(250);
 
 /// A token or certificates, which may be replaced on the disk while the program runs. Clones share
 /// one value.
@@ -62,7 +68,7 @@ where
     }
 
     /// The value, loaded again if it has failed. Where that is impossible at the moment, as while
-    /// the file is being written, the old value stays in use.
+    /// the file is being written or its disk does not answer, the old value stays in use.
     ///
     /// # Errors
     /// Returns an error if there is no value yet and none can be loaded.
@@ -76,21 +82,57 @@ where
             return Ok(value.clone());
         }
         let shared = Arc::clone(&self.0);
-        let loaded = loading.get_or_insert_with(|| spawn_blocking(move || (shared.load)())).await;
+        let load = loading.get_or_insert_with(|| spawn_blocking(move || (shared.load)()));
+        let loaded = match value {
+            None => load.await,
+            Some(old) => match timeout(PATIENCE, load).await {
+                Ok(loaded) => loaded,
+                Err(_) => return Ok(old.clone()),
+            },
+        };
         *loading = None;
-        match (loaded.unwrap_or_else(|_| (self.0.load)()), value) {
+        let loaded = loaded.unwrap_or_else(|error| match error.try_into_panic() {
+            Ok(panic) => resume_unwind(panic),
+            // Only the end of the program cancels it.
+            Err(_) => (self.0.load)(),
+        });
+        match (loaded, value) {
             (Ok(new), value) => {
                 *outage = Outage::default();
                 Ok(value.insert(new).clone())
             }
             (Err(error), Some(old)) => {
                 let error = error.to_string();
-                if outage.is_news(&error) {
+                if outage.is_news(&error, Instant::now()) {
                     tracing::warn!("{error}; what was read before stays in use");
                 }
                 Ok(old.clone())
             }
             (Err(error), None) => Err(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Mutex, mpsc};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn while_a_disk_does_not_answer_the_old_value_stays_in_use() {
+        let (answer, disk) = mpsc::channel();
+        let disk = Mutex::new(disk);
+        let load = move || disk.lock().unwrap().recv().unwrap();
+        let secret = Reloadable::<_, String>::new(load, Some("old"));
+        secret.failed();
+        for _ in 0..2 {
+            assert_eq!(secret.get().await, Ok("old"));
+        }
+        answer.send(Err("no such file".to_owned())).unwrap();
+        assert_eq!(secret.get().await, Ok("old"));
+        secret.failed();
+        answer.send(Ok("new")).unwrap();
+        assert_eq!(secret.get().await, Ok("new"));
     }
 }

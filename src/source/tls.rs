@@ -1,6 +1,8 @@
 //! TLS: which certificates to trust, and what to say where a handshake fails.
 
 use std::{
+    fs::File,
+    io::{self, Read},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -16,6 +18,9 @@ mod verifier;
 
 pub(super) use handshake::HandshakeError;
 use verifier::{Trusted, Verifier};
+
+/// Largest file with certificates, in bytes: those of a whole system are a quarter of it.
+const MAX_FILE: u64 = 1024 * 1024;
 
 /// Why TLS cannot be set up.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -57,9 +62,8 @@ pub(super) fn connector(ca_file: Option<&Path>) -> Result<TlsConnector, TlsError
 fn on_file(path: &Path) -> Result<Trusted, TlsError> {
     let unusable = |reason: String| TlsError::CaFile { path: path.to_owned(), reason };
     let mut trusted = Trusted::nobody();
-    let certificates =
-        CertificateDer::pem_file_iter(path).map_err(|error| unusable(error.to_string()))?;
-    for certificate in certificates {
+    let pem = read(path).map_err(|error| unusable(error.to_string()))?;
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
         let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
         trusted.add(certificate).map_err(|error| unusable(error.to_string()))?;
     }
@@ -67,6 +71,17 @@ fn on_file(path: &Path) -> Result<Trusted, TlsError> {
         return Err(unusable("expected PEM, with a line BEGIN CERTIFICATE".to_owned()));
     }
     Ok(trusted)
+}
+
+/// Reads no more than a file of certificates may have.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut pem = Vec::new();
+    File::open(path)?.take(MAX_FILE.saturating_add(1)).read_to_end(&mut pem)?;
+    if pem.len() as u64 > MAX_FILE {
+        let message = format!("larger than {MAX_FILE} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+    }
+    Ok(pem)
 }
 
 fn of_the_system() -> Result<Trusted, TlsError> {

@@ -27,7 +27,7 @@ pub(crate) struct Inbox<T>(Arc<Shared<T>>);
 pub(crate) enum Taken<T> {
     /// The next thing to write.
     Item(T),
-    /// At this place, so many are missing.
+    /// This many items were dropped here.
     Lost(u64),
     /// Nothing came in time.
     Late,
@@ -93,15 +93,15 @@ impl<T: Send + 'static> Outbox<T> {
         self.0.changed.notify_all();
     }
 
-    /// Lets the thread write what is left, and waits for that, but only for a moment: nobody may
-    /// read it.
+    /// Lets the thread write what is left, and waits for that, but only for a moment: there may be no
+    /// reader.
     pub(crate) fn close(&self) {
         let mut queue = self.0.lock();
         queue.closed = true;
         self.0.changed.notify_all();
-        let writes = |queue: &mut Queue<T>| !queue.done;
+        let is_running = |queue: &mut Queue<T>| !queue.done;
         // Written or not, this is the end.
-        let _ = self.0.changed.wait_timeout_while(queue, CLOSE_LIMIT, writes);
+        let _ = self.0.changed.wait_timeout_while(queue, CLOSE_LIMIT, is_running);
     }
 }
 

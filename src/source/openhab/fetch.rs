@@ -26,8 +26,8 @@ pub(super) enum Detail {
 pub(crate) struct ItemReply {
     /// The state, as [`super::state::parse_state`] takes it.
     pub(crate) state: String,
-    /// The time of the last update by openHAB's clock, in milliseconds since 1970. It is optional, so
-    /// something else in its place costs nothing but the time.
+    /// The time of the last update by openHAB's clock, in milliseconds since 1970. It is optional: an
+    /// invalid value counts as none.
     #[serde(default, deserialize_with = "milliseconds")]
     pub(crate) last_state_update: Option<u64>,
 }
@@ -44,6 +44,7 @@ fn milliseconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64
     let serde_json::Value::Number(number) = serde_json::Value::deserialize(deserializer)? else {
         return Ok(None);
     };
+    // A float becomes an integer as the whole seconds of a duration, which checks its range.
     let float = number.as_f64().map(Duration::try_from_secs_f64).and_then(Result::ok);
     Ok(number.as_u64().or_else(|| float.map(|float| float.as_secs())))
 }
@@ -65,15 +66,22 @@ pub enum ItemProblem {
     Unanswered(String),
 }
 
-/// What a status may mean, and what to do about it.
-pub(super) fn hint(status: StatusCode) -> &'static str {
+/// What a status may mean for an item, and what to do about it.
+fn hint(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::NOT_FOUND => " (no such item, or openHAB is still starting)",
+        other => access_hint(other),
+    }
+}
+
+/// The same for whatever else openHAB was asked for.
+pub(super) fn access_hint(status: StatusCode) -> &'static str {
     match status {
         StatusCode::UNAUTHORIZED => {
             " (check openhab_token_file, or allow basic authentication in openHAB; while it is \
              starting, openHAB may refuse valid credentials)"
         }
         StatusCode::FORBIDDEN => " (the credentials do not permit this)",
-        StatusCode::NOT_FOUND => " (no such item, or openHAB is still starting)",
         _ => "",
     }
 }

@@ -13,29 +13,36 @@ use super::{
     schedule::{Schedule, Scheduled},
     server::Server,
 };
-use crate::source::{backoff::new_backoff, http::Client, outage::Outage};
+use crate::{
+    source::{backoff::new_backoff, http::Client, outage::Outage},
+    system::liveness::Pulse,
+};
 
 /// How often an item is read while the event stream is alive, in case an event was lost.
 const RESYNC: Duration = Duration::from_secs(60);
 
-/// The part of `stale_after` within which a required item is read again if the stream, alive, says
-/// nothing of it.
-const UNTOLD: f64 = 0.75;
+/// A required item without events is read again after this share of `stale_after`.
+const REREAD_SHARE: f64 = 0.75;
 
-/// An item that fails is read again after so many times what that took, so that others get their
-/// time.
+/// A failing item rests for this many times as long as its read took, so that the others get their
+/// turn.
 const FAILURE_REST: u32 = 2;
+
+/// Reading counts as fast again when a round takes less than this share of `stale_after`.
+const FAST_SHARE: f64 = 0.75;
 
 /// If something has failed, and nothing was read since for this long, the server is away.
 const GIVE_UP: Duration = Duration::from_secs(10);
 
 impl Session {
     /// Reads the items again and again, as often as the state of the event stream requires.
-    pub(super) async fn poll(&self, client: Client) {
+    pub(super) async fn poll(&self, client: Client, pulse: Pulse) {
         let now = Instant::now();
         let poller = Poller {
             session: self,
             client,
+            pulse,
+            connected: None,
             stream: self.stream.subscribe(),
             failures: Vec::new(),
             outage: Outage::default(),
@@ -51,7 +58,10 @@ impl Session {
 struct Poller<'a> {
     session: &'a Session,
     client: Client,
+    pulse: Pulse,
     stream: watch::Receiver<StreamHealth>,
+    /// When the stream had connected, as of the last look at it.
+    connected: Option<std::time::Instant>,
     /// What has failed since the server last answered: whose fault it is shows only when another
     /// item is read.
     failures: Vec<Failure>,
@@ -66,24 +76,27 @@ struct Poller<'a> {
 struct Failure {
     item: String,
     problem: ItemProblem,
-    since: Instant,
+    /// When the first and the last of these reads were requested.
+    first: Instant,
+    last: Instant,
 }
 
 impl Poller<'_> {
     async fn run(mut self) {
-        let session = self.session;
         loop {
             let due = self.schedule().next_due();
             let rest = due.map_or(self.resume, |due| due.max(self.resume));
-            let changed = async {
+            let has_changed = async {
                 tokio::select! {
                     biased;
-                    _ = self.stream.changed() => self.stream_changed(),
-                    () = session.touched.notified() => {}
-                    () = sleep_until(rest) => {}
+                    _ = self.stream.changed() => true,
+                    () = self.session.touched.notified() => false,
+                    () = sleep_until(rest) => false,
                 }
             };
-            session.polling.during(changed).await;
+            if self.pulse.during(has_changed).await {
+                self.stream_changed();
+            }
             let now = Instant::now();
             let next = if now < self.resume { None } else { self.schedule().next(now) };
             if let Some(item) = next {
@@ -98,18 +111,21 @@ impl Poller<'_> {
 
     /// Connected again: what happened in between is unknown. Lost: polling takes over.
     fn stream_changed(&mut self) {
-        let now = Instant::now();
-        if *self.stream.borrow_and_update() != StreamHealth::Alive {
+        let health = *self.stream.borrow_and_update();
+        let connected = self.session.tracker().connected();
+        let is_new = std::mem::replace(&mut self.connected, connected) != connected;
+        if is_new || health != StreamHealth::Alive {
+            let now = Instant::now();
             self.schedule().all_due(now);
             self.resume = now;
         }
     }
 
-    /// Reads an item, unless the stream has just said how it is.
+    /// Reads an item, unless a recent event has its value.
     async fn read(&mut self, item: &Scheduled) {
         let asked = Instant::now();
-        if let Some(told) = self.told(item).filter(|due| *due > asked) {
-            self.schedule().done(&item.item, asked, Duration::ZERO, told);
+        if let Some(due) = self.due_after_event(item).filter(|due| *due > asked) {
+            self.schedule().done(&item.item, asked, Duration::ZERO, due);
             return;
         }
         let detail = self.detail();
@@ -151,17 +167,21 @@ impl Poller<'_> {
         *self.stream.borrow() == StreamHealth::Alive
     }
 
-    /// When an item is to be read if the stream, alive, goes on to say nothing of it.
-    fn told(&self, item: &Scheduled) -> Option<Instant> {
-        let told = self.session.tracker().told(&item.item).filter(|_| self.is_stream_alive())?;
-        Some(later(Instant::from_std(told), self.interval(item)))
+    /// When an item is to be read again, counted from its last event. While something fails it is
+    /// read in any case: that shows whose fault it is.
+    fn due_after_event(&self, item: &Scheduled) -> Option<Instant> {
+        let tracker = self.session.tracker();
+        let may_skip =
+            self.is_stream_alive() && self.failures.is_empty() && tracker.server != Server::Away;
+        let event = tracker.last_value_since_connect(&item.item).filter(|_| may_skip)?;
+        Some(later(Instant::from_std(event), self.interval(item)))
     }
 
     /// How long a value that was read holds before it is read again.
     fn interval(&self, item: &Scheduled) -> Duration {
         let stale_after = self.session.freshness.stale_after;
         match (self.is_stream_alive(), item.is_required) {
-            (true, true) => RESYNC.min(stale_after.mul_f64(UNTOLD)),
+            (true, true) => RESYNC.min(stale_after.mul_f64(REREAD_SHARE)),
             (true, false) => RESYNC,
             (false, _) => self.session.config.poll_interval,
         }
@@ -187,22 +207,28 @@ impl Poller<'_> {
             self.outage = Outage::default();
             self.backoff = new_backoff();
         }
-        for Failure { item, problem, since } in self.failures.drain(..) {
-            tracker.on_failure(&item, &problem, since.into_std());
+        for Failure { item, problem, last, .. } in self.failures.drain(..) {
+            tracker.on_failure(&item, &problem, last.into_std());
         }
     }
 
     /// An item has failed: that is its own fault, or the server's.
     fn failed(&mut self, item: &Scheduled, problem: ItemProblem, asked: Instant) {
         self.session.tracker().doubt(&item.item, &problem, asked.into_std());
-        self.schedule().try_others(item, asked);
         let text = problem.to_string();
         match self.failures.iter_mut().find(|failure| failure.item == item.item) {
-            Some(failure) => failure.problem = problem,
-            None => self.failures.push(Failure { item: item.item.clone(), problem, since: asked }),
+            Some(failure) => (failure.problem, failure.last) = (problem, asked),
+            None => self.failures.push(Failure {
+                item: item.item.clone(),
+                problem,
+                first: asked,
+                last: asked,
+            }),
         }
+        let is_failing = |item: &str| self.failures.iter().any(|failure| failure.item == item);
+        self.schedule().try_another(item, is_failing, asked);
         let given_up = self.failures.len() > 1
-            && self.failures.first().is_some_and(|first| first.since.elapsed() >= GIVE_UP);
+            && self.failures.first().is_some_and(|failure| failure.first.elapsed() >= GIVE_UP);
         let is_away = self.session.tracker().server == Server::Away;
         if is_away || given_up || self.failures.len() >= self.schedule().len() {
             self.away(&text, &format!(", for item {} and all others", item.item));
@@ -210,10 +236,10 @@ impl Poller<'_> {
     }
 
     /// Nothing can be read.
-    fn away(&mut self, fault: &str, whom: &str) {
+    fn away(&mut self, fault: &str, scope: &str) {
         let openhab = &self.session.config.endpoint;
         if self.outage.is_news(fault, Instant::now().into_std()) {
-            tracing::warn!(%openhab, "{fault}{whom}; trying again");
+            tracing::warn!(%openhab, "{fault}{scope}; trying again");
         }
         self.session.tracker().server = Server::Away;
         let pause = self.backoff.next().unwrap_or(RESYNC).max(self.session.config.poll_interval);
@@ -228,10 +254,10 @@ impl Poller<'_> {
             self.is_slow = true;
             let (items, seconds) = (self.schedule().len(), round.as_secs());
             tracing::warn!(
-                "reading all {items} items takes {seconds} s, longer than stale_after; the power is \
-                 read in between, but other values go stale"
+                "reading all {items} items takes {seconds} s, longer than stale_after; powers are \
+                 read more often than the rest, which goes stale"
             );
-        } else if round < stale_after.mul_f64(UNTOLD) {
+        } else if round < stale_after.mul_f64(FAST_SHARE) {
             self.is_slow = false;
         }
     }

@@ -95,11 +95,18 @@ impl Schedule {
         }
     }
 
-    /// Whether an item or the whole server fails shows in the others: reads the powers if it is not
-    /// one, else the rest, whenever they were due.
-    pub(super) fn try_others(&mut self, failed: &Scheduled, now: Instant) {
-        for item in self.items.iter_mut().filter(|item| item.is_power != failed.is_power) {
-            item.due = item.due.min(now);
+    /// Makes another item due, of the other kind if possible: whether that can be read shows whose
+    /// fault a failure is.
+    pub(super) fn try_another(
+        &mut self,
+        failed: &Scheduled,
+        is_failing: impl Fn(&str) -> bool,
+        now: Instant,
+    ) {
+        let others = self.items.iter_mut().filter(|other| !is_failing(&other.item));
+        let other = others.min_by_key(|other| (other.is_power == failed.is_power, other.due));
+        if let Some(other) = other {
+            other.due = other.due.min(now);
         }
     }
 
@@ -113,5 +120,88 @@ impl Schedule {
     /// How long it takes to read every item once.
     pub(super) fn round(&self) -> Duration {
         self.items.iter().fold(Duration::ZERO, |sum, item| sum.saturating_add(item.took))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::meter::{
+        reading::{Phase, Point},
+        units::Quantity,
+    };
+
+    /// A power `P`, and `A`, `B`, `C` beside it.
+    fn schedule(now: Instant) -> Schedule {
+        let binding = |(item, measurand): (&str, Measurand)| Binding {
+            point: Point { measurand, phase: Phase::L1 },
+            item: item.to_owned(),
+            unit: Quantity::Power.default_unit(),
+            max_power_w: 50_000.0,
+        };
+        let items = [
+            ("A", Measurand::EnergyOut),
+            ("P", Measurand::Power),
+            ("B", Measurand::Voltage),
+            ("C", Measurand::Current),
+        ];
+        Schedule::new(&items.map(binding), now)
+    }
+
+    /// Reads what is due, each time in no time, until that is so many items.
+    fn reads(schedule: &mut Schedule, count: usize, now: Instant, pause: Duration) -> String {
+        let read = |_| {
+            let next = schedule.next(now).unwrap().item;
+            // Only the power is due again at once.
+            let due = if next == "P" { now } else { now + pause };
+            schedule.done(&next, now, Duration::ZERO, due);
+            next
+        };
+        (0..count).map(read).collect()
+    }
+
+    const LATER: Duration = Duration::from_secs(60);
+
+    #[tokio::test]
+    async fn a_power_and_another_take_turns() {
+        let now = Instant::now();
+        let mut schedule = schedule(now);
+        assert_eq!(reads(&mut schedule, 8, now, LATER), "PAPBPCPP");
+    }
+
+    #[tokio::test]
+    async fn what_an_event_touches_is_urgent_and_read_once_more_if_that_comes_meanwhile() {
+        let now = Instant::now();
+        let mut schedule = schedule(now);
+        for item in ["P", "A", "B", "C"] {
+            schedule.done(item, now, Duration::ZERO, now + LATER);
+        }
+        assert_eq!(schedule.next_due(), Some(now + LATER));
+        let touched = now + Duration::from_secs(1);
+        schedule.touch("C", touched);
+        assert_eq!(schedule.next(touched).unwrap().item, "C");
+        let meanwhile = now + Duration::from_secs(2);
+        schedule.touch("C", meanwhile);
+        schedule.done("C", touched, Duration::ZERO, now + LATER);
+        assert_eq!(schedule.next(meanwhile).unwrap().item, "C");
+        schedule.done("C", meanwhile, Duration::ZERO, now + LATER);
+        assert_eq!(schedule.next_due(), Some(now + LATER));
+    }
+
+    #[tokio::test]
+    async fn a_failure_makes_one_item_due_that_has_not_failed() {
+        let now = Instant::now();
+        let mut schedule = schedule(now);
+        for item in ["P", "A", "B", "C"] {
+            schedule.done(item, now, Duration::from_secs(1), now + LATER);
+        }
+        assert_eq!(schedule.round(), Duration::from_secs(4));
+        let of = |item: &str| schedule.items.iter().find(|known| known.item == item).unwrap();
+        let (power, voltage) = (of("P").clone(), of("B").clone());
+        schedule.try_another(&voltage, |item| item == "B", now);
+        assert_eq!(schedule.next(now).unwrap().item, "P");
+        schedule.done("P", now, Duration::ZERO, now + LATER);
+        schedule.try_another(&power, |item| ["P", "A", "B"].contains(&item), now);
+        assert_eq!(schedule.next(now).unwrap().item, "C");
     }
 }

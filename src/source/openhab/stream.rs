@@ -7,7 +7,7 @@ use hyper::{StatusCode, body::Incoming, header::CONTENT_TYPE};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
-    Session, SessionError, StreamHealth,
+    Session, StreamError, StreamHealth,
     events::{Event, EventReader},
 };
 use crate::{
@@ -52,7 +52,7 @@ impl StreamLog {
     }
 
     /// The stream has failed, and that is not over yet. Returns whether that is to be logged.
-    fn failed(&mut self, error: &SessionError) -> bool {
+    fn failed(&mut self, error: &StreamError) -> bool {
         let news = self.outage.is_news(&error.to_string(), Instant::now().into_std());
         self.says_connected &= !news;
         news
@@ -68,7 +68,7 @@ impl Session {
         loop {
             let started = Instant::now();
             let error = self.listen_once(&mut client, &mut log, &pulse).await;
-            self.stream.send_replace(StreamHealth::Down);
+            self.set_health(StreamHealth::Down);
             let life = started.elapsed();
             log.ended(life);
             if life > STABLE {
@@ -83,11 +83,11 @@ impl Session {
 
     /// Whether it is the stream that has failed, rather than openHAB, which polling logs and has had
     /// the time to find out.
-    fn is_of_the_stream(&self, error: &SessionError, life: Duration) -> bool {
+    fn is_of_the_stream(&self, error: &StreamError, life: Duration) -> bool {
         let may_be_openhab = match error {
-            SessionError::Http(error) => error.is_unreachable(),
+            StreamError::Http(error) => error.is_unreachable(),
             // openHAB ends its streams before it goes; the next attempt shows.
-            SessionError::Ended | SessionError::Broken(_) => life > STABLE,
+            StreamError::Ended | StreamError::Broken(_) => life > STABLE,
             _ => false,
         };
         !may_be_openhab && self.tracker().server.is_settled(Instant::now().into_std())
@@ -99,7 +99,7 @@ impl Session {
         client: &mut Client,
         log: &mut StreamLog,
         pulse: &Pulse,
-    ) -> SessionError {
+    ) -> StreamError {
         let started = Instant::now();
         let mut body = match self.connect(client).await {
             Ok(body) => body,
@@ -113,14 +113,14 @@ impl Session {
                 tracing::info!(%openhab, "event stream of {openhab} connected");
             }
             let bytes = match pulse.during(timeout(silence, body.frame())).await {
-                Err(_) => return SessionError::Silent,
-                Ok(None) => return SessionError::Ended,
-                Ok(Some(Err(error))) => return SessionError::Broken(error),
+                Err(_) => return StreamError::Silent,
+                Ok(None) => return StreamError::Ended,
+                Ok(Some(Err(error))) => return StreamError::Broken(error),
                 Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
             };
             match reader.push(&bytes) {
                 Ok(events) => {
-                    if let Some(interval) = self.take(events) {
+                    if let Some(interval) = self.handle(events) {
                         // After two and a half intervals without a byte, the stream is dead.
                         silence = interval.mul_f64(2.5);
                     }
@@ -131,25 +131,30 @@ impl Session {
     }
 
     /// Asks for the event stream.
-    async fn connect(&self, client: &mut Client) -> Result<Incoming, SessionError> {
+    async fn connect(&self, client: &mut Client) -> Result<Incoming, StreamError> {
         let answer = client.get(&self.events_path(), "text/event-stream").await?;
         if answer.status() != StatusCode::OK {
-            return Err(SessionError::Status(answer.status()));
+            return Err(StreamError::Status(answer.status()));
         }
         let content_type = answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let content_type = content_type.unwrap_or_default();
         let media_type = content_type.split(';').next().unwrap_or_default().trim();
         if !media_type.eq_ignore_ascii_case("text/event-stream") {
-            return Err(SessionError::ContentType(excerpt(content_type)));
+            return Err(StreamError::ContentType(excerpt(content_type)));
         }
         self.tracker().on_connected(Instant::now().into_std());
-        self.stream.send_replace(StreamHealth::Quiet);
+        self.set_health(StreamHealth::Quiet);
         Ok(answer.into_body())
     }
 
-    /// Takes the events that arrived together; even without any, bytes are a sign of life. Returns
+    /// Tells polling what the stream is like, if that is news.
+    fn set_health(&self, health: StreamHealth) {
+        self.stream.send_if_modified(|known| std::mem::replace(known, health) != health);
+    }
+
+    /// Handles the events that arrived together; even without any, bytes are a sign of life. Returns
     /// the interval of the `alive` events, if there was one.
-    fn take(&self, events: Vec<Event>) -> Option<Duration> {
+    fn handle(&self, events: Vec<Event>) -> Option<Duration> {
         let now = Instant::now().into_std();
         let mut alive_interval = None;
         let mut tracker = self.tracker();
@@ -167,9 +172,7 @@ impl Session {
                     let interval = interval.clamp(Duration::from_secs(1), STABLE);
                     alive_interval = Some(interval);
                     if interval.saturating_mul(2) < self.freshness.stale_after {
-                        self.stream.send_if_modified(|state| {
-                            std::mem::replace(state, StreamHealth::Alive) != StreamHealth::Alive
-                        });
+                        self.set_health(StreamHealth::Alive);
                     }
                 }
             }

@@ -81,13 +81,18 @@ impl Tracker {
         good
     }
 
-    /// When the event stream, since it is connected, last had the state of an item, unless that may
-    /// be another now.
-    pub(crate) fn told(&self, item: &str) -> Option<Instant> {
+    /// When the event stream last connected.
+    pub(super) fn connected(&self) -> Option<Instant> {
+        self.connected
+    }
+
+    /// When the event stream, since it connected, last had a value of an item, unless it may have
+    /// another now.
+    pub(super) fn last_value_since_connect(&self, item: &str) -> Option<Instant> {
         let connected = self.connected?;
         let mut tracked = self.items.iter().filter(|tracked| tracked.binding.item == item);
-        let tracked = tracked.find(|tracked| tracked.speaks)?;
-        tracked.last_event.filter(|told| *told >= connected)
+        let tracked = tracked.find(|tracked| tracked.speaks && tracked.problem.is_none())?;
+        tracked.last_event.filter(|event| *event >= connected)
     }
 
     /// A read requested at `asked` failed. If openHAB has answered that there is no state, signs of

@@ -26,13 +26,13 @@ pub(crate) enum HandshakeError {
     Expired(NaiveDate),
     #[error("its certificate is valid only from {0} on; is the clock of this machine right?")]
     NotYetValid(NaiveDate),
-    #[error("it does not have the key of the certificate that it shows")]
+    #[error("it cannot prove that it has the key of its certificate")]
     Key,
     #[error("its certificate has an old form (X.509 version 1); {PIN}")]
     OldForm,
     #[error("its certificate is refused ({0}); {PIN}")]
     Certificate(String),
-    #[error("it does not answer in TLS; should the address begin with http://?")]
+    #[error("it does not speak TLS; should the address begin with http://?")]
     NotTls,
     #[error(transparent)]
     Other(Error),

@@ -14,20 +14,23 @@ use super::record::{Kind, Record};
 /// The lines of one kind that are written within a [`WINDOW`].
 const MAX_LINES: u32 = 5;
 
-/// The time in which lines are counted.
+/// The time in which lines are counted. It begins with a line, and is the same for all kinds: so what
+/// was held back comes in order.
 const WINDOW: Duration = Duration::from_mins(1);
 
-/// Kinds told apart at a time. Beyond that, only the place in the code counts.
+/// The most kinds tracked at once. Beyond that, all records of one callsite are one kind.
 const MAX_KINDS: usize = 256;
 
 /// The lines of the last minute. Those for debugging are not counted: who asks for them wants all.
 #[derive(Debug, Default)]
-pub(super) struct Quota(HashMap<Kind, Window>);
+pub(super) struct Quota {
+    ends: Option<Instant>,
+    kinds: HashMap<Kind, Count>,
+}
 
-/// The lines of one kind since its first.
-#[derive(Debug)]
-struct Window {
-    ends: Instant,
+/// The lines of one kind.
+#[derive(Debug, Default)]
+struct Count {
     written: u32,
     /// How many were held back.
     held: u64,
@@ -42,46 +45,43 @@ impl Quota {
             return Some(record);
         }
         let mut kind = record.kind();
-        if self.0.len() >= MAX_KINDS && !self.0.contains_key(&kind) {
+        if self.kinds.len() >= MAX_KINDS && !self.kinds.contains_key(&kind) {
             kind = record.callsite();
         }
-        let ends = now.checked_add(WINDOW)?;
-        let window = self.0.entry(kind).or_insert(Window { ends, written: 0, held: 0, last: None });
-        if window.written < MAX_LINES {
-            window.written = window.written.saturating_add(1);
+        self.ends = self.ends.or_else(|| now.checked_add(WINDOW));
+        let count = self.kinds.entry(kind).or_default();
+        if count.written < MAX_LINES {
+            count.written = count.written.saturating_add(1);
             return Some(record);
         }
-        window.held = window.held.saturating_add(1);
-        window.last = Some(record);
+        count.held = count.held.saturating_add(1);
+        count.last = Some(record);
         None
     }
 
-    /// When the next count is due.
+    /// When the next counts are due.
     pub(super) fn next_due(&self) -> Option<Instant> {
-        self.0.values().filter(|window| window.held > 0).map(|window| window.ends).min()
+        self.ends.filter(|_| self.kinds.values().any(|count| count.held > 0))
     }
 
-    /// Forgets the windows that end at `now` or before, and returns the last record of each in
-    /// which some were held back, with their count.
+    /// If the window has ended by `now`, the last record of each kind of which some were held back,
+    /// with their count, in the order of their times.
     pub(super) fn ended(&mut self, now: Instant) -> Vec<Record> {
-        self.take(|window| window.ends <= now)
+        if self.ends.is_some_and(|ends| ends <= now) { self.finish() } else { Vec::new() }
     }
 
-    /// The same for all windows.
+    /// The same, whether it has ended or not.
     pub(super) fn finish(&mut self) -> Vec<Record> {
-        self.take(|_| true)
-    }
-
-    fn take(&mut self, is_over: impl Fn(&Window) -> bool) -> Vec<Record> {
-        let over = self.0.extract_if(|_, window| is_over(window));
-        let mut counts: Vec<_> = over.filter_map(|(_, window)| window.count()).collect();
+        self.ends = None;
+        let mut counts: Vec<_> =
+            self.kinds.drain().filter_map(|(_, count)| count.into_record()).collect();
         counts.sort_by_key(|record| record.time);
         counts
     }
 }
 
-impl Window {
-    fn count(self) -> Option<Record> {
+impl Count {
+    fn into_record(self) -> Option<Record> {
         let mut last = self.last?;
         if let Some(others) = self.held.checked_sub(1).filter(|others| *others > 0) {
             last.remark(&format!(" (and {others} more of this kind within a minute)"));

@@ -191,6 +191,9 @@ fn zoned_addresses() -> Vec<(Ipv6Addr, String)> {
 
 #[tokio::test]
 async fn an_address_with_a_zone_is_reached_and_named_without_it() {
+    if zoned_addresses().is_empty() {
+        eprintln!("NOT CHECKED: there is no IPv6 here");
+    }
     for (address, zone) in zoned_addresses() {
         for percent in ["%", "%25"] {
             let anywhere = (Ipv6Addr::UNSPECIFIED, 0).into();

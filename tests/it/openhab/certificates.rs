@@ -60,7 +60,7 @@ async fn who_shows_a_trusted_certificate_without_its_key_is_refused() {
             let config = trusting(&secrets, pem, front.address);
             let failure = failure(&config).await;
             assert!(
-                failure.contains("does not have the key of the certificate"),
+                failure.contains("cannot prove that it has the key of its certificate"),
                 "{version:?}: {failure}"
             );
             let source = RunningSource::start(&config);
@@ -97,7 +97,7 @@ async fn a_refused_certificate_is_explained() {
         assert!(failure.starts_with(&(start + reason)), "{failure}");
     }
     let failure = failure(&trusting(&secrets, &authority.pem, openhab.address)).await;
-    assert!(failure.contains("does not answer in TLS; should the address begin"), "{failure}");
+    assert!(failure.contains("does not speak TLS; should the address begin"), "{failure}");
 }
 
 #[tokio::test]

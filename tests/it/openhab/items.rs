@@ -13,10 +13,14 @@ use crate::harness::{
     log::Log,
     openhab::{
         HOUSE_ENERGY,
-        answers::{Answer, Fault, LISTEN, READ, events, house, keep_alive, state, status},
+        answers::{
+            Answer, Fault, LISTEN, READ, event, events, house, keep_alive, power_changed, state,
+            status,
+        },
         raw::RawOpenHab,
     },
     source::{POWER, QUICK, RunningMeter, RunningSource, config, value},
+    task::Task,
     within,
 };
 
@@ -126,6 +130,14 @@ async fn several_silent_items_are_no_outage() {
     });
     let more = "current_voltage: {l1: U1, l2: U2, l3: U3}";
     let _source = RunningSource::start(&config(openhab.address, more));
+    // The others need no reads while events have their values.
+    let _events = Task::spawn(async move {
+        for watts in 0.. {
+            let _ = events.send(power_changed(&format!("{watts} W")));
+            let _ = events.send(event("E/stateupdated", "ItemStateUpdatedEvent", "12346 kWh"));
+            sleep(Duration::from_secs(1)).await;
+        }
+    });
     // Each in turn takes the whole time limit, with little else to read in between.
     for _ in 0..3 {
         openhab.asked("GET /rest/items/U3/", 1).await;

@@ -16,8 +16,8 @@ use crate::harness::{
     openhab::{
         Dialect, HOUSE, HOUSE_ENERGY, OpenHab,
         answers::{
-            Answer, Fault, LISTEN, READ, changing_house, events, house, keep_alive, power_changed,
-            status, stream_head,
+            Answer, Fault, LISTEN, READ, alive, changing_house, events, house, keep_alive,
+            power_changed, status, stream_head,
         },
         raw::RawOpenHab,
     },
@@ -165,6 +165,65 @@ async fn a_stream_that_falls_silent_is_given_up_and_polling_takes_over() {
     assert!(around.contains(&patience), "given up after {patience:?}");
     openhab.asked_in_all(LISTEN, 2).await;
     openhab.asked(READ, 6).await;
+}
+
+#[tokio::test]
+async fn what_a_stream_that_lives_at_once_has_missed_is_read_at_once() {
+    let _clock = FastClock::start();
+    let first = events();
+    let mut openhab = RawOpenHab::start(house("800 W", Some(&first)));
+    let mut source = RunningSource::start(&config(openhab.address, NO_POLLS));
+    let alive = keep_alive(&first);
+    openhab.asked_in_all(LISTEN, 1).await;
+    source.power(800.0).await;
+    source.energy(HOUSE_ENERGY).await;
+    // The next stream comes with a sign of life in one piece.
+    let (second, mut reads) = (events(), house("900 W", None));
+    openhab.behave(move |request| {
+        if request.starts_with(LISTEN) {
+            let head = [stream_head(), self::alive(10)].concat();
+            Answer::Dictated(head, second.subscribe())
+        } else {
+            reads(request)
+        }
+    });
+    alive.end().await;
+    drop(first);
+    openhab.asked(LISTEN, 1).await;
+    let connected = Instant::now();
+    source.power(900.0).await;
+    assert!(connected.elapsed() < Duration::from_secs(2), "{:?} later", connected.elapsed());
+}
+
+#[tokio::test]
+async fn attempts_at_a_stream_cause_no_reads() {
+    let _clock = FastClock::start();
+    let openhab = RawOpenHab::start(house("800 W", None));
+    let more = "poll_interval: 60s\nstale_after: 300s";
+    let mut source = RunningSource::start(&config(openhab.address, more));
+    source.energy(HOUSE_ENERGY).await;
+    let reads = openhab.count(READ);
+    sleep(Duration::from_secs(50)).await;
+    assert!(openhab.count(LISTEN) > 4, "{} attempts", openhab.count(LISTEN));
+    assert_eq!(openhab.count(READ), reads);
+}
+
+#[tokio::test]
+async fn an_item_that_lost_its_value_by_an_event_is_read_until_it_has_one() {
+    let _clock = FastClock::start();
+    let events = events();
+    let mut openhab = RawOpenHab::start(house("800 W", Some(&events)));
+    let mut source = RunningSource::start(&config(openhab.address, QUICK));
+    let _alive = keep_alive(&events);
+    openhab.asked_in_all(LISTEN, 1).await;
+    source.power(800.0).await;
+    reads_rest(&mut source, &openhab, Duration::from_secs(1)).await;
+    events.send(power_changed("UNDEF")).unwrap();
+    // It is restored, as openHAB does at its start, without an event.
+    openhab.behave(house("900 W", Some(&events)));
+    let lost = Instant::now();
+    source.power(900.0).await;
+    assert!(lost.elapsed() < QUICKLY_STALE, "{:?} later", lost.elapsed());
 }
 
 /// What a server may say instead of an event stream.
