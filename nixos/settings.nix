@@ -21,37 +21,28 @@ let
     types.either types.ints.positive types.nonEmptyStr // { description = "duration"; }
   );
 
+  name = types.nonEmptyStr;
   # A submodule, so that its parts may come from several places.
   partsOf =
-    names: type:
+    parts:
     types.submodule {
-      options = lib.genAttrs names (
-        _:
+      options = lib.mapAttrs (
+        _: type:
         mkOption {
           type = types.nullOr type;
           default = null;
         }
-      );
+      ) parts;
     };
-  phase = types.either types.nonEmptyStr (
-    partsOf [
-      "item"
-      "unit"
-    ] types.nonEmptyStr
-  );
-  itemType =
-    types.either types.nonEmptyStr (
-      partsOf [
-        "item"
-        "unit"
-        "l1"
-        "l2"
-        "l3"
-      ] phase
-    )
-    // {
-      description = "item's name, { l1, l2, l3 }, or { item, unit }";
-    };
+  withUnit = {
+    item = name;
+    unit = name;
+  };
+  phase = types.either name (partsOf withUnit);
+  phases = lib.genAttrs [ "l1" "l2" "l3" ] (_: phase);
+  itemType = types.either name (partsOf (withUnit // phases)) // {
+    description = "item's name, { l1, l2, l3 }, or { item, unit }";
+  };
   item =
     default: description:
     key itemType default description
