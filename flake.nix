@@ -11,7 +11,6 @@
         make:
         lib.genAttrs [ "x86_64-linux" "aarch64-linux" ] (system: make nixpkgs.legacyPackages.${system});
       ourPackages = pkgs: self.packages.${pkgs.stdenv.hostPlatform.system};
-      module = self.nixosModules.default;
     in
     {
       packages = eachSystem (pkgs: rec {
@@ -19,7 +18,16 @@
         fronius-smartmeter = pkgs.callPackage ./nixos/package.nix { };
         # One file that runs on any Linux of that architecture, such as a Raspberry Pi's.
         static = pkgs.pkgsStatic.callPackage ./nixos/package.nix { };
-        options = import ./nixos/options.nix { inherit pkgs module; };
+        static-aarch64 =
+          pkgs.pkgsCross.aarch64-multiplatform.pkgsStatic.callPackage ./nixos/package.nix
+            { };
+        static-armv7 =
+          pkgs.pkgsCross.armv7l-hf-multiplatform.pkgsStatic.callPackage ./nixos/package.nix
+            { };
+        docs = import ./nixos/docs.nix {
+          inherit pkgs;
+          module = self.nixosModules.default;
+        };
       });
 
       apps = eachSystem (pkgs: {
@@ -36,24 +44,34 @@
 
       nixosModules = {
         default = self.nixosModules.fronius-smartmeter;
-        # The package comes along: no overlay is needed.
-        fronius-smartmeter =
-          { lib, pkgs, ... }:
-          {
-            imports = [ ./nixos/module.nix ];
-            services.fronius-smartmeter.package = lib.mkDefault (ourPackages pkgs).default;
-          };
+        # By its path, so that whoever imports both names gets one module.
+        fronius-smartmeter.imports = [ ./nixos/module.nix ];
       };
 
       devShells = eachSystem (pkgs: {
         default = pkgs.mkShell {
           inputsFrom = [ (ourPackages pkgs).default ];
+          # What .ci/run would otherwise install.
           packages = [
+            pkgs.cargo-deb
             pkgs.cargo-deny
+            pkgs.cargo-fuzz
             pkgs.clippy
             pkgs.deadnix
+            pkgs.git
+            pkgs.iproute2
+            pkgs.iptables
+            pkgs.jq
             pkgs.mbpoll
+            pkgs.mmdebstrap
+            pkgs.nftables
+            pkgs.nixfmt
+            pkgs.procps
+            pkgs.python3
             pkgs.rustfmt
+            pkgs.shellcheck
+            pkgs.systemd
+            pkgs.valgrind
           ];
         };
       });
@@ -63,10 +81,10 @@
       checks = eachSystem (
         pkgs:
         import ./nixos/checks.nix {
-          inherit lib module pkgs;
+          inherit lib pkgs;
+          modules = lib.attrValues self.nixosModules;
           packages = ourPackages pkgs;
         }
-        // import ./nixos/tests { inherit module pkgs; }
       );
     };
 }

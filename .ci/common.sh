@@ -29,6 +29,14 @@ cannot_check() {
   echo "NOT CHECKED HERE: $1"
 }
 
+# cannot_check_in NAME FILE: what a program has said in that file that it could not check.
+cannot_check_in() {
+  local line
+  while read -r line; do
+    unchecked+=("$1: $line")
+  done < <(sed -n 's/^NOT CHECKED HERE: //p' "$2" | sort -u)
+}
+
 # Installers are chatty: they are heard only when they fail.
 quietly() {
   "$@" >"$scratch/log" 2>&1 || {

@@ -1,8 +1,12 @@
+# In nixpkgs only `version`, `src` and the lock file would come from elsewhere: fetchFromGitHub and
+# cargoHash.
 {
   lib,
   stdenv,
   rustPlatform,
   installShellFiles,
+  nix-update-script,
+  testers,
 }:
 
 let
@@ -10,11 +14,11 @@ let
   manifest = lib.importTOML (root + "/Cargo.toml");
   releases = "target/${stdenv.hostPlatform.rust.cargoShortTarget}/release";
 in
-rustPlatform.buildRustPackage {
-  pname = manifest.package.name;
+rustPlatform.buildRustPackage (finalAttrs: {
+  pname = "fronius-smartmeter";
   inherit (manifest.package) version;
 
-  # What the build and its tests read, so that a change of anything else rebuilds nothing.
+  # What the build reads, so that a change of anything else rebuilds nothing.
   src = lib.fileset.toSource {
     inherit root;
     fileset = lib.fileset.unions [
@@ -22,15 +26,9 @@ rustPlatform.buildRustPackage {
       ../Cargo.toml
       ../README.md
       ../build.rs
-      ../clippy.toml
-      ../docs
       ../examples
-      ../rustfmt.toml
       ../src
       ../systemd
-      ../tests/fixtures
-      ../tests/histories
-      (lib.fileset.fileFilter (file: file.hasExt "rs") ../tests)
     ];
   };
 
@@ -43,8 +41,9 @@ rustPlatform.buildRustPackage {
     "--bins"
     "--example=manual"
   ];
-  # With the release profile, linking each of the many test programs takes long.
-  checkType = "debug";
+
+  # The tests take far longer than the build, and need other sources: see `checks` of the flake.
+  doCheck = false;
 
   postInstall = ''
     for unit in systemd/*.{service,socket}; do
@@ -62,13 +61,25 @@ rustPlatform.buildRustPackage {
       --zsh manual/completions/_fronius-smartmeter
   '';
 
+  passthru = {
+    tests = {
+      version = testers.testVersion { package = finalAttrs.finalPackage; };
+    }
+    // import ./tests { inherit lib testers; };
+    updateScript = nix-update-script { };
+  };
+
   meta = {
     inherit (manifest.package) description;
+    # OWNER is the account whose copy this is.
+    homepage = "https://github.com/OWNER/fronius-smartmeter";
+    changelog = "${finalAttrs.meta.homepage}/blob/v${finalAttrs.version}/CHANGELOG.md";
     license = [
       lib.licenses.mit
       lib.licenses.asl20
     ];
+    maintainers = [ ];
     mainProgram = "fronius-smartmeter";
     platforms = lib.platforms.linux;
   };
-}
+})

@@ -23,7 +23,7 @@ step_boot() {
     echo "runs beside the fuzzing; its output comes after that"
   else
     boot_machines 2>&1 | tee "$scratch/boot"
-    boot_unchecked
+    cannot_check_in boot "$scratch/boot"
   fi
 }
 
@@ -32,7 +32,7 @@ boot_machines() {
   local deb=("$target"/debian/*.deb)
   if [[ -d $scratch/trees ]]; then
     tests/boot/run --binary "$binary" --trees "$scratch/trees"
-    tests/boot/run --binary "$binary" --deb "${deb[0]}" nixos/tests/hardened.py
+    tests/boot/run --binary "$binary" --deb "${deb[0]}" nixos/tests/{address,hardened}.py
   else
     tests/boot/run --binary "$binary" --deb "${deb[0]}"
   fi
@@ -43,13 +43,6 @@ boot_end() {
   wait "$boot_pid" || code=$?
   boot_pid=""
   cat "$scratch/boot"
-  boot_unchecked
+  cannot_check_in boot "$scratch/boot"
   return "$code"
-}
-
-boot_unchecked() {
-  local line
-  while read -r line; do
-    unchecked+=("boot: $line")
-  done < <(sed -n 's/^NOT CHECKED HERE: //p' "$scratch/boot" | sort -u)
 }

@@ -14,6 +14,10 @@ INVERTER, METER, OPENHAB, STRANGER = "192.168.1.1", "192.168.1.2", "192.168.1.3"
 SERVICE, SOCKET = "fronius-smartmeter.service", "fronius-smartmeter.socket"
 CREDENTIAL = "/run/credentials/fronius-smartmeter.service/openhab_token"
 TOKEN = "oh.boot.Q7vZr2sT9w"
+KNOCK = f"timeout 10 bash -c 'exec 3<>/dev/tcp/{METER}/502'"
+
+# Seconds that anything may take on a slow machine under load. How long it took is printed.
+PATIENCE = 120
 
 ITEMS = {
     "inverter2_PV_E_total": "12345.678 kWh",
@@ -27,8 +31,8 @@ SERVED = {"TotWhExp": 12345678.0, "PhVphA": 231.4, "A": 3.46, "W": -800.0}
 def boot() -> None:
     start_all()
     for node in (openhab, stranger):
-        node.wait_for_unit("openhab.service", timeout=120)
-    inverter.wait_for_unit("multi-user.target", timeout=120)
+        node.wait_for_unit("openhab.service", timeout=PATIENCE)
+    inverter.wait_for_unit("multi-user.target", timeout=PATIENCE)
     inverter.copy_from_host(TOOLS, "/tmp/tools")
 
 
@@ -41,7 +45,7 @@ def set_item(name: str, state: str) -> None:
 
 def read(client: str = "pymodbus") -> dict[str, Any]:
     """What the inverter reads; {"exception": code} where it gets one."""
-    return json.loads(inverter.succeed(f"python3 /tmp/tools/client.py {client} {METER}", timeout=30))
+    return json.loads(inverter.succeed(f"python3 /tmp/tools/client.py {client} {METER}", timeout=PATIENCE))
 
 
 def close_to(value: Any, expected: float) -> bool:
@@ -49,7 +53,7 @@ def close_to(value: Any, expected: float) -> bool:
     return isinstance(value, float | int) and abs(value - expected) <= 2e-7 * abs(expected)
 
 
-def await_values(within: float, **expected: float) -> float:
+def await_values(within: float = PATIENCE, **expected: float) -> float:
     """Waits until the inverter reads these; returns the seconds it took."""
     begin = time.monotonic()
     while True:
@@ -73,7 +77,7 @@ def start_watch(seconds: int) -> None:
 
 def end_watch(event: str) -> dict[str, Any]:
     """What became of it: the inverter may lose its connection, but nobody may refuse a new one."""
-    seen = json.loads(inverter.wait_until_succeeds("cat /tmp/watch", timeout=60))
+    seen = json.loads(inverter.wait_until_succeeds("cat /tmp/watch", timeout=PATIENCE))
     print(f"    {event}: {seen}", flush=True)
     t.assertEqual((seen["refused"], seen["timeouts"]), (0, 0), "the port must stay open")
     t.assertGreater(seen["good"], 0)
@@ -82,6 +86,12 @@ def end_watch(event: str) -> dict[str, Any]:
 
 def show(unit: str, name: str) -> str:
     return meter.succeed(f"systemctl show --property={name} --value {unit}").strip()
+
+
+def switch(specialisation: str) -> None:
+    """Switches the meter to another configuration that it has with it; on NixOS alone."""
+    path = f"/run/booted-system/specialisation/{specialisation}"
+    meter.succeed(f"{path}/bin/switch-to-configuration test", timeout=600)
 
 
 def not_checked(what: str) -> None:

@@ -1,9 +1,8 @@
 # The tests that boot machines: a script over the machines of nodes.nix. tests/boot runs the scripts
 # here over Debian, with the units and drop-ins of the module; those in vm-only need a real NixOS.
-{ module, pkgs }:
+{ lib, testers }:
 
 let
-  inherit (pkgs) lib;
   script =
     name:
     let
@@ -13,7 +12,7 @@ let
 in
 lib.mapAttrs (
   name: nodes:
-  pkgs.testers.runNixOSTest {
+  testers.runNixOSTest {
     name = "fronius-smartmeter-${name}";
     inherit nodes;
     testScript = ''
@@ -23,4 +22,4 @@ lib.mapAttrs (
     '';
     globalTimeout = 1800;
   }
-) (import ./nodes.nix { inherit lib module; })
+) (import ./nodes.nix { inherit lib; })

@@ -12,8 +12,8 @@ def log() -> str:
 
 
 boot()
-meter.wait_for_unit(SERVICE, timeout=120)
-await_values(20, **SERVED)
+meter.wait_for_unit(SERVICE, timeout=PATIENCE)
+await_values(**SERVED)
 openhab.succeed("ip address add 100.64.0.3/10 dev eth1")
 meter.succeed("ip address add 100.64.0.2/10 dev eth1")
 
@@ -21,7 +21,7 @@ for address in ("100.64.0.3", "2001:db8:1::3"):
     with subtest(f"openHAB has the address {address}: the log names the setting"):
         meter.succeed(f"sed -i '/ openhab$/d' /etc/hosts; echo {address} openhab >>/etc/hosts")
         meter.succeed(f"systemctl restart {SERVICE}")
-        said = meter.wait_until_succeeds(f"{log()} | grep 'cannot connect to http://openhab:8080: '", timeout=20)
+        said = meter.wait_until_succeeds(f"{log()} | grep 'cannot connect to http://openhab:8080: '", timeout=PATIENCE)
         print(f"    {said.strip()}", flush=True)
         t.assertIn("IPAddressAllow=", said)
         t.assertEqual(read()["W"], 0)
@@ -34,5 +34,5 @@ for address in ("100.64.0.3", "2001:db8:1::3"):
             "systemctl daemon-reload",
             f"systemctl restart {SERVICE}",
         )
-        await_values(20, **SERVED)
+        await_values(**SERVED)
         meter.succeed(f"rm {ALLOWED}; systemctl daemon-reload")

@@ -1,6 +1,6 @@
 # What the units forbid is forbidden, for whoever is in the service's place: their effects, not their
 # text. Here the service may talk to openHAB alone, the socket is open for the inverter alone, and
-# the watchdog has 3 s.
+# the watchdog has 10 s.
 
 # Harmless ones.
 DEVICES = {"/dev/" + name for name in ("full", "null", "ptmx", "pts/ptmx", "random", "tty", "urandom", "zero")}
@@ -25,7 +25,7 @@ def probe(unit: str, *lines: str) -> dict[str, Any]:
         f"printf '%s\\n' {shlex.join(changes)} >>{unit_file}",
         "systemctl daemon-reload",
     )
-    meter.succeed(f"systemctl start {unit}.service", timeout=60)
+    meter.succeed(f"systemctl start {unit}.service", timeout=PATIENCE)
     return json.loads(meter.succeed(f"cat /run/{unit}.json"))
 
 
@@ -36,17 +36,17 @@ def journal(*options: str) -> list[dict[str, Any]]:
 
 
 def await_restart(restarts: int) -> None:
-    meter.wait_until_succeeds(f'[ "$(systemctl show -P NRestarts {SERVICE})" -gt {restarts} ]', timeout=30)
-    meter.wait_for_unit(SERVICE, timeout=30)
+    meter.wait_until_succeeds(f'[ "$(systemctl show -P NRestarts {SERVICE})" -gt {restarts} ]', timeout=PATIENCE)
+    meter.wait_for_unit(SERVICE, timeout=PATIENCE)
 
 
 boot()
-meter.wait_for_unit(SERVICE, timeout=120)
+meter.wait_for_unit(SERVICE, timeout=PATIENCE)
 meter.copy_from_host(TOOLS, "/run/tools")
 meter.succeed("chmod -R a+rX /run/tools")
 token_file = meter.succeed(f"systemctl cat {SERVICE} | sed -n 's/^LoadCredential=openhab_token://p' | tail -n 1")
 PROBE = f"/run/tools/probe.py {OPENHAB} {STRANGER} {token_file.strip()}"
-await_values(20, **SERVED)
+await_values(**SERVED)
 
 with subtest("the process: a user of its own, no capabilities, no new privileges, filtered calls"):
     process = status()
@@ -59,8 +59,9 @@ with subtest("the process: a user of its own, no capabilities, no new privileges
     meter.fail("grep fronius /etc/passwd")
 
 with subtest("in the service's place a probe can do next to nothing"):
+    meter.succeed("mkdir -p /home/somebody", "echo secret >/home/somebody/notes")
     inside = probe("probe")
-    outside = json.loads(meter.succeed(f"python3 {PROBE}", timeout=60))
+    outside = json.loads(meter.succeed(f"python3 {PROBE}", timeout=PATIENCE))
     allowed: list[str] = []
     all_in_store = meter.execute("test -e /nix/store")[0] == 0
     for what, said in inside["forbidden"].items():
@@ -98,37 +99,35 @@ with subtest("the token: from root to the service and to nobody else"):
     t.assertNotIn(TOKEN, meter.succeed(f"journalctl --no-pager -u {SERVICE}"))
 
 with subtest("a stranger gets no answer, the inverter does"):
-    knock = f"timeout 4 bash -c 'exec 3<>/dev/tcp/{METER}/502'"
-    t.assertEqual(stranger.execute(knock)[0], 124, "the stranger's connection should time out")
-    inverter.succeed(knock)
-    await_values(5, **SERVED)
+    t.assertEqual(stranger.execute(KNOCK)[0], 124, "the stranger's connection should time out")
+    inverter.wait_until_succeeds(KNOCK, timeout=PATIENCE)
+    await_values(**SERVED)
 
 with subtest("without the socket the port is closed"):
     meter.succeed(f"systemctl stop {SOCKET}")
     inverter.fail(f"nc -z -w 3 {METER} 502")
     t.assertEqual(show(SERVICE, "ActiveState"), "inactive")
     meter.succeed(f"systemctl start {SOCKET} {SERVICE}")
-    await_values(15, **SERVED)
+    await_values(**SERVED)
 
 total_wh = SERVED["TotWhExp"]
 for event, signal, reason in (("frozen", "STOP", "watchdog"), ("killed", "KILL", "signal")):
     with subtest(f"{event}, it is restarted, and no client is refused"):
         restarts = int(show(SERVICE, "NRestarts"))
-        start_watch(12)
+        start_watch(25)
         meter.succeed(f"systemctl kill --signal={signal} --kill-whom=main {SERVICE}")
         await_restart(restarts)
         seen = end_watch(event)
         t.assertEqual(int(show(SERVICE, "NRestarts")), restarts + 1)
         t.assertLessEqual(seen["lost"], 2)
-        t.assertLess(seen["longest_gap_ms"], 8000)
         messages = [entry["MESSAGE"] for entry in journal("-b")]
         t.assertTrue(any(f"Failed with result '{reason}'" in message for message in messages), messages[-10:])
         # It goes on from the ceiling that is on disk, by up to 0.5 kWh ahead, until that is passed.
-        await_values(15, W=SERVED["W"])
+        await_values(W=SERVED["W"])
         t.assertTrue(total_wh <= read()["TotWhExp"] <= total_wh + 500)
         total_wh += 500
         set_item("inverter2_PV_E_total", f"{total_wh / 1000} kWh")
-        await_values(15, TotWhExp=total_wh)
+        await_values(TotWhExp=total_wh)
 
 with subtest("the journal has fields"):
     entries = journal("-b", "_TRANSPORT=journal", f"CLIENT={INVERTER}")

@@ -49,7 +49,7 @@ def count(begin: str) -> tuple[int, int]:
 
 def stop() -> float:
     """Stops the service; returns the seconds from the signal to the end of the process."""
-    meter.succeed(f"systemctl stop {SOCKET} {SERVICE}", timeout=60)
+    meter.succeed(f"systemctl stop {SOCKET} {SERVICE}", timeout=PATIENCE)
     t.assertEqual(show(SERVICE, "Result"), "success")
     signalled, ended = (int(show(SERVICE, f"{event}TimestampMonotonic")) for event in ("ActiveExit", "ExecMainExit"))
     print(f"    ended {(ended - signalled) / 1000:.0f} ms after the signal", flush=True)
@@ -57,8 +57,8 @@ def stop() -> float:
 
 
 boot()
-meter.wait_for_unit(SERVICE, timeout=120)
-await_values(20, **SERVED)
+meter.wait_for_unit(SERVICE, timeout=PATIENCE)
+await_values(**SERVED)
 pid = show(SERVICE, "MainPID")
 
 with subtest("undisturbed"):
@@ -74,7 +74,7 @@ with subtest("with a journal that is stopped, each poll gets its answer, and the
     t.assertLess(slowest_ms, 1000, "an answer waited for the log")
 
 with subtest("afterwards each line is there, or among those that the journal says are lost"):
-    meter.wait_until_succeeds(f"{since(begin)} | grep '^{LOST}'", timeout=30)
+    meter.wait_until_succeeds(f"{since(begin)} | grep '^{LOST}'", timeout=PATIENCE)
     others, lost = count(begin)
     t.assertGreater(lost, 0)
     t.assertAlmostEqual(others, usual, delta=50)

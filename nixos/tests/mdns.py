@@ -8,20 +8,20 @@ AVAHI = "/etc/avahi/avahi-daemon.conf"
 def resolve_by(hosts: str) -> None:
     """Lets the meter find names in this way, and the service start over."""
     meter.succeed(f"sed -i 's/^hosts:.*/hosts: {hosts}/' /etc/nsswitch.conf")
-    addresses = meter.wait_until_succeeds(f"getent ahosts {NAME} | awk '/STREAM/ {{print $1}}'", timeout=30)
+    addresses = meter.wait_until_succeeds(f"getent ahosts {NAME} | awk '/STREAM/ {{print $1}}'", timeout=PATIENCE)
     meter.succeed(f"systemctl restart {SERVICE}")
-    print(f"    {', '.join(addresses.split())}: served after {await_values(20, **SERVED):.2f} s", flush=True)
+    print(f"    {', '.join(addresses.split())}: served after {await_values(**SERVED):.2f} s", flush=True)
 
 
 boot()
-meter.wait_for_unit(SERVICE, timeout=120)
+meter.wait_for_unit(SERVICE, timeout=PATIENCE)
 
 if meter.execute(f"test -e {AVAHI}")[0] != 0:
     not_checked("names in .local: these machines have no resolver that finds them")
 else:
     with subtest("without a resolver that finds it, the log has the name"):
         meter.fail(f"getent ahosts {NAME}")
-        meter.wait_until_succeeds(f"journalctl -b -u {SERVICE} | grep 'cannot connect to http://{NAME}:8080: '", timeout=20)
+        meter.wait_until_succeeds(f"journalctl -b -u {SERVICE} | grep 'cannot connect to http://{NAME}:8080: '", timeout=PATIENCE)
 
     with subtest("Avahi finds it"):
         openhab.succeed(f"sed -i 's/^#host-name=.*/host-name=openhabian/' {AVAHI}", "systemctl start avahi-daemon.service")

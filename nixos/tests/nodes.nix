@@ -1,8 +1,10 @@
 # The machines of each test. The framework numbers them in the order of their names: inverter is
 # 192.168.1.1, meter .2, openhab .3, stranger .4.
-{ lib, module }:
+{ lib }:
 
 let
+  module = ../module.nix;
+
   # Known to common.py as well.
   token = "oh.boot.Q7vZr2sT9w";
   items = [
@@ -29,8 +31,15 @@ let
     }:
     {
       imports = [ module ];
-      environment.systemPackages = [ pkgs.curl ];
-      networking.firewall.allowedTCPPorts = [ 8080 ];
+      environment.systemPackages = [
+        pkgs.curl
+        pkgs.openssl
+        pkgs.python3
+      ];
+      networking.firewall.allowedTCPPorts = [
+        8080
+        8443
+      ];
       systemd.services.openhab = {
         description = "Simulated openHAB";
         wantedBy = [ "multi-user.target" ];
@@ -116,8 +125,52 @@ in
       imports = [ (trusted (household // { openhab_host = "192.168.1.3"; })) ];
       services.fronius-smartmeter.allowedClients = [ "192.168.1.1" ];
       # The test stops the process and waits for the watchdog.
-      systemd.services.fronius-smartmeter.serviceConfig.WatchdogSec = "3s";
+      systemd.services.fronius-smartmeter.serviceConfig.WatchdogSec = "10s";
     };
+  };
+
+  # The meter's one address is there only after sockets.target, as from DHCP.
+  address = plain // {
+    meter =
+      { lib, pkgs, ... }:
+      let
+        ip = "${lib.getExe' pkgs.iproute2 "ip"} address";
+        address = "192.168.1.77/24 dev eth1";
+      in
+      {
+        imports = [ plain.meter ];
+        services.fronius-smartmeter.listen = [ "192.168.1.77:502" ];
+        systemd.services.late-address = {
+          description = "An address that comes late";
+          after = [ "sockets.target" ];
+          wantedBy = [ "multi-user.target" ];
+          serviceConfig = {
+            Type = "oneshot";
+            RemainAfterExit = true;
+            ExecStart = "${ip} add ${address}";
+            ExecStop = "${ip} del ${address}";
+          };
+        };
+      };
+  };
+
+  # The token is on the meter in encrypted form alone; the script encrypts it there.
+  encrypted = plain // {
+    meter = {
+      imports = [ (meter household) ];
+      services.fronius-smartmeter.encryptedTokenFile = "/var/lib/openhab_token.cred";
+    };
+  };
+
+  # openHAB speaks https, with the certificate that the script makes.
+  tls = plain // {
+    meter = trusted (
+      household
+      // {
+        openhab_host = "https://openhab:8443";
+        openhab_ca_file = "/var/lib/openhab.pem";
+      }
+    );
   };
 
   # The test stops the journal, for longer than the watchdog waits. It counts lines, of which the
@@ -161,6 +214,39 @@ in
       specialisation.settings.configuration.services.fronius-smartmeter.settings.stale_after =
         lib.mkForce "6s";
       specialisation.ports.configuration.services.fronius-smartmeter.listen = [ 1502 ];
+    };
+  };
+
+  # The same program again, as another package.
+  upgrade = plain // {
+    meter = {
+      imports = [ plain.meter ];
+      system.switch.enable = true;
+      specialisation.next.configuration =
+        { pkgs, ... }:
+        let
+          package = pkgs.callPackage ../package.nix { };
+        in
+        {
+          services.fronius-smartmeter.package =
+            pkgs.runCommand "fronius-smartmeter-next" { meta.mainProgram = "fronius-smartmeter"; }
+              ''
+                cp -r --no-preserve=mode ${package} $out
+                chmod +x $out/bin/*
+                substituteInPlace $out/lib/systemd/system/*.service --replace-fail ${package} $out
+              '';
+        };
+    };
+  };
+
+  # The firewall alone refuses strangers: each of its kinds.
+  firewall = plain // {
+    meter = {
+      imports = [ plain.meter ];
+      services.fronius-smartmeter.allowedClients = [ "192.168.1.1" ];
+      systemd.sockets.fronius-smartmeter.socketConfig.IPAddressAllow = lib.mkForce [ "any" ];
+      system.switch.enable = true;
+      specialisation.nftables.configuration.networking.nftables.enable = true;
     };
   };
 

@@ -54,15 +54,38 @@ WantedBy=multi-user.target
 OLD_SCRIPT = "import socket, signal; port = socket.create_server(('', 502)); signal.pause()\n"
 
 # What a test adds to the configuration, and to the units.
-SETTINGS = {"journal": {"loglevel": "debug"}, "mdns": {"openhab_host": "openhabian.local"}}
+SETTINGS = {
+    "journal": {"loglevel": "debug"},
+    "mdns": {"openhab_host": "openhabian.local"},
+    "tls": {"openhab_host": "https://openhab:8443", "openhab_ca_file": "/var/lib/openhab.pem"},
+}
 DROP_INS = {
     # Only whom it must: what a careful user writes.
     "hardened": {
         "fronius-smartmeter.socket": "[Socket]\nIPAddressAllow=\nIPAddressAllow=192.168.1.1\n",
-        "fronius-smartmeter.service": "[Service]\nIPAddressAllow=\nIPAddressAllow=192.168.1.3\nWatchdogSec=3s\n",
+        "fronius-smartmeter.service": "[Service]\nIPAddressAllow=\nIPAddressAllow=192.168.1.3\nWatchdogSec=10s\n",
     },
+    "encrypted": {
+        "fronius-smartmeter.service": "[Service]\nLoadCredential=\nSetCredential=\n"
+        "LoadCredentialEncrypted=openhab_token:/var/lib/openhab_token.cred\n"
+    },
+    "address": {"fronius-smartmeter.socket": "[Socket]\nListenStream=\nListenStream=192.168.1.77:502\n"},
     "journal": {"fronius-smartmeter.service": "[Service]\nWatchdogSec=3s\nLogRateLimitIntervalSec=0\n"},
 }
+
+LATE_ADDRESS = """\
+[Unit]
+After=sockets.target
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=ip address add 192.168.1.77/24 dev eth1
+ExecStop=ip address del 192.168.1.77/24 dev eth1
+
+[Install]
+WantedBy=multi-user.target
+"""
 
 
 def debian(test: str, binary: Path, trees: Path) -> Path:
@@ -113,6 +136,8 @@ def meter(tree: Path, test: str) -> None:
         enable(write(tree / "usr/lib/systemd/system" / unit.name, unit.read_text()))
     for unit_name, drop_in in DROP_INS.get(test, {}).items():
         write(tree / f"etc/systemd/system/{unit_name}.d/test.conf", drop_in)
+    if test == "address":
+        enable(write(tree / "usr/lib/systemd/system/late-address.service", LATE_ADDRESS))
 
 
 def write(path: Path, text: str, mode: int = 0o644) -> Path:

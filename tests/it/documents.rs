@@ -150,6 +150,22 @@ fn the_keys_are_those_of_the_program() {
 }
 
 #[test]
+fn the_nixos_module_knows_the_keys_of_the_program() {
+    let text = fs::read_to_string(project().join("nixos/settings.nix")).unwrap();
+    let (_, known) = text.split_once("  known = {").unwrap();
+    let entries = known.lines().filter_map(|line| line.strip_prefix("    "));
+    let names = entries.filter_map(|entry| entry.split_once(" =").map(|(name, _)| name));
+    let names: BTreeSet<_> =
+        names.filter(|name| name.chars().all(|c| c.is_ascii_lowercase() || c == '_')).collect();
+    let keys = keys();
+    let missing: Vec<_> = keys.iter().filter(|key| !names.contains(key.as_str())).collect();
+    assert_eq!(missing, Vec::<&String>::new());
+    // What the module refuses by name is more: nobody should try it as a key.
+    let unknown: Vec<_> = names.into_iter().filter(|name| !keys.contains(*name)).collect();
+    assert_eq!(unknown, ["access_token", "openhab_password", "openhab_token"]);
+}
+
+#[test]
 fn the_settings_of_nixos_are_keys() {
     let nixos = document("docs/nixos.md");
     let settings = nixos.text.split("settings.").skip(1);

@@ -1,4 +1,4 @@
-# Configurations of the module. `fails` holds what the failed assertions must say, one by one;
+# Configurations of the module; `system` is what else the system has. `fails` holds what the failed assertions must say, one by one;
 # `type` says that a definition has the wrong type. The others are valid, and golden/ has what
 # becomes of them.
 let
@@ -9,6 +9,21 @@ let
   };
   with' = settings: { settings = openhab // settings; };
   host = openhab_host: with' { inherit openhab_host; };
+  firewalled = {
+    settings = openhab;
+    listen = [
+      502
+      1502
+    ];
+    openFirewall = true;
+    allowedClients = [
+      "192.168.1.5"
+      "192.168.1.0/24"
+      "fd00::/64"
+      "link-local"
+      "localhost"
+    ];
+  };
 in
 {
   minimal.config.settings = openhab;
@@ -19,6 +34,7 @@ in
   port.config = host "192.168.1.31:8080";
   url.config = host "https://192.168.1.31/openhab/";
   ipv6.config = host "[fd00::31]:8080";
+  zone.config = host "[fe80::1%eth0]:8080";
   ipv6-url.config = host "HTTP://[fd00::31]";
   addresses.config = host "openhab.example.org" // {
     openhabAddresses = [
@@ -41,12 +57,126 @@ in
       "fd00::/64"
     ];
   };
+  # The firewall: for everybody, and for some by each of its kinds.
+  open.config = {
+    settings = openhab;
+    openFirewall = true;
+  };
+  open-to-any.config = {
+    settings = openhab;
+    openFirewall = true;
+    allowedClients = [
+      "192.168.1.5"
+      "any"
+    ];
+  };
+  iptables.config = firewalled;
+  iptables-ipv4 = {
+    config = firewalled;
+    system.networking.enableIPv6 = false;
+  };
+  nftables = {
+    config = firewalled;
+    system.networking.nftables.enable = true;
+  };
+  firewalld = {
+    config = firewalled;
+    system.networking.firewall.backend = "firewalld";
+  };
+
+  # Parts of an item from several places.
+  parts = {
+    config.settings = openhab // {
+      current_power.item = "power";
+      energy_counter_out.l1 = "energy_1";
+    };
+    system.services.fronius-smartmeter.settings = {
+      current_power.unit = "kW";
+      energy_counter_out.l2 = {
+        item = "energy_2";
+        unit = "Wh";
+      };
+    };
+  };
+  # Several items that are one meter, and several meters.
+  lists.config = with' {
+    energy_counter_out = [
+      "roof_energy"
+      "garage_energy"
+    ];
+    current_power.l1 = [
+      "roof_power"
+      {
+        item = "garage_power";
+        factor = -1;
+      }
+    ];
+  };
+  meters.config.settings = {
+    openhab_host = "192.168.1.31";
+    meters = [
+      {
+        name = "roof";
+        energy_counter_out = "roof_energy";
+        current_power = "roof_power";
+      }
+      {
+        name = "garage";
+        energy_counter_out = "garage_energy";
+        current_power = "garage_power";
+        modbus_tcp_address = 2;
+      }
+    ];
+  };
+  # One of each kind of value.
+  values.config = with' {
+    openhab_ca_file = "/etc/ssl/certs/ca-certificates.crt";
+    connected_phase = 3;
+    min_energy_threshold = 0;
+    max_power = 8000;
+    stale_after = 45;
+    on_stale = "hold";
+    modbus_tcp_address = 0;
+    options = "<primary>";
+    loglevel = "warning";
+  };
+
+  # What somebody adds to the units himself.
+  additions = {
+    config = {
+      settings = openhab;
+      listen = [ 1502 ];
+      allowedClients = [ "192.168.1.5" ];
+      tokenFile = "/run/secrets/openhab-token";
+    };
+    system.systemd = {
+      sockets.fronius-smartmeter = {
+        listenStreams = [ "192.168.1.2:1503" ];
+        socketConfig.IPAddressAllow = "192.168.1.6";
+      };
+      services.fronius-smartmeter.serviceConfig = {
+        IPAddressAllow = [ "192.168.1.1" ];
+        LoadCredential = [ "other:/run/secrets/other" ];
+        MemoryMax = "64M";
+      };
+    };
+  };
+
   token.config = {
     settings = openhab;
     tokenFile = "/run/secrets/openhab-token";
   };
   password.config = with' { openhab_username = "meter"; } // {
     passwordFile = "/run/secrets/openhab-password";
+  };
+  encrypted.config = with' { openhab_username = "meter"; } // {
+    encryptedTokenFile = "/var/lib/credentials/token";
+    # One that belongs to the configuration goes to the store.
+    encryptedPasswordFile = ./cases.nix;
+  };
+  half-encrypted.config = with' { openhab_username = "meter"; } // {
+    tokenFile = "/run/secrets/openhab-token";
+    encryptedPasswordFile = "/var/lib/credentials/password";
   };
   items.config.settings = {
     openhab_host = "192.168.1.31";
@@ -75,6 +205,18 @@ in
       "settings.openhab_host is missing"
       "settings.energy_counter_out is missing"
       "settings.current_power is missing"
+    ];
+  };
+  misspelt = {
+    config = with' {
+      curent_voltage = "voltage";
+      openhab_hosts = "192.168.1.31";
+      colour = "red";
+    };
+    fails = [
+      "settings.curent_voltage is unknown; did you mean current_voltage?"
+      "settings.openhab_hosts is unknown; did you mean openhab_host?"
+      "settings.colour is unknown"
     ];
   };
   token-in-settings = {
@@ -106,13 +248,21 @@ in
       settings = openhab;
       tokenFile = "${builtins.storeDir}/0123456789abcdfghijklmnpqrsvwxyz-secrets/token";
     };
-    fails = [ "tokenFile is in the Nix store" ];
+    type = "tokenFile";
   };
   password-in-store = {
     config = with' { openhab_username = "meter"; } // {
       passwordFile = builtins.toFile "password" "secret";
     };
-    fails = [ "passwordFile is in the Nix store" ];
+    type = "passwordFile";
+  };
+  token-twice = {
+    config = {
+      settings = openhab;
+      tokenFile = "/run/secrets/openhab-token";
+      encryptedTokenFile = "/var/lib/credentials/token";
+    };
+    fails = [ "hold the same secret: set one of them" ];
   };
   username-alone = {
     config = with' { openhab_username = "meter"; };
@@ -168,16 +318,20 @@ in
     type = "role";
   };
   wrong-item = {
-    config = with' { current_power = [ "inverter_power" ]; };
+    config = with' { current_power = [ 5 ]; };
     type = "current_power";
   };
   wrong-phases = {
     config = with' { current_power.l4 = "inverter_power"; };
     type = "current_power";
   };
-  wrong-unit = {
-    config = with' { current_power.unit = "kW"; };
-    type = "current_power";
+  wrong-duration = {
+    config = with' { stale_after = true; };
+    type = "stale_after";
+  };
+  wrong-power = {
+    config = with' { max_power = 50; };
+    type = "max_power";
   };
   wrong-client = {
     config = {

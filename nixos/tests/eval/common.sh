@@ -11,8 +11,13 @@ prepare() {
   cp -rL "$1" "$nixpkgs"
   chmod -R u+w "$nixpkgs"
   cp "$here"/stand-in/*.nix "$nixpkgs"
-  sed -i 's|^  // { }$|  // import ./more.nix|' "$nixpkgs/lib.nix"
-  # A line of real units that it leaves out.
+  # Its lib gets what it lacks, takes a file once, however often it is imported, and definitions in
+  # the order of the real one.
+  sed -i -e 's|^  // { }$|  // import ./more.nix lib|' -e 's|^    types =$|    baseTypes =|' \
+    -e 's|all = concatMap collect modules;|all = lib.breadthFirst (m: norm (load m) // { key = if isPath m then m else null; }) modules;|' \
+    -e '/trees = /s|all;|(lib.reverseList all);|' "$nixpkgs/lib.nix"
+  # A line of real units that it leaves out, and what their lists do.
+  sed -i 's|section = opt (types.attrsOf types.unspecified)|section = opt (types.attrsOf types.unitOption)|' "$nixpkgs/nixos.nix"
   sed -i 's|^ *+ lines s.serviceConfig$|+ lib.optionalString (!s.stopIfChanged) "X-StopIfChanged=false\\n"\n&|' \
     "$nixpkgs/nixos.nix"
   # Its packages are made by /bin/sh, with nothing to download and nobody to be protected from.

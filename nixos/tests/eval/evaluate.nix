@@ -1,22 +1,22 @@
-# One configuration of the module, as a whole system: what the module makes of it.
+# What the module makes of one of cases.nix, as a whole system.
 {
   lib,
-  module,
+  modules,
   system,
 }:
-definition:
+case:
 
 let
   evaluated = lib.nixosSystem {
     inherit system;
-    modules = [
-      module
+    modules = modules ++ [
       {
         system.stateVersion = "26.05";
-        services.fronius-smartmeter = definition // {
+        services.fronius-smartmeter = case.config // {
           enable = true;
         };
       }
+      case.system or { }
     ];
   };
   inherit (evaluated) config;
@@ -35,7 +35,9 @@ in
   );
   # Context is dropped: whoever compares the texts needs none of the packages in them.
   texts = {
-    ports = config.networking.firewall.allowedTCPPorts;
+    firewall = {
+      inherit (config.networking.firewall) allowedTCPPorts extraCommands extraInputRules;
+    };
     units = lib.genAttrs names (name: builtins.unsafeDiscardStringContext (text name));
     config =
       builtins.unsafeDiscardStringContext

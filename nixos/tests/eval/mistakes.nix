@@ -2,17 +2,17 @@
 # compared by ./run.
 {
   lib,
-  module,
+  modules,
   system,
 }:
 
 let
-  evaluate = import ./evaluate.nix { inherit lib module system; };
+  evaluate = import ./evaluate.nix { inherit lib modules system; };
 
   about =
     name: case:
     let
-      system = evaluate case.config;
+      system = evaluate case;
       inherit (system) failures;
       expected = case.fails or [ ];
       # A wrong type shows when something looks at the value.

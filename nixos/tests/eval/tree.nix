@@ -42,6 +42,7 @@ in
       }
       // (if file ? text then { inherit (file) text; } else { drv = file.source.drvPath; })
     ) config.environment.etc;
+  inherit (config) specialisation;
   packaged = config.systemd.packages != [ ];
   links = lib.concatLists (
     lib.mapAttrsToList (wants "service") config.systemd.services

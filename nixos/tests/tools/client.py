@@ -23,7 +23,7 @@ def pymodbus(host: str) -> dict[str, float | int]:
     from pymodbus.client import ModbusTcpClient
 
     values: dict[str, float | int] = {}
-    with ModbusTcpClient(host, timeout=5, retries=0) as client:
+    with ModbusTcpClient(host, timeout=30, retries=0) as client:
         for name, address in POINTS.items():
             answer = client.read_holding_registers(address, count=2)
             if answer.isError():
@@ -35,7 +35,7 @@ def pymodbus(host: str) -> dict[str, float | int]:
 def sunspec(host: str) -> dict[str, object]:
     from sunspec2.modbus.client import SunSpecModbusClientDeviceTCP
 
-    device = SunSpecModbusClientDeviceTCP(slave_id=1, ipaddr=host, ipport=502, timeout=5)
+    device = SunSpecModbusClientDeviceTCP(slave_id=1, ipaddr=host, ipport=502, timeout=30)
     device.connect()
     device.scan(connect=False)
     common, meter = device.models[1][0], device.models[213][0]
@@ -74,7 +74,7 @@ def watch(host: str, seconds: float) -> dict[str, float | int]:
     while time.monotonic() < end:
         try:
             if connection is None:
-                connection = socket.create_connection((host, 502), timeout=10)
+                connection = socket.create_connection((host, 502), timeout=60)
             if poll(connection):
                 seen["good"] += 1
                 now = time.monotonic()

@@ -104,6 +104,7 @@ FORBIDDEN: dict[str, Callable[[], object]] = {
     "write to /root": lambda: write("/root"),
     "write to /sys/fs/cgroup": make_cgroup,
     "see homes": lambda: names("/root"),
+    "read a home": lambda: Path("/home/somebody/notes").read_text(),
     "read root's token": lambda: Path(TOKEN_FILE).read_text(),
     "execute a program": lambda: subprocess.run([shutil.which("true") or "true"], check=True),
     "execute its own file": lambda: execute_own(OWN),

@@ -11,11 +11,35 @@
           import ./nixos.nix {
             inherit lib;
             pkgs = pkgsFor (a.system or "x86_64-linux");
-          } (removeAttrs a [ "system" ]);
+          } { modules = [ ./options.nix ] ++ a.modules; };
       };
 
+      # FRONIUS_SMARTMETER is a real program. What is built for a machine of another kind does not run.
       pkgsFor =
         system:
+        let
+          native = packagesWith system (builtins.getEnv "FRONIUS_SMARTMETER");
+          foreign = packagesWith system "";
+          cross = foreign // {
+            buildPackages = native;
+            stdenv = foreign.stdenv // {
+              buildPlatform = foreign.stdenv.buildPlatform // {
+                canExecute = _: false;
+              };
+            };
+            pkgsStatic = cross;
+          };
+        in
+        native
+        // {
+          pkgsCross = lib.genAttrs [
+            "aarch64-multiplatform"
+            "armv7l-hf-multiplatform"
+          ] (_: cross);
+        };
+
+      packagesWith =
+        system: program:
         let
           pkgs =
             let
@@ -24,16 +48,29 @@
             in
             known
             // lib.genAttrs [
+              "cargo-deb"
               "cargo-deny"
+              "cargo-fuzz"
               "clippy"
               "coreutils"
               "curl"
               "deadnix"
               "evcc"
+              "git"
               "installShellFiles"
+              "iproute2"
+              "iptables"
+              "jq"
               "mbpoll"
+              "mmdebstrap"
               "netcat"
+              "nftables"
+              "openssl"
+              "procps"
               "rustfmt"
+              "shellcheck"
+              "systemd"
+              "valgrind"
             ] stub
             // {
               stdenv = rec {
@@ -55,30 +92,48 @@
                     pysunspec2 = "";
                   }) (stub "python3-with-packages");
               };
-              # Looks at all its arguments, and can be overridden. FRONIUS_SMARTMETER is a real program.
+              # Looks at all its arguments, and can be overridden.
+              runCommand =
+                name: attributes: script:
+                known.runCommand name (removeAttrs attributes [ "meta" ]) script
+                // {
+                  meta = attributes.meta or { };
+                };
+              nix-update-script = _: [ "nix-update" ];
+              rustPlatform.importCargoLock = { lockFile }: builtins.readFile lockFile;
               rustPlatform.buildRustPackage =
                 arguments:
                 let
-                  program = builtins.getEnv "FRONIUS_SMARTMETER";
                   make =
                     final:
-                    builtins.deepSeq (removeAttrs final [ "nativeBuildInputs" ]) (
-                      (
-                        if program == "" then
-                          known.placeholder final.pname final.version
-                        else
-                          known.runCommand "${final.pname}-${final.version}" { } ''
-                            mkdir -p $out/bin
-                            cp ${builtins.path { path = program; }} $out/bin/${final.pname}
-                          ''
-                      )
-                      // {
-                        inherit (final) meta;
-                        overrideAttrs = change: make (final // change final);
-                      }
-                    );
+                    let
+                      package =
+                        (
+                          if program == "" then
+                            known.placeholder final.pname final.version
+                          else
+                            known.runCommand "${final.pname}-${final.version}" { } ''
+                              mkdir -p $out/bin
+                              cp ${builtins.path { path = program; }} $out/bin/${final.pname}
+                            ''
+                        )
+                        // final.passthru
+                        // {
+                          inherit (final) meta passthru;
+                          overrideAttrs = change: make (final // (if lib.isFunction change then change final else change));
+                        };
+                    in
+                    builtins.deepSeq (removeAttrs final [
+                      "nativeBuildInputs"
+                      "passthru"
+                    ]) package;
                 in
-                make ({ nativeBuildInputs = [ ]; } // arguments);
+                lib.fix (
+                  finalPackage:
+                  make (
+                    { nativeBuildInputs = [ ]; } // lib.fix (final: arguments (final // { inherit finalPackage; }))
+                  )
+                );
               nixosOptionsDoc =
                 { options, transformOptions, ... }:
                 let
@@ -92,7 +147,11 @@
                 builtins.deepSeq (lib.mapAttrs described options) {
                   optionsCommonMark = known.placeholder "options.md" "0";
                 };
-              testers.runNixOSTest = test: builtins.deepSeq test.testScript (known.testers.runNixOSTest test);
+              testers = {
+                runNixOSTest =
+                  test: builtins.deepSeq test.testScript (known.testers.runNixOSTest test) // { driver = { }; };
+                testVersion = { package }: known.placeholder "${package.meta.mainProgram}-version" "0";
+              };
             };
         in
         pkgs;

@@ -1,0 +1,211 @@
+# The keys of docs/configuration.md as options: `known` are those that `settings` takes, `refused` those
+# that it does not, with what to do instead; `assertions` says what is wrong with the settings. What
+# only the program can notice, it notices when the system is built.
+{ lib, prefix }:
+
+let
+  inherit (lib) mkOption types;
+
+  # Null means "not given", so that the program's own default applies.
+  key =
+    type: default: description:
+    mkOption {
+      type = types.nullOr type;
+      default = null;
+      defaultText = lib.literalMD default;
+      inherit description;
+    };
+  word = key types.nonEmptyStr;
+  oneOf = values: key (types.enum values);
+  duration = key (
+    types.either types.ints.positive types.nonEmptyStr // { description = "duration"; }
+  );
+
+  name = types.nonEmptyStr;
+  # A submodule, so that its parts may come from several places.
+  partsOf =
+    parts:
+    types.submodule {
+      options = lib.mapAttrs (
+        _: type:
+        mkOption {
+          type = types.nullOr type;
+          default = null;
+        }
+      ) parts;
+    };
+  withUnit = {
+    item = name;
+    unit = name;
+    factor = types.number;
+  };
+  one = types.either name (partsOf withUnit);
+  listOfOne = types.listOf one;
+  phases = lib.genAttrs [ "l1" "l2" "l3" ] (_: types.either one listOfOne);
+  itemType = types.either (types.either name (partsOf (withUnit // phases))) listOfOne // {
+    description = "item's name, { item, unit, factor }, a list of such, or { l1, l2, l3 }";
+  };
+  item =
+    default: description:
+    key itemType default description
+    // {
+      apply = given;
+    };
+  given =
+    value:
+    if lib.isList value then
+      map given value
+    else if lib.isAttrs value then
+      lib.mapAttrs (_: given) (lib.filterAttrs (_: isGiven) value)
+    else
+      value;
+  isGiven = value: value != null;
+
+  known = {
+    openhab_host = word "none; required" ''
+      Address of openHAB: `host`, `host:port`, `[v6]:port` or `http(s)://host[:port][/path]`. The port
+      is 8080 unless given, with `https://` 443.
+    '';
+    openhab_username = word "none" ''
+      User name for basic authentication. It needs {option}`${prefix}.passwordFile` or
+      {option}`${prefix}.encryptedPasswordFile`.
+    '';
+    openhab_ca_file = key types.path "the system's certificates" ''
+      PEM file with the certificates to trust for `https://`: openHAB's own, or that of your
+      authority. A path of the configuration is copied to the store. Elsewhere the service must be
+      able to read it, and it sees neither `/home` nor `/root`.
+    '';
+    update = oneOf [ "events" "poll" ] "`events`" ''
+      How values arrive: `events` listens to openHAB's event stream, and polls while that is down;
+      `poll` only polls.
+    '';
+    poll_interval = duration "`2s`" "Time from one poll to the next, `100ms` to `10m`.";
+
+    role = oneOf [ "producer" "grid" ] "`producer`" ''
+      Whether this is the meter of a generator (`producer`) or of the grid connection (`grid`).
+    '';
+    energy_counter_out = item "none; required" ''
+      Item with the energy generated; with role `grid`, the energy exported.
+    '';
+    energy_counter_in = item "none" ''
+      Item with the energy consumed; with role `grid`, the energy imported.
+    '';
+    current_power = item "none; required" ''
+      Item with the power generated; with role `grid`, with the power of the connection, where import
+      is positive.
+    '';
+    current_voltage = item "230 V" "Item with the voltage.";
+    current_current = item "power / voltage" "Item with the current.";
+    current_frequency = item "50 Hz" "Item with the frequency.";
+    meters = key (types.listOf (types.attrsOf types.anything)) "none" ''
+      Several meters, in place of the keys of one: each with a `name` and those keys. Each but the
+      first needs a socket of its name in {option}`systemd.sockets`.
+    '';
+    connected_phase = oneOf [ 1 2 3 ] "`1`" "Phase of the items that are given without one.";
+    min_energy_threshold = key types.numbers.nonnegative "`0.1`" ''
+      Energy in kWh. Until `energy_counter_out` has first reached it, there is no value yet. Set 0 for
+      a counter that really starts from 0.
+    '';
+    max_power = key (types.numbers.between 100 10000000) "`50000`" ''
+      Power in W: no more can flow through this meter, and what is beyond is implausible. The closer
+      it is to the size of the device, the sooner a mistaken unit is noticed.
+    '';
+
+    stale_after = duration "`30s`" ''
+      The data is stale when openHAB has not confirmed the power for this long. At least 1 s, and
+      twice `poll_interval`.
+    '';
+    item_max_age = duration "off" ''
+      The data is stale, too, when the item of the power was not updated for this long, `10s` to `7d`,
+      though openHAB is alive.
+    '';
+    on_stale =
+      oneOf [ "zero" "exception" "hold" "disconnect" ] "`zero`; with role `grid`, `exception`"
+        ''
+          What an inverter gets while the data is stale: no power, a Modbus exception, the last values,
+          or no connection.
+        '';
+
+    modbus_tcp_address = key (types.ints.between 0 247) "`1`" ''
+      Unit id. It is also in register 40068 and in the default serial number.
+    '';
+    unit_ids = oneOf [ "any" "strict" ] "`any`" ''
+      Which unit ids are answered: `any`, or with `strict` only `modbus_tcp_address`, 0 and 255.
+    '';
+    max_connections = key (types.ints.between 1 1000) "`64`" "How many connections there may be.";
+    idle_timeout = duration "`10m`" ''
+      A connection without a request for this long is closed; `1s` to `1d`.
+    '';
+
+    manufacturer = word "`Fronius`" "Name of the manufacturer, up to 32 printable ASCII characters.";
+    model = word "`Smart Meter IP`" "Name of the model, up to 32 printable ASCII characters.";
+    options = word "`<secondary>`; with role `grid`, `<primary>`" ''
+      Options of the meter, up to 16 printable ASCII characters.
+    '';
+    version = word "`2.9`" "Version of the meter, up to 16 printable ASCII characters.";
+    serial_number = word "from the items of `energy_counter_out` and `modbus_tcp_address`" ''
+      Serial number, up to 32 printable ASCII characters, unique in the plant. An inverter takes a
+      meter with another serial number for another meter.
+    '';
+
+    loglevel = oneOf [ "debug" "info" "warning" "error" ] "`info`" "How much is logged.";
+    time_zone = word "the system's" ''
+      IANA name such as `Europe/Berlin`, for the times in the log.
+    '';
+  };
+
+  refused = {
+    modbus_listen = "systemd opens the ports: set ${prefix}.listen.";
+    state_dir = "systemd provides /var/lib/fronius-smartmeter; remove the key.";
+    openhab_token_file = "The service could not read it: set ${prefix}.tokenFile.";
+    openhab_password_file = "The service could not read it: set ${prefix}.passwordFile.";
+    openhab_token = "Everybody can read the settings: put it into a file and set ${prefix}.tokenFile.";
+    openhab_password = "Everybody can read the settings: put it into a file and set ${prefix}.passwordFile.";
+    access_token = "It is of no use with openHAB, and everybody could read it: remove the key.";
+  };
+
+  allKeys = lib.attrNames (known // refused);
+  unknown =
+    key:
+    let
+      similar = lib.filter (other: lib.strings.levenshtein key other <= 2) allKeys;
+    in
+    {
+      assertion = false;
+      message =
+        "${prefix}.settings.${key} is unknown"
+        + lib.optionalString (similar != [ ]) "; did you mean ${lib.concatStringsSep " or " similar}?";
+    };
+in
+{
+  inherit known;
+
+  assertions =
+    settings:
+    let
+      has = key: (settings.${key} or null) != null;
+      needed = key: what: {
+        assertion = has key;
+        message = "${prefix}.settings.${key} is missing. Set it to ${what}.";
+      };
+      mustNotBe = key: remedy: {
+        assertion = !has key;
+        message = "${prefix}.settings.${key} cannot be set. ${remedy}";
+      };
+    in
+    lib.mapAttrsToList mustNotBe refused
+    ++ map unknown (lib.attrNames (removeAttrs settings allKeys))
+    ++ [
+      (needed "openhab_host" "the address of openHAB, such as \"192.168.1.31\"")
+    ]
+    ++ lib.optionals (!has "meters") [
+      (needed "energy_counter_out" "the name of the openHAB item that counts the energy")
+      (needed "current_power" "the name of the openHAB item with the power")
+    ]
+    ++ [
+      {
+        assertion = !has "openhab_host" || builtins.match ".*@.*" settings.openhab_host == null;
+        message = "${prefix}.settings.openhab_host holds a name or password, and everybody can read it. Set settings.openhab_username and ${prefix}.passwordFile, or ${prefix}.tokenFile.";
+      }
+    ];
+}
