@@ -5,7 +5,10 @@ use std::time::Duration;
 use super::{document::Part, entries::Entries, values};
 use crate::source::{
     endpoint::Endpoint,
-    openhab::{self, OpenHabConfig, Update, credentials::Credentials},
+    openhab::{
+        self, OpenHabConfig, Update,
+        credentials::{Credentials, is_openhab_token},
+    },
 };
 
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
@@ -64,11 +67,11 @@ fn credentials(entries: &mut Entries<'_>) -> Credentials {
             let fits = !name.is_empty() && !name.contains(|c: char| c == ':' || c.is_control());
             fits.then(|| name.to_owned())
         })?;
-        if password_file.is_none() {
+        if password_file.is_none() && !is_openhab_token(&name) {
             let message = "needs openhab_password_file beside it".to_owned();
             entries.note(&entry, Part::Key, message);
         }
         Some(name)
     });
-    Credentials { token_file, login: username.zip(password_file) }
+    Credentials { token_file, login: username.map(|name| (name, password_file)) }
 }

@@ -15,8 +15,9 @@ const TOKEN_CREDENTIAL: &str = "openhab_token";
 pub struct Credentials {
     /// File with an API token.
     pub token_file: Option<PathBuf>,
-    /// User name, and file with the password.
-    pub login: Option<(String, PathBuf)>,
+    /// User name, and file with the password. openHAB also takes a token as the name, with an empty
+    /// password.
+    pub login: Option<(String, Option<PathBuf>)>,
 }
 
 /// A secret that was given in place of a path or a name must not be shown either.
@@ -41,7 +42,8 @@ impl Credentials {
         let mut headers = HeaderMap::new();
         if let Some((name, path)) = &self.login {
             let key = "openhab_password_file";
-            let password = secret::read(key, path)?;
+            let password = path.as_ref().map(|path| secret::read(key, path)).transpose()?;
+            let password = password.unwrap_or_default();
             let value = format!("Basic {}", BASE64_STANDARD.encode(format!("{name}:{password}")));
             headers.insert(AUTHORIZATION, sensitive(&value).ok_or(SecretError::NotALine { key })?);
         }
@@ -58,6 +60,12 @@ impl Credentials {
         }
         Ok(headers)
     }
+}
+
+/// Whether a user name is one of openHAB's tokens: `oh.`, a name, and what is secret.
+#[must_use]
+pub fn is_openhab_token(name: &str) -> bool {
+    name.strip_prefix("oh.").and_then(|rest| rest.split_once('.')).is_some() && is_token(name)
 }
 
 /// A header that is never shown.
@@ -89,7 +97,7 @@ mod tests {
     fn a_token_is_a_bearer_and_beside_a_login_it_has_its_own_header() {
         let directory = tempfile::tempdir().unwrap();
         let token_file = Some(file(&directory, "token", "oh.meter.secret\n"));
-        let login = Some(("me".to_owned(), file(&directory, "password", "pw\n")));
+        let login = Some(("me".to_owned(), Some(file(&directory, "password", "pw\n"))));
         let headers =
             Credentials { token_file: token_file.clone(), login: None }.headers().unwrap();
         assert_eq!(headers[AUTHORIZATION], "Bearer oh.meter.secret");
@@ -97,6 +105,17 @@ mod tests {
         let headers = Credentials { token_file, login }.headers().unwrap();
         assert_eq!(headers[AUTHORIZATION], "Basic bWU6cHc=");
         assert_eq!(headers["x-openhab-token"], "oh.meter.secret");
+    }
+
+    #[test]
+    fn a_token_may_be_the_user_name() {
+        let login = Some(("oh.meter.secret".to_owned(), None));
+        let headers = Credentials { token_file: None, login }.headers().unwrap();
+        // "oh.meter.secret:", as curl -u has it.
+        assert_eq!(headers[AUTHORIZATION], "Basic b2gubWV0ZXIuc2VjcmV0Og==");
+        for (name, expected) in [("oh.meter.secret", true), ("oh.meter", false), ("me", false)] {
+            assert_eq!(is_openhab_token(name), expected, "{name}");
+        }
     }
 
     #[test]
@@ -108,7 +127,7 @@ mod tests {
                 let credentials = if key == "openhab_token_file" {
                     Credentials { token_file: Some(path), login: None }
                 } else {
-                    Credentials { token_file: None, login: Some(("me".to_owned(), path)) }
+                    Credentials { token_file: None, login: Some(("me".to_owned(), Some(path))) }
                 };
                 let error = credentials.headers().unwrap_err();
                 assert!(matches!(error, SecretError::NotALine { .. }), "{text:?}: {error}");
@@ -132,7 +151,7 @@ mod tests {
             ("123\u{a3}\n", "Basic dGVzdDoxMjPCow=="),
             ("\u{feff}a:b:c\r\n", "Basic dGVzdDphOmI6Yw=="),
         ] {
-            let login = Some(("test".to_owned(), file(&directory, "password", password)));
+            let login = Some(("test".to_owned(), Some(file(&directory, "password", password))));
             let headers = Credentials { token_file: None, login }.headers().unwrap();
             assert_eq!(headers[AUTHORIZATION], basic);
         }
