@@ -48,6 +48,7 @@ async fn a_long_outage_is_logged_once_and_so_is_its_end() {
     // Its own value was the last of the round; the next round has seen the whole of this one.
     openhab.set("P", "801 W");
     source.power(801.0).await;
+    source.energy(HOUSE_ENERGY).await;
     assert_each_once(&log.source_lines("WARN"), &[]);
     let mut lines = log.source_lines("INFO");
     lines.retain(|line| !line.contains("event stream"));
