@@ -67,6 +67,8 @@ pub struct Probe {
     pub value: Result<f64, ItemProblem>,
     /// When the source last updated it, by the source's clock, if it is known.
     pub updated: Option<SystemTime>,
+    /// The source makes it of other items.
+    pub is_group: bool,
 }
 
 impl SourceConfig {

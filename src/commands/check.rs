@@ -70,6 +70,9 @@ struct Line {
     problem: Option<String>,
     #[serde(skip)]
     status: ItemStatus,
+    /// openHAB adds it up from other items.
+    #[serde(skip)]
+    is_sum: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -124,7 +127,8 @@ pub async fn check(config: Config, json: bool) -> Result<(), CheckError> {
         let text = serde_json::to_string_pretty(&lines).map_err(io::Error::from)?;
         printable_json(&text) + "\n"
     } else {
-        format!("{name} answers.\n\n{}{}", tables(&lines), warnings(&config.meters))
+        let warnings = warnings(&config.meters);
+        format!("{name} answers.\n\n{}{}{warnings}", tables(&lines), sums(&lines))
     };
     match io::stdout().write_all(text.as_bytes()) {
         // Whoever reads it has seen enough; the verdict is the exit code.
@@ -140,7 +144,7 @@ pub async fn check(config: Config, json: bool) -> Result<(), CheckError> {
 }
 
 fn line(probe: Probe, meter: &ConfiguredMeter, binding: &Binding) -> Line {
-    let Probe { state, value, updated } = probe;
+    let Probe { state, value, updated, is_group } = probe;
     let min_energy_wh = meter.config.min_energy_wh;
     let Binding { point, item, .. } = binding;
     let measurand = point.measurand;
@@ -171,7 +175,19 @@ fn line(probe: Probe, meter: &ConfiguredMeter, binding: &Binding) -> Line {
         point: name,
         problem,
         status,
+        is_sum: is_group && measurand.is_summed(),
     }
+}
+
+/// A line for each item that is better given as a list.
+fn sums(lines: &[Line]) -> String {
+    let sum = |Line { key, item, .. }: &Line| {
+        format!(
+            "{key}: item {item} is a group. openHAB's own sums are wrong for a moment, and fall when a \
+             member sleeps: better give its members as a list\n"
+        )
+    };
+    lines.iter().filter(|line| line.is_sum).map(sum).collect()
 }
 
 /// A table for each meter, under its name where there may be several.

@@ -149,9 +149,12 @@ impl OpenHab {
             Ok(reply) => Probe {
                 value: state::value(&reply.state, binding).map_err(ItemProblem::from),
                 updated: reply.updated(),
+                is_group: reply.is_group,
                 state: reply.state,
             },
-            Err(problem) => Probe { state: String::new(), value: Err(problem), updated: None },
+            Err(problem) => {
+                Probe { state: String::new(), value: Err(problem), updated: None, is_group: false }
+            }
         })
     }
 

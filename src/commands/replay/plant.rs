@@ -195,7 +195,7 @@ impl Plant {
     fn read_all(&mut self) {
         let now = self.now();
         for (item, state) in &self.states {
-            let reply = ItemReply { state: state.clone(), last_state_update: None };
+            let reply = ItemReply { state: state.clone(), ..ItemReply::default() };
             self.tracker.on_read(item, &reply, now);
         }
     }

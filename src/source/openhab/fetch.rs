@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hyper::StatusCode;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, de::IgnoredAny};
 use serde_json::{Number, value::RawValue};
 
 use super::state::ItemStateError;
@@ -31,6 +31,16 @@ pub(crate) struct ItemReply {
     /// invalid value counts as none.
     #[serde(default, deserialize_with = "milliseconds")]
     pub(crate) last_state_update: Option<u64>,
+    /// It is a group, whose state openHAB makes of those of its members.
+    #[serde(skip)]
+    pub(crate) is_group: bool,
+}
+
+/// What tells such a group from other items.
+#[derive(Deserialize)]
+struct Group {
+    #[serde(rename = "function")]
+    _function: IgnoredAny,
 }
 
 impl ItemReply {
@@ -142,8 +152,11 @@ pub(super) async fn fetch(
         return Ok(Err(ItemProblem::Status(status)));
     }
     let reply = body.and_then(|body| match detail {
-        Detail::State => Some(ItemReply { state: body, last_state_update: None }),
-        Detail::LastUpdate => serde_json::from_str(&body).ok(),
+        Detail::State => Some(ItemReply { state: body, ..ItemReply::default() }),
+        Detail::LastUpdate => serde_json::from_str(&body).ok().map(|reply| ItemReply {
+            is_group: serde_json::from_str::<Group>(&body).is_ok(),
+            ..reply
+        }),
     });
     Ok(reply.ok_or(ItemProblem::NotAState))
 }

@@ -255,7 +255,7 @@ mod tests {
     }
 
     fn reply(state: &str, last_state_update: Option<u64>) -> ItemReply {
-        ItemReply { state: state.to_owned(), last_state_update }
+        ItemReply { state: state.to_owned(), last_state_update, is_group: false }
     }
 
     #[test]

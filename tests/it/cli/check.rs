@@ -149,6 +149,26 @@ async fn check_goes_on_after_an_item_that_is_not_answered() {
     assert_eq!(optional.code, Some(SUCCESS), "{optional:?}");
 }
 
+/// Groups as openHAB 4.3 has them: one that adds up, and one that does nothing with its members.
+#[tokio::test]
+async fn check_advises_a_list_in_place_of_a_sum() {
+    let openhab = RawOpenHab::start(|request: &str| {
+        let item = request.split('/').nth(3).unwrap().split('?').next().unwrap();
+        let state = ITEMS.into_iter().find(|(name, _)| *name == item).unwrap().1;
+        let group = match item {
+            "inverter2_PV_E_total" => {
+                r#""members":[],"groupType":"Number:Energy","function":{"name":"SUM"},"type":"Group","#
+            }
+            "inverter2_Grid_P" => r#""members":[],"type":"Group","#,
+            _ => r#""type":"Number","#,
+        };
+        answers::state(&format!("{{{group}\"state\":\"{state}\"}}"))
+    });
+    let checked = check_at(openhab.address, "", &[]).await;
+    assert_eq!(checked.code, Some(SUCCESS), "{checked:?}");
+    assert_expected("check/group", &checked.transcript());
+}
+
 #[tokio::test]
 async fn check_ends_with_69_where_nothing_is_answered() {
     let checked = check_silent(&ITEMS.map(|(name, _)| name)).await;
