@@ -1,4 +1,4 @@
-//! The Modbus TCP server: every request is answered from the current [`crate::meter::Image`], in memory.
+//! The Modbus TCP server: every request is answered from the current image, in memory.
 
 use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
