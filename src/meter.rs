@@ -199,17 +199,29 @@ impl Meter {
         self.channels.iter().filter_map(expiry).filter(|at| *at > now).min()
     }
 
-    /// When the power as a whole stops being fresh. A part of a producer that is silent sleeps while
-    /// another is awake; of the grid, every part counts.
+    /// When the power as a whole stops being fresh: when that of the first phase does. A part of a
+    /// producer's list that is silent sleeps while another is awake; of the grid, every part counts.
     fn power_expiry(&self, reading: &Reading) -> Option<Instant> {
-        let mut expiries = self.powers().map(|power| self.freshness.expiry(reading.get(power)?));
-        match self.config.role {
-            Role::Producer => expiries.flatten().max(),
-            Role::Grid => expiries.try_fold(None, |oldest: Option<Instant>, at| {
-                let at = at?;
-                Some(Some(oldest.map_or(at, |oldest| oldest.min(at))))
-            })?,
+        let expiry = |power| self.freshness.expiry(reading.get(power)?);
+        let of_phase = |phase| {
+            let mut parts =
+                self.powers().filter(move |power| power.point.phase == phase).map(expiry);
+            match self.config.role {
+                Role::Producer => parts.flatten().max(),
+                Role::Grid => parts.try_fold(None, |oldest: Option<Instant>, at| {
+                    let at = at?;
+                    Some(Some(oldest.map_or(at, |oldest| oldest.min(at))))
+                })?,
+            }
+        };
+        let phases = Phase::ALL.into_iter();
+        let given = phases.filter(|phase| self.powers().any(|power| power.point.phase == *phase));
+        let mut oldest: Option<Instant> = None;
+        for phase in given {
+            let at = of_phase(phase)?;
+            oldest = Some(oldest.map_or(at, |oldest| oldest.min(at)));
         }
+        oldest
     }
 
     /// When the oldest power that counts was confirmed.
@@ -226,10 +238,11 @@ impl Meter {
     /// had a value.
     fn overdue(&self, reading: &Reading, now: Instant) -> Vec<String> {
         let is_old = |power: &Channel| self.fresh(reading, *power, now).is_none();
-        let mut powers: Vec<_> = self.powers().filter(is_old).map(|power| power.point).collect();
-        if self.config.role == Role::Producer && powers.len() < self.powers().count() {
-            powers.clear();
-        }
+        let is_awake = |point: &Point| {
+            self.config.role == Role::Producer && self.sum(reading, *point, now).1 > 0
+        };
+        let powers = self.powers().filter(is_old).map(|power| power.point);
+        let mut powers: Vec<_> = powers.filter(|point| !is_awake(point)).collect();
         powers.dedup();
         self.energies.missing().chain(powers.iter().map(Point::to_string)).collect()
     }
@@ -259,7 +272,15 @@ impl Meter {
         // A value past its age is as good as none: its fallback takes over.
         let sums =
             |measurand| Phase::ALL.map(|phase| self.sum(reading, Point { measurand, phase }, now));
-        let sum = |measurand| sums(measurand).map(|(sum, count)| (count > 0).then_some(sum));
+        // A part of a current would not fit to the power: that and the voltage make a better one.
+        let whole = |measurand| {
+            let points = Phase::ALL.map(|phase| Point { measurand, phase });
+            points.map(|point| {
+                let parts = self.channels.iter().filter(|channel| channel.point == point);
+                let values = parts.map(|channel| self.fresh(reading, *channel, now));
+                values.reduce(|sum, value| Some(sum? + value?)).flatten()
+            })
+        };
         let mean = |measurand| {
             sums(measurand).map(|(sum, count)| (count > 0).then(|| sum / f64::from(count)))
         };
@@ -270,7 +291,7 @@ impl Meter {
         let measured = Measurements::from_lines(
             sums(Measurand::Power).map(|(watts, _)| sign * watts),
             mean(Measurand::Voltage),
-            sum(Measurand::Current),
+            whole(Measurand::Current),
             mean(Measurand::Frequency),
         );
         let [exported, imported] = self.energies();

@@ -7,3 +7,6 @@ mod service;
 
 pub use server::{Server, ServerConfig, UnitIds};
 pub use service::Device;
+
+/// The port of Modbus TCP, where a Fronius inverter looks for a meter.
+pub const PORT: u16 = 502;

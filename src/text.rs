@@ -12,12 +12,14 @@ pub fn printable(text: &str) -> String {
 /// What may be a secret in a text from outside: openHAB's tokens, and what follows the name of a way
 /// to authenticate. People paste them in the wrong place, and servers may send them back.
 fn secret(text: &str) -> Option<usize> {
+    let text = text.to_ascii_lowercase();
     let after = |word: &str| text.find(word).map(|at| at.saturating_add(word.len()));
-    let token = text.find("oh.").filter(|at| {
+    let is_token = |at: &usize| {
         let rest = text.get(*at..).unwrap_or_default();
         rest.chars().take_while(|c| !c.is_whitespace()).filter(|c| *c == '.').count() > 1
-    });
-    [token, after("Bearer "), after("Basic "), after("://").filter(|_| text.contains('@'))]
+    };
+    let token = text.match_indices("oh.").map(|(at, _)| at).find(is_token);
+    [token, after("bearer "), after("basic "), after("://").filter(|_| text.contains('@'))]
         .into_iter()
         .flatten()
         .min()
@@ -113,6 +115,8 @@ mod tests {
             ("oh.meter.Zq7", "***"),
             ("Bearer Zq7", "Bearer ***"),
             ("found Basic bWU6 here", "found Basic ***"),
+            ("authorization: bearer Zq7", "authorization: bearer ***"),
+            ("oh.example said oh.meter.Zq7", "oh.example said ***"),
             ("http://me:Zq7@oh/rest", "http://***"),
             ("http://oh.example/rest", "http://oh.example/rest"),
             ("231 V", "231 V"),

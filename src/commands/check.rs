@@ -13,6 +13,7 @@ use crate::{
     daemon::Prefix,
     meter::{
         binding::{self, Binding},
+        reading::Measurand,
         sunspec,
     },
     source::{Probe, SetupError, http::HttpError, openhab::ItemProblem},
@@ -151,7 +152,7 @@ fn line(probe: Probe, meter: &ConfiguredMeter, binding: &Binding) -> Line {
     let status = match &value {
         Err(problem) if !problem.may_pass() => ItemStatus::Wrong,
         Err(_) if measurand.is_required() || measurand.is_counter() => ItemStatus::NoValue,
-        Ok(wh) if measurand.is_counter() && *wh < min_energy_wh => ItemStatus::NoValue,
+        Ok(wh) if measurand == Measurand::EnergyOut && *wh < min_energy_wh => ItemStatus::NoValue,
         // The other values have a fallback.
         _ => ItemStatus::Good,
     };

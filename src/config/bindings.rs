@@ -15,8 +15,9 @@ const ITEM: &str = "item";
 const UNIT: &str = "unit";
 const FACTOR: &str = "factor";
 
-/// The most items in a list: more than there are inverters at any house.
-const MAX_MEMBERS: usize = 100;
+/// The most items of a measurand, all phases together: more than there are inverters at any house, and
+/// no more counters than their file has room for.
+const MAX_ITEMS: usize = 90;
 
 /// The phases, as the keys of a map.
 const PHASES: [(&str, Phase); 3] = [("l1", Phase::L1), ("l2", Phase::L2), ("l3", Phase::L3)];
@@ -92,8 +93,8 @@ fn of_point(
     if elements.is_empty() {
         entries.note(&whole, Part::Value, format!("found nothing, expected {EXPECTED}"));
     }
-    if elements.len() > MAX_MEMBERS {
-        let message = format!("more than {MAX_MEMBERS} items");
+    if bindings.len().saturating_add(elements.len()) > MAX_ITEMS {
+        let message = format!("more than {MAX_ITEMS} items");
         entries.note(&whole, Part::Value, message);
         return;
     }

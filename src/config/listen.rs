@@ -1,9 +1,11 @@
 //! Where a meter listens.
 
 use std::{
-    net::{Ipv6Addr, SocketAddr},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     num::NonZeroU16,
 };
+
+use crate::modbus;
 
 use super::{document::Part, entries::Entries, values};
 
@@ -21,6 +23,20 @@ pub(super) fn read(entries: &mut Entries<'_>) -> Vec<SocketAddr> {
         addresses.push(address);
     }
     addresses
+}
+
+/// All that a meter's addresses take: `[::]` includes IPv4 where that is not listed for the same port.
+pub(super) fn all_taken(listed: &[SocketAddr]) -> Vec<SocketAddr> {
+    let any_v6 = |port| SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+    let mut taken = listed.to_vec();
+    if taken.is_empty() {
+        taken.push(any_v6(modbus::PORT));
+    }
+    let is_v4 = |port| listed.iter().any(|other| other.is_ipv4() && other.port() == port);
+    let both = taken.iter().map(SocketAddr::port).filter(|port| !is_v4(*port));
+    let both: Vec<_> = both.filter(|port| taken.contains(&any_v6(*port))).collect();
+    taken.extend(both.into_iter().map(|port| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))));
+    taken
 }
 
 /// A port alone is meant on all addresses.

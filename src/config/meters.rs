@@ -1,5 +1,7 @@
 //! The meters: one, whose keys stand at the root, or a list of them.
 
+use std::net::SocketAddr;
+
 use super::{
     ConfiguredMeter, bindings, document::Part, entries::Entries, entry::Entry, listen, meter,
 };
@@ -75,17 +77,18 @@ fn collision(meter: &ConfiguredMeter, other: &ConfiguredMeter) -> Option<String>
         return Some(format!("has the serial_number {serial} of {name}; give it another"));
     }
     let is_shared = meter.listen == other.listen;
-    let overlaps = |one| other.listen.iter().any(|other| listen::overlap(one, *other));
-    if !is_shared && meter.listen.iter().copied().any(overlaps) {
+    let taken = listen::all_taken(&other.listen);
+    let is_taken = |one: SocketAddr| taken.iter().any(|other| listen::overlap(one, *other));
+    if !is_shared && listen::all_taken(&meter.listen).into_iter().any(is_taken) {
         return Some(format!(
             "listens partly where {name} does; give both the same modbus_listen, or none in common"
         ));
     }
-    let address = own.address;
-    if is_shared && (address == its.address || address == 0) {
+    let addresses = [own.address, its.address];
+    if is_shared && (own.address == its.address || addresses.contains(&0)) {
         return Some(format!(
-            "listens where {name} does; give it another modbus_listen, or a modbus_tcp_address of its \
-             own, from 1 to 247"
+            "listens where {name} does; give it another modbus_listen, or each a modbus_tcp_address of \
+             its own, from 1 to 247"
         ));
     }
     None

@@ -22,7 +22,7 @@ pub(crate) fn condition(meter: Option<&str>, image: &Image) {
         Condition::Live => tracing::info!(meter, "{name}data is live"),
         Condition::Stale if image.overdue.is_empty() => tracing::warn!(
             meter,
-            "{name}data is stale: the powers of the phases add up to more than max_power; on_stale applies"
+            "{name}data is stale: the powers add up to more than max_power; on_stale applies"
         ),
         Condition::Stale => tracing::warn!(
             meter,

@@ -8,7 +8,7 @@ use super::{
     ceiling::Ceiling,
     counter::{Circumstances, Counter},
     explained::Explained,
-    former::Former,
+    former::{Former, joined},
     guarded::{Guarded, PowerGroup, guarded},
     measurements::ThreePhase,
     news::News,
@@ -41,8 +41,8 @@ pub(super) struct Energies {
     groups: Vec<PowerGroup>,
     /// What was served before the start is known; nothing is counted until then.
     is_restored: bool,
-    /// Since when there are counters with a value that wait for others.
-    waiting: Option<Instant>,
+    /// When time was last counted for those that have no value yet.
+    waited: Instant,
     /// Something was served before; further items bring only what they count from now on.
     has_served: bool,
     /// Whether the disk takes writes: then what is served must be on it first.
@@ -61,7 +61,7 @@ impl Energies {
             former: Former::default(),
             groups,
             is_restored: false,
-            waiting: None,
+            waited: now,
             has_served: false,
             has_disk: false,
             saved: now,
@@ -85,7 +85,7 @@ impl Energies {
             return;
         }
         self.has_served = true;
-        for record in record.counters {
+        for record in joined(record.counters) {
             match self.counters.iter_mut().find(|own| own.is_that_of(&record)) {
                 Some(own) if own.ceiling.served_wh() <= record.served_wh => {
                     let CounterRecord { served_wh, counter, power, .. } = record;
@@ -145,6 +145,10 @@ impl Energies {
             }
         }
         self.start(now, &mut say);
+        // Without a sign of life for longer, the source may have been away.
+        let lived = reading.alive().map(|alive| alive.saturating_duration_since(self.waited));
+        self.leave_out(lived.unwrap_or_default().min(freshness.stale_after), &mut say);
+        self.waited = now;
         self.follow();
         self.watch(reading, freshness, now, &mut say);
     }
@@ -172,39 +176,34 @@ impl Energies {
         for own in self.counters.iter_mut().filter(|own| own.counter.is_none()) {
             let Some((shown_wh, _)) = own.shown else { continue };
             // Items of a list are devices of their own; phases are mostly those of one.
-            let reached_wh = if own.is_member { shown_wh } else { sum_wh };
+            let reached_wh = if own.is_member() { shown_wh } else { sum_wh };
             if is_out(own) && !self.has_served && reached_wh < self.min_energy_wh {
                 if let Some(news) = own.standing.below(shown_wh, self.min_energy_wh) {
                     say(own.channel.point, &own.item, news);
                 }
                 continue;
             }
-            let start_wh = if self.has_served { 0.0 } else { shown_wh };
+            let is_late = self.has_served || own.is_left_out;
+            let start_wh = if is_late { 0.0 } else { shown_wh };
             own.counter = Some(Counter::new(shown_wh, start_wh, now));
         }
-        self.leave_out(now, say);
     }
 
-    /// Does without items of a list that have had no value for a day, while others had. They bring
-    /// only what they count from then on.
-    fn leave_out(&mut self, now: Instant, say: &mut impl FnMut(Point, &str, News)) {
-        let started: Vec<_> = self
-            .counters
-            .iter()
-            .filter(|own| own.counter.is_some())
-            .map(|own| own.channel.point)
-            .collect();
-        if self.has_served || started.is_empty() {
+    /// Does without items of a list that have had no value for a day in which the source lived, while
+    /// others of the list had. They bring only what they count from then on.
+    fn leave_out(&mut self, lived: Duration, say: &mut impl FnMut(Point, &str, News)) {
+        if self.has_served {
             return;
         }
-        let since = *self.waiting.get_or_insert(now);
-        if now.saturating_duration_since(since) < LEFT_OUT_AFTER {
-            return;
-        }
+        let started = self.counters.iter().filter(|own| own.counter.is_some());
+        let started: Vec<_> = started.map(|own| own.channel.point).collect();
         for own in self.counters.iter_mut().filter(|own| own.is_missing()) {
             if started.contains(&own.channel.point) {
-                own.is_left_out = true;
-                say(own.channel.point, &own.item, News::LeftOut);
+                own.waited = own.waited.saturating_add(lived);
+                if own.waited >= LEFT_OUT_AFTER {
+                    own.is_left_out = true;
+                    say(own.channel.point, &own.item, News::LeftOut);
+                }
             }
         }
     }
@@ -267,15 +266,13 @@ impl Energies {
     pub(super) fn unsaved(&self, now: Instant, clock: SystemTime) -> Option<MeterRecord> {
         let complete = self.has_served || !self.counters.iter().any(Guarded::is_missing);
         let is_due = |own: &Guarded| {
-            own.counter.as_ref().is_some_and(|c| own.ceiling.is_due(c, self.lead_wh(own.group)))
+            own.counter.as_ref().is_some_and(|c| own.ceiling.is_due(c, self.lead_wh(own)))
         };
         let has_power = self.groups.iter().any(|group| group.history.watts() > 0.0);
         let is_old = has_power && now.saturating_duration_since(self.saved) >= MAX_UNSAVED;
         let is_due = is_old || self.counters.iter().any(is_due);
         (self.is_restored && complete && is_due).then(|| {
-            self.record(now, clock, |own, counter| {
-                own.ceiling.ahead_wh(counter, self.lead_wh(own.group))
-            })
+            self.record(now, clock, |own, counter| own.ceiling.ahead_wh(counter, self.lead_wh(own)))
         })
     }
 
@@ -305,9 +302,11 @@ impl Energies {
         self.has_served = self.is_ready();
     }
 
-    fn lead_wh(&self, group: usize) -> f64 {
-        let watts = self.groups.get(group).map_or(0.0, |group| group.history.watts());
-        (watts * LEAD_H).clamp(MIN_LEAD_WH, MAX_LEAD_WH)
+    /// How far the ceiling of a counter is to be ahead, in Wh. The items of a list share what a single
+    /// one would have.
+    fn lead_wh(&self, own: &Guarded) -> f64 {
+        let watts = self.groups.get(own.group).map_or(0.0, |group| group.history.watts());
+        (watts * LEAD_H).clamp(MIN_LEAD_WH, MAX_LEAD_WH) / own.members
     }
 
     fn record(

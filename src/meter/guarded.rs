@@ -1,6 +1,6 @@
 //! One counter of a meter with all that belongs to it, and the power that it is judged by.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{
     Role,
@@ -18,8 +18,10 @@ use super::{
 pub(super) struct Guarded {
     pub(super) channel: Channel,
     pub(super) item: String,
-    /// Others count for the same point.
-    pub(super) is_member: bool,
+    /// How many count for the same point, itself included.
+    pub(super) members: f64,
+    /// How long others of its list have had a value, and it has none.
+    pub(super) waited: Duration,
     /// It has no value yet, and what the others count is served without it.
     pub(super) is_left_out: bool,
     /// The power it is judged by.
@@ -37,10 +39,15 @@ impl Guarded {
         self.counter.is_none() && !self.is_left_out
     }
 
+    /// Whether others count for the same point.
+    pub(super) fn is_member(&self) -> bool {
+        self.members > 1.0
+    }
+
     /// The point, and the item if there are others for it.
     pub(super) fn name(&self) -> String {
         let Self { channel, item, .. } = self;
-        if self.is_member {
+        if self.is_member() {
             format!("{} (item {item})", channel.point)
         } else {
             channel.point.to_string()
@@ -66,14 +73,23 @@ pub(super) fn guarded(
         let known = groups.iter().position(|group| group.powers == powers);
         let group = known.unwrap_or(groups.len());
         if known.is_none() {
-            groups.push(PowerGroup { powers, history: PowerHistory::new(now) });
+            groups.push(PowerGroup { powers: powers.clone(), history: PowerHistory::new(now) });
         }
-        // With two directions, the power belongs to one counter or the other.
-        let must_move = role == Role::Producer && binding.point.measurand == Measurand::EnergyOut;
+        // With two directions, the power belongs to one counter or the other; with several counters
+        // it may be that of another.
+        let is_alone = bindings
+            .iter()
+            .filter(|other| other.point.measurand == binding.point.measurand)
+            .filter(|other| self::powers(bindings, other) == powers)
+            .count()
+            == 1;
+        let must_move =
+            role == Role::Producer && binding.point.measurand == Measurand::EnergyOut && is_alone;
         counters.push(Guarded {
             channel: binding.channel(),
             item: binding.item.clone(),
-            is_member: bindings.iter().filter(|other| other.point == binding.point).count() > 1,
+            members: bindings.iter().filter(|o| o.point == binding.point).map(|_| 1.0).sum(),
+            waited: Duration::ZERO,
             is_left_out: false,
             group,
             counter: None,

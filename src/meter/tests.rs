@@ -526,8 +526,19 @@ fn after_a_day_a_list_is_served_without_an_item_that_never_had_a_value() {
     let awake = (Some(5000.0), Some(100.0));
     let mut reading = roofs([awake, awake, (None, None)], start);
     assert_eq!(served(&mut meter, &reading, start).condition, Condition::Waiting);
-    let day = start + Duration::from_hours(24);
-    let (image, events) = meter.observe(&reading, day, UNIX_EPOCH);
+    // The time in which the source is away does not count.
+    let back = start + Duration::from_hours(30);
+    let mut steps = 0;
+    let (day, image, events) = loop {
+        let now = back + Duration::from_secs(5 * steps);
+        steps += 1;
+        reading.confirm_all(now);
+        let (image, events) = meter.observe(&reading, now, UNIX_EPOCH);
+        if image.condition != Condition::Waiting {
+            break (now, image, events);
+        }
+    };
+    assert!(day.duration_since(back).abs_diff(Duration::from_hours(24)) <= FRESHNESS.stale_after);
     assert_eq!(image.measurements.unwrap().exported.total, 10_000.0);
     let [event] = events.as_slice() else { panic!("{events:?}") };
     assert!(event.to_string().contains(&format!("item {ENERGY} 2 has had no value for a day")));

@@ -8,8 +8,7 @@ use std::{
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpSocket};
 
-/// The port on which a Fronius inverter looks for a meter.
-const MODBUS_PORT: u16 = 502;
+use crate::modbus;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1024;
@@ -48,7 +47,7 @@ pub fn adopt(listener: std::net::TcpListener) -> Result<TcpListener, ListenError
 }
 
 fn any_v6() -> SocketAddr {
-    (Ipv6Addr::UNSPECIFIED, MODBUS_PORT).into()
+    (Ipv6Addr::UNSPECIFIED, modbus::PORT).into()
 }
 
 /// Opens the configured addresses or, if there are none, port 502 for IPv6 and IPv4, or for IPv4
@@ -62,7 +61,7 @@ pub fn open(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, ListenError> {
     }
     let listener = match bind(any_v6(), &[]) {
         Err(ListenError { source, .. }) if lacks_ipv6(&source) => {
-            bind((Ipv4Addr::UNSPECIFIED, MODBUS_PORT).into(), &[])?
+            bind((Ipv4Addr::UNSPECIFIED, modbus::PORT).into(), &[])?
         }
         other => other?,
     };

@@ -39,7 +39,7 @@ REFUSALS = {
     "as openHAB's documentation makes it": "its certificate is self-signed",
     "openHAB's own, which names no host": UNKNOWN,
     "of another name": UNKNOWN,
-    "expired": "its certificate expired on 2001-02-03",
+    "expired": "a certificate that it shows expired on 2001-02-03",
     "of X.509 version 1": "its certificate has an old form",
 }
 # What `openssl ca` needs to give a certificate the dates that one wants.

@@ -8,18 +8,14 @@ use crate::{
     text::excerpt,
 };
 
-/// What registers without a value read as: the ends of 16 and 32 bits, with and without a sign.
-const SENTINELS: [&str; 5] = ["-32768", "65535", "-2147483648", "2147483647", "4294967295"];
+/// Powers that registers without a value read as: the ends of 16 and 32 bits, with and without a
+/// sign.
+const SENTINELS: [f64; 5] =
+    [-32_768.0, 65_535.0, -2_147_483_648.0, 2_147_483_647.0, 4_294_967_295.0];
 
-/// Whether a power is one of these, as it is or scaled: `-32.768 kW`, `6553.5 W`.
-fn is_sentinel(number: &str) -> bool {
-    let digits = number.replace('.', "");
-    let (sign, digits) = match digits.strip_prefix('-') {
-        Some(digits) => ("-", digits),
-        None => ("", digits.as_str()),
-    };
-    let digits = digits.trim_matches('0');
-    SENTINELS.iter().any(|sentinel| sentinel.strip_prefix(sign) == Some(digits))
+/// Whether a number is one of these, but for rounding.
+fn is_sentinel(number: f64) -> bool {
+    SENTINELS.iter().any(|sentinel| (number - sentinel).abs() < 1e-6)
 }
 
 /// The value that a binding takes from a state, in the base unit.
@@ -94,13 +90,15 @@ pub fn parse_state(state: &str, default: &Unit) -> Result<f64, ItemStateError> {
     }
     let quantity = default.quantity();
     let value: f64 = number.parse().map_err(|_| ItemStateError::NotANumber(excerpt(state)))?;
-    if quantity == Quantity::Power && is_sentinel(number) {
-        return Err(ItemStateError::Sentinel(value));
-    }
+    let shown = value;
     let value = match symbol {
         Some(symbol) => Unit::parse(quantity, symbol)?.to_base(value),
         None => default.to_base(value),
     };
+    // Some write the register in another unit.
+    if quantity == Quantity::Power && (is_sentinel(shown) || is_sentinel(value)) {
+        return Err(ItemStateError::Sentinel(shown));
+    }
     if quantity.plausible_range().contains(&value) {
         // Adding zero turns −0 into 0.
         Ok(value + 0.0)
@@ -167,14 +165,13 @@ mod tests {
     }
 
     #[test]
-    fn what_a_register_without_a_value_reads_as_is_none_however_scaled() {
+    fn what_a_register_without_a_value_reads_as_is_no_power() {
         for state in [
             "-32768",
             "-32768 W",
+            "-3.2768E4 W",
             "-32.768 kW",
-            "-3276.8",
             "65535 W",
-            "6553.5",
             "65.535 kW",
             "4294967295",
             "-2147483648.0 W",
@@ -182,7 +179,7 @@ mod tests {
             let parsed = parse(Quantity::Power, state);
             assert!(matches!(parsed, Err(ItemStateError::Sentinel(_))), "{state}: {parsed:?}");
         }
-        for state in ["32768 W", "-65535 W", "-32767 W", "0 W", "0.0", "6553 W"] {
+        for state in ["32768 W", "-65535 W", "-32767 W", "0 W", "65.535 W", "655350 W", "6553.5"] {
             assert!(parse(Quantity::Power, state).is_ok(), "{state}");
         }
     }
