@@ -8,8 +8,10 @@ use sunspec::{
     models::{model1::Model1, model213::Model213},
 };
 
-use super::measurements::{Measurements, ThreePhase};
+use super::measurements::Measurements;
 use crate::meter::reading::{Measurand, Phase, Point};
+
+mod model213;
 
 /// First address of the map, which holds `SunS`.
 pub const BASE: u16 = 40000;
@@ -67,7 +69,7 @@ pub fn encode(identity: &Identity, measurements: Option<&Measurements>) -> Regis
     map.put(COMMON, &Model1::DA, Some(u16::from(identity.address)));
     map.words(METER - 2, &[213, Model213::LEN]);
     if let Some(measurements) = measurements {
-        map.measurements(measurements);
+        map.model213(measurements);
     }
     map.words(METER + Model213::LEN, &[0xFFFF, 0]);
     map.0.map(u16::to_be_bytes)
@@ -115,44 +117,13 @@ impl Map {
         let length = words.len().min(point.length.into());
         self.words(body.saturating_add(point.offset), words.get(..length).unwrap_or_default());
     }
-
-    /// Writes one float32 of model 213. Adding zero turns −0 into 0.
-    #[expect(clippy::cast_possible_truncation, reason = "the wire carries float32")]
-    fn float(&mut self, offset: u16, value: f64) {
-        self.words(METER.saturating_add(offset), &(value as f32 + 0.0).encode());
-    }
-
-    /// Writes a block of model 213: the total and behind it the three phases, as every block has it.
-    fn block(&mut self, offset: u16, values: &ThreePhase) {
-        let [a, b, c] = values.phases;
-        for (place, value) in (0_u16..).zip([values.total, a, b, c]) {
-            self.float(offset.saturating_add(place.saturating_mul(f32::SIZE)), value);
-        }
-    }
-
-    fn measurements(&mut self, m: &Measurements) {
-        self.block(Model213::A.offset, &m.current);
-        self.block(Model213::PH_V.offset, &m.voltage);
-        self.block(Model213::PPV.offset, &m.line_voltage);
-        self.float(Model213::HZ.offset, m.frequency);
-        self.block(Model213::W.offset, &m.power);
-        self.block(Model213::VA.offset, &m.apparent_power);
-        self.block(Model213::VAR.offset, &m.reactive_power);
-        self.block(Model213::PF.offset, &m.power_factor);
-        self.block(Model213::TOT_WH_EXP.offset, &m.exported);
-        self.block(Model213::TOT_WH_IMP.offset, &m.imported);
-        // VAh stays 0 and Evt too; reactive energy is "not supported", as on a real meter.
-        for offset in (Model213::TOT_V_ARH_IMP_Q1.offset..Model213::EVT.offset).step_by(2) {
-            self.float(offset, f32::INVALID.into());
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn identity() -> Identity {
+    pub(super) fn identity() -> Identity {
         Identity {
             manufacturer: "Fronius".to_owned(),
             model: "Smart Meter TS 65A-3".to_owned(),
@@ -164,7 +135,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn at(registers: &Registers, address: u16) -> u16 {
+    pub(super) fn at(registers: &Registers, address: u16) -> u16 {
         u16::from_be_bytes(registers[usize::from(address.checked_sub(BASE).unwrap())])
     }
 
@@ -184,35 +155,6 @@ mod tests {
         assert_eq!(registers[69..71], [213, 124]);
         assert_eq!(registers[195..], [0xFFFF, 0]);
         assert_eq!(MEASURED, 40071..40195);
-    }
-
-    #[test]
-    fn values_stand_where_the_inverter_reads_them() {
-        let measurements = Measurements {
-            current: ThreePhase::sum([3.6, 0.0, 0.0]),
-            voltage: ThreePhase::mean([230.0; 3]),
-            line_voltage: ThreePhase::mean([398.0; 3]),
-            frequency: 49.98,
-            power: ThreePhase::sum([-800.0, -0.0, 0.0]),
-            exported: ThreePhase::sum([3_461_821.0, 0.0, 0.0]),
-            ..Measurements::default()
-        };
-        let registers = encode(&identity(), Some(&measurements));
-        let pair = |address| [at(&registers, address), at(&registers, address + 1)];
-        assert_eq!(pair(40071), [16486, 26214], "A");
-        assert_eq!(pair(40079), [17254, 0], "PhV");
-        assert_eq!(pair(40095), [16967, 60293], "Hz");
-        assert_eq!(pair(40097), [50248, 0], "W");
-        assert_eq!(pair(40099), [50248, 0], "WphA");
-        assert_eq!(pair(40101), [0, 0], "WphB, no negative zero");
-        assert_eq!(pair(40129), [19027, 19188], "TotWhExp");
-        assert_eq!(pair(40131), [19027, 19188], "TotWhExpPhA");
-        assert_eq!(pair(40161), [0x7FC0, 0], "first of the VArh block");
-        assert_eq!(pair(40191), [0x7FC0, 0], "last of the VArh block");
-        assert_eq!(pair(40193), [0, 0], "Evt");
-        let nans =
-            (MEASURED.start..40161).step_by(2).filter(|&address| at(&registers, address) == 0x7FC0);
-        assert_eq!(nans.count(), 0);
     }
 
     #[test]
