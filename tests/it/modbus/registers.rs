@@ -13,6 +13,7 @@ use fronius_smartmeter::meter::sunspec::{BASE, MEASURED};
 use super::{assert_values, expected};
 use crate::harness::{
     client::{ILLEGAL_ADDRESS, ILLEGAL_VALUE, NO_TARGET, READ_HOLDING, READ_INPUT, floats},
+    expected::assert_expected,
     server::{live, serve, server_config, waiting},
 };
 
@@ -44,6 +45,24 @@ async fn reads_are_answered_inside_the_map_and_refused_outside() {
             assert_eq!(answer.err(), refusal, "function {function}, {start}/{count}");
         }
     }
+}
+
+/// 16 registers a line, in hexadecimal.
+fn dump(words: &[u16], first: u16) -> String {
+    let lines = words.chunks(16).zip((first..).step_by(16)).map(|(line, address)| {
+        let words: Vec<_> = line.iter().map(|word| format!("{word:04x}")).collect();
+        format!("{address}: {}\n", words.join(" "))
+    });
+    lines.collect()
+}
+
+#[tokio::test]
+async fn the_registers_of_model_213_are_the_same_to_the_last_bit() {
+    let served = serve(&server_config(), live());
+    let mut client = served.client().await;
+    let mut words = client.read(40_000, 100).await.unwrap();
+    words.extend(client.read(40_100, 97).await.unwrap());
+    assert_expected("registers/213", &dump(&words, 40_000));
 }
 
 #[tokio::test]
