@@ -3,7 +3,10 @@
 use sunspec::{FixedSize, Value, models::model213::Model213};
 
 use super::{METER, Map};
-use crate::meter::measurements::{Measurements, ThreePhase};
+use crate::meter::{
+    measurements::{Measurements, ThreePhase},
+    reading::Measurand,
+};
 
 impl Map {
     /// Writes the values of model 213.
@@ -24,10 +27,8 @@ impl Map {
         }
     }
 
-    /// Writes a block: the total and behind it the three phases, as every block has it.
     fn float_block(&mut self, offset: u16, values: &ThreePhase) {
-        let [a, b, c] = values.phases;
-        for (place, value) in (0_u16..).zip([values.total, a, b, c]) {
+        for (place, value) in (0_u16..).zip(values.fields()) {
             self.float(offset.saturating_add(place.saturating_mul(f32::SIZE)), value);
         }
     }
@@ -39,11 +40,24 @@ impl Map {
     }
 }
 
+/// Where the block of a measurand begins, and how many registers each of its values has.
+pub(super) fn block(measurand: Measurand) -> (u16, u16) {
+    let offset = match measurand {
+        Measurand::EnergyOut => Model213::TOT_WH_EXP.offset,
+        Measurand::EnergyIn => Model213::TOT_WH_IMP.offset,
+        Measurand::Power => Model213::W.offset,
+        Measurand::Voltage => Model213::PH_V.offset,
+        Measurand::Current => Model213::A.offset,
+        Measurand::Frequency => Model213::HZ.offset,
+    };
+    (offset, f32::SIZE)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::meter::sunspec::{
-        MEASURED, encode,
+        MeterModel, encode,
         tests::{at, identity},
     };
 
@@ -58,7 +72,9 @@ mod tests {
             exported: ThreePhase::sum([3_461_821.0, 0.0, 0.0]),
             ..Measurements::default()
         };
-        let registers = encode(&identity(), Some(&measurements));
+        let (registers, saturated) =
+            encode(&identity(), MeterModel::Float, 50_000.0, Some(&measurements));
+        assert_eq!(saturated, Vec::<&str>::new());
         let pair = |address| [at(&registers, address), at(&registers, address + 1)];
         assert_eq!(pair(40071), [16486, 26214], "A");
         assert_eq!(pair(40079), [17254, 0], "PhV");
@@ -71,8 +87,7 @@ mod tests {
         assert_eq!(pair(40161), [0x7FC0, 0], "first of the VArh block");
         assert_eq!(pair(40191), [0x7FC0, 0], "last of the VArh block");
         assert_eq!(pair(40193), [0, 0], "Evt");
-        let nans =
-            (MEASURED.start..40161).step_by(2).filter(|&address| at(&registers, address) == 0x7FC0);
+        let nans = (40071..40161).step_by(2).filter(|&address| at(&registers, address) == 0x7FC0);
         assert_eq!(nans.count(), 0);
     }
 }

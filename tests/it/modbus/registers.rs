@@ -1,6 +1,7 @@
 //! Which registers can be read, when, and that they are of one moment.
 
 use std::{
+    ops::Range,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -8,7 +9,7 @@ use std::{
     thread,
 };
 
-use fronius_smartmeter::meter::sunspec::{BASE, MEASURED};
+use fronius_smartmeter::meter::sunspec::{BASE, MeterModel};
 
 use super::{assert_values, expected};
 use crate::harness::{
@@ -117,7 +118,8 @@ async fn before_the_first_counter_only_what_never_changes_is_served() {
 
 #[tokio::test]
 async fn no_read_mixes_two_images() {
-    let measured = usize::from(MEASURED.start - BASE)..usize::from(MEASURED.end - BASE);
+    let Range { start, end } = MeterModel::Float.measured();
+    let measured = usize::from(start - BASE)..usize::from(end - BASE);
     let of = |word| {
         let mut image = live();
         image.registers[measured.clone()].fill(u16::to_be_bytes(word));
