@@ -167,3 +167,26 @@ async fn check_names_the_registers_of_model_203() {
         assert!(checked.out.contains(place), "{place}: {}", checked.out);
     }
 }
+
+#[tokio::test]
+async fn what_model_203_cannot_hold_is_said_once_and_once_when_it_fits_again() {
+    let openhab = OpenHab::start(&ITEMS);
+    let (mut service, mut client) = serve(&openhab).await;
+    openhab.set("I", "4000 A");
+    let line = service.logs("beyond what model 203 can hold").await;
+    assert!(line.contains(": current, apparent power, reactive power; "), "{line}");
+    until(async || {
+        let m = model(&mut client).await;
+        (m.aph_b, m.va, m.var) == (-32_767, Some(32_767), Some(32_767))
+    })
+    .await;
+    // Changes that leave it so are no news.
+    openhab.set("I", "4001 A");
+    openhab.set("F", "50.02 Hz");
+    until(async || model(&mut client).await.hz == 5002).await;
+    openhab.set("I", "3 A");
+    let line = service.logs("model 203").await;
+    assert!(line.contains("all values fit model 203 again"), "{line}");
+    let log = service.stop().await;
+    assert!(!log.iter().any(|line| line.contains("model 203")), "{log:#?}");
+}
