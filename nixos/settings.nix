@@ -106,7 +106,7 @@ let
       Energy in kWh. Until `energy_counter_out` has first reached it, there is no value yet. Set 0 for
       a counter that really starts from 0.
     '';
-    max_power = key (types.numbers.between 100 10000000) "`50000`" ''
+    max_power = key (types.numbers.between 100 10000000) "`50000`; with model 203, `32000`" ''
       Power in W: no more can flow through this meter, and what is beyond is implausible. The closer
       it is to the size of the device, the sooner a mistaken unit is noticed.
     '';
@@ -128,6 +128,9 @@ let
 
     modbus_tcp_address = key (types.ints.between 0 247) "`1`" ''
       Unit id. It is also in register 40068 and in the default serial number.
+    '';
+    sunspec_model = oneOf [ 213 203 ] "`213`" ''
+      SunSpec model of the values: `213` has float32, `203` integers with scale factors.
     '';
     unit_ids = oneOf [ "any" "strict" ] "`any`" ''
       Which unit ids are answered: `any`, or with `strict` only `modbus_tcp_address`, 0 and 255.

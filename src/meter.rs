@@ -147,8 +147,13 @@ impl Meter {
         } else {
             self.stale()
         };
+        let MeterConfig { identity, model, max_power_w, .. } = &self.config;
+        let (registers, saturated) =
+            sunspec::encode(identity, *model, *max_power_w, measurements.as_ref());
         Image {
-            registers: sunspec::encode(&self.config.identity, measurements.as_ref()),
+            registers,
+            model: *model,
+            saturated,
             availability,
             condition,
             confirmed: self.confirmed(reading, now),

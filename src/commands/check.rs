@@ -163,7 +163,7 @@ fn line(probe: Probe, meter: &ConfiguredMeter, binding: &Binding) -> Line {
     };
     // The clock of the source may be ahead of ours; then the update was just now.
     let age = updated.map(|updated| SystemTime::now().duration_since(updated).unwrap_or_default());
-    let (register, name) = sunspec::place(*point);
+    let (register, name) = sunspec::place(meter.config.model, *point);
     Line {
         meter: meter.name.clone(),
         key: measurand.key(),

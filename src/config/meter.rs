@@ -2,24 +2,37 @@
 
 use super::{entries::Entries, values};
 use crate::meter::{
-    MeterConfig, OnStale, Role, binding::Binding, reading::Measurand, sunspec::Identity,
+    MeterConfig, OnStale, Role,
+    binding::Binding,
+    reading::Measurand,
+    sunspec::{FINEST_MAX_POWER_W, Identity, MeterModel},
 };
 
 /// More than a household has.
 const DEFAULT_MAX_POWER_W: f64 = 50_000.0;
 
+/// Takes the SunSpec model of the values.
+pub(super) fn model(entries: &mut Entries<'_>) -> MeterModel {
+    let models = [("213", MeterModel::Float), ("203", MeterModel::Integer)];
+    values::choice(entries, "sunspec_model", &models).unwrap_or(MeterModel::Float)
+}
+
 /// Takes the size of the plant, in W.
-pub(super) fn max_power_w(entries: &mut Entries<'_>) -> f64 {
+pub(super) fn max_power_w(entries: &mut Entries<'_>, model: MeterModel) -> f64 {
     let watts = entries.value("max_power", "W, from 100 to 10000000", |text| {
         values::parse(text).filter(|watts: &f64| (100.0..=1e7).contains(watts))
     });
-    watts.unwrap_or(DEFAULT_MAX_POWER_W)
+    watts.unwrap_or(match model {
+        MeterModel::Float => DEFAULT_MAX_POWER_W,
+        MeterModel::Integer => FINEST_MAX_POWER_W,
+    })
 }
 
 /// Takes the keys of the meter whose values come from there.
 pub(super) fn read(
     entries: &mut Entries<'_>,
     bindings: &[Binding],
+    model: MeterModel,
     max_power_w: f64,
 ) -> MeterConfig {
     let role =
@@ -46,6 +59,7 @@ pub(super) fn read(
     MeterConfig {
         role,
         identity: identity(entries, role, bindings),
+        model,
         on_stale: on_stale.unwrap_or(default_on_stale),
         min_energy_wh: min_energy_kwh.unwrap_or(0.1) * 1000.0,
         max_power_w,

@@ -46,9 +46,10 @@ pub(super) fn read(entries: &mut Entries<'_>) -> Vec<ConfiguredMeter> {
 }
 
 fn one(entries: &mut Entries<'_>, name: Option<String>) -> ConfiguredMeter {
-    let max_power_w = meter::max_power_w(entries);
+    let model = meter::model(entries);
+    let max_power_w = meter::max_power_w(entries, model);
     let bindings = bindings::read(entries, max_power_w);
-    let config = meter::read(entries, &bindings, max_power_w);
+    let config = meter::read(entries, &bindings, model, max_power_w);
     ConfiguredMeter { name, config, bindings, listen: listen::read(entries) }
 }
 

@@ -14,6 +14,20 @@ pub(crate) fn counter(meter: Option<&str>, event: &CounterEvent) {
     }
 }
 
+/// Logs that values of this meter are beyond what its model can hold, or are not any more.
+pub(crate) fn saturation(meter: Option<&str>, image: &Image) {
+    let name = Prefix(meter);
+    if image.saturated.is_empty() {
+        tracing::info!(meter, "{name}all values fit model 203 again");
+    } else {
+        let quantities = image.saturated.join(", ");
+        tracing::warn!(
+            meter,
+            "{name}beyond what model 203 can hold with this max_power: {quantities}; its limit is served"
+        );
+    }
+}
+
 /// Logs a change of condition of this meter.
 pub(crate) fn condition(meter: Option<&str>, image: &Image) {
     let name = Prefix(meter);

@@ -104,6 +104,9 @@ impl MeterTask {
         if self.images.borrow().condition != image.condition {
             log::condition(name, &image);
         }
+        if self.images.borrow().saturated.is_empty() != image.saturated.is_empty() {
+            log::saturation(name, &image);
+        }
         let next = image.next_expiry.map(Instant::from_std);
         self.images.send_replace(Arc::new(image));
         next

@@ -1,6 +1,6 @@
 //! What there is to know of a meter before its first value.
 
-use super::sunspec::Identity;
+use super::sunspec::{Identity, MeterModel};
 
 /// What the meter measures, and so the sign of its power.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub struct MeterConfig {
     pub role: Role,
     /// The common model.
     pub identity: Identity,
+    /// The model of the values.
+    pub model: MeterModel,
     /// What is served once the data is stale.
     pub on_stale: OnStale,
     /// What `energy_counter_out` shows first, all phases together, must reach this, in Wh.

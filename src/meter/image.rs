@@ -2,7 +2,10 @@
 
 use std::{fmt, time::Instant};
 
-use super::{measurements::Measurements, sunspec::Registers};
+use super::{
+    measurements::Measurements,
+    sunspec::{MeterModel, Registers},
+};
 
 /// How far the data can be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +44,10 @@ pub enum Availability {
 pub struct Image {
     /// The map, from [`super::sunspec::BASE`] on.
     pub registers: Registers,
+    /// The meter model in it, which decides how long it is.
+    pub model: MeterModel,
+    /// The quantities that are beyond what the model can hold, and show its limit.
+    pub saturated: Vec<&'static str>,
     /// Whether the measured part of it may be read.
     pub availability: Availability,
     /// How far the data can be trusted, which decides that.

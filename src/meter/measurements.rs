@@ -1,4 +1,4 @@
-//! The values of model 213, and how those that nobody measured follow from the others.
+//! The values of a meter model, and how those that nobody measured follow from the others.
 
 /// Voltage where the source has none, in V.
 const NOMINAL_VOLTAGE_V: f64 = 230.0;
@@ -30,9 +30,16 @@ impl ThreePhase {
     pub fn mean(phases: [f64; 3]) -> Self {
         Self { total: phases.iter().sum::<f64>() / 3.0, phases }
     }
+
+    /// The total and behind it the phases, as every block of a meter model has them.
+    #[must_use]
+    pub fn fields(&self) -> [f64; 4] {
+        let [a, b, c] = self.phases;
+        [self.total, a, b, c]
+    }
 }
 
-/// The values of model 213 at one instant, with the signs of SunSpec: + is import.
+/// The values of a meter model at one instant, with the signs of SunSpec: + is import.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Measurements {
     /// `A`, in A.

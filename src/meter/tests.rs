@@ -2,7 +2,10 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::{sunspec::Identity, *};
+use super::{
+    sunspec::{Identity, MeterModel},
+    *,
+};
 
 const STALE: Duration = Duration::from_secs(30);
 
@@ -21,6 +24,7 @@ fn config() -> MeterConfig {
             serial_number: "1".to_owned(),
             address: 1,
         },
+        model: MeterModel::Float,
         on_stale: OnStale::Zero,
         min_energy_wh: 100.0,
         max_power_w: 50_000.0,

@@ -7,7 +7,7 @@ use std::{fmt, ops::RangeInclusive};
 
 use crate::text::excerpt;
 
-/// What a value measures. Its base unit is the one SunSpec model 213 asks for.
+/// What a value measures. Its base unit is the one of SunSpec's meter models.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Quantity {
     /// Active energy, in Wh.

@@ -14,7 +14,7 @@ use tokio_modbus::prelude::{
 use super::{connections::Connection, frame_guard::WRAPPED, server::UnitIds};
 use crate::meter::{
     Availability, Image,
-    sunspec::{BASE, Identity, MEASURED},
+    sunspec::{BASE, Identity},
 };
 
 /// The most registers that a read may ask for, according to the Modbus specification.
@@ -97,11 +97,13 @@ impl Device {
             .checked_sub(BASE)
             .and_then(|first| {
                 let first = usize::from(first);
-                image.registers.get(first..first.checked_add(count.into())?)
+                let served = image.registers.get(..image.model.registers())?;
+                served.get(first..first.checked_add(count.into())?)
             })
             .ok_or(ExceptionCode::IllegalDataAddress)?;
-        let measured = start < MEASURED.end && start.saturating_add(count) > MEASURED.start;
-        if measured && image.availability != Availability::Registers {
+        let measured = image.model.measured();
+        let is_measured = start < measured.end && start.saturating_add(count) > measured.start;
+        if is_measured && image.availability != Availability::Registers {
             return Err(ExceptionCode::GatewayTargetDevice);
         }
         let bytes = registers.as_flattened();

@@ -7,7 +7,7 @@ use fronius_smartmeter::meter::{
     binding::Binding,
     reading::{Freshness, Measurand, Phase, Point, Reading},
     record::{MeterRecord, Restored},
-    sunspec::Identity,
+    sunspec::{Identity, MeterModel},
 };
 
 use super::house::{DAY, Event, Fault, House, Life, Moment, noise};
@@ -121,6 +121,7 @@ fn meter(now: Instant) -> Meter {
             serial_number: "SN".to_owned(),
             address: 1,
         },
+        model: MeterModel::Float,
         on_stale: OnStale::Zero,
         min_energy_wh: 100.0,
         max_power_w: MAX_POWER_W,

@@ -11,6 +11,7 @@ use fronius_smartmeter::{
     meter::{
         OnStale, Role,
         reading::{Measurand, Phase, Point},
+        sunspec::MeterModel,
     },
     modbus::UnitIds,
     source::{
@@ -193,11 +194,28 @@ fn every_key_arrives() {
     let identity = &config.meters[0].config.identity;
     assert_eq!(identity.address, 247);
     assert_eq!((identity.version.as_str(), identity.serial_number.as_str()), ("2.10", "00123"));
+    assert_eq!(config.meters[0].config.model, MeterModel::Integer);
+    assert_eq!(config.meters[0].config.max_power_w.to_bits(), 100_000_f64.to_bits());
     assert_eq!(config.modbus.unit_ids, UnitIds::Strict);
     assert_eq!(config.meters[0].listen.len(), 2);
     assert_eq!(config.modbus.max_connections, 8);
     assert_eq!(config.modbus.idle_timeout, Duration::from_secs(90));
     assert_eq!(config.state_dir, Some("/var/lib/fronius-smartmeter".into()));
+}
+
+#[test]
+fn the_model_decides_the_default_of_max_power() {
+    let meter = |more: &str| {
+        let text = format!("openhab_host: oh\ncurrent_power: P\nenergy_counter_out: E\n{more}\n");
+        let meter = Config::parse(&text).unwrap().meters.remove(0);
+        let watts = meter.config.max_power_w;
+        assert!(meter.bindings.iter().all(|one| one.max_power_w.to_bits() == watts.to_bits()));
+        (meter.config.model, watts)
+    };
+    assert_eq!(meter(""), (MeterModel::Float, 50_000.0));
+    assert_eq!(meter("sunspec_model: 213"), (MeterModel::Float, 50_000.0));
+    assert_eq!(meter("sunspec_model: 203"), (MeterModel::Integer, 32_000.0));
+    assert_eq!(meter("max_power: 40000\nsunspec_model: 203"), (MeterModel::Integer, 40_000.0));
 }
 
 #[test]

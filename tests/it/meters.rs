@@ -12,7 +12,7 @@ use rustix::process::Signal;
 use tempfile::{NamedTempFile, TempDir};
 
 use crate::harness::{
-    client::{Client, NO_TARGET, floats},
+    client::{Client, ILLEGAL_ADDRESS, NO_TARGET, floats},
     expected::assert_expected,
     files::{file, text},
     net::anywhere,
@@ -133,6 +133,24 @@ async fn each_meter_has_its_own_values_at_its_own_address_or_unit() {
     openhab.set("Net", "UNDEF");
     openhab.set("P4", "500 W");
     house.shows(3, 3, [-500.0, 40_000.0, 0.0]).await;
+}
+
+#[tokio::test]
+async fn each_meter_has_its_own_model() {
+    let openhab = OpenHab::start(&ITEMS);
+    let unit = "modbus_tcp_address: 4\n";
+    let config =
+        house(openhab.address, "").replace(unit, &format!("{unit}    sunspec_model: 203\n"));
+    let house = House::start(&config).await;
+    house.shows(3, 3, [-400.0, 40_000.0, 0.0]).await;
+    let mut client = house.client(3).await;
+    assert_eq!(client.read_of(3, 40_069, 2).await, Ok(vec![213, 124]));
+    assert_eq!(client.read_of(4, 40_069, 2).await, Ok(vec![203, 105]));
+    let watts = (-200_i16).cast_unsigned();
+    until(async || client.read_of(4, 40_087, 1).await == Ok(vec![watts])).await;
+    assert_eq!(client.read_of(4, 40_107, 2).await, Ok(vec![0, 50_000]));
+    assert_eq!(client.read_of(3, 40_195, 2).await, Ok(vec![0xFFFF, 0]));
+    assert_eq!(client.read_of(4, 40_195, 2).await, Err(ILLEGAL_ADDRESS));
 }
 
 #[tokio::test]

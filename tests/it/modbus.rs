@@ -1,6 +1,7 @@
 //! What a Modbus client is answered, byte by byte.
 
 mod frames;
+mod model203;
 mod registers;
 mod values;
 

@@ -60,6 +60,15 @@ FLOATS = {
     40129: ("TotWhExp", 12345678.0), 40131: ("TotWhExpPhA", 12345678.0),
 }  # fmt: skip
 EXPECTED = dict(FLOATS.values())
+
+# The same of model 203, as the integers that stand there.
+INTEGERS = {
+    40071: ("A", 346), 40072: ("AphA", 346), 40073: ("AphB", 0), 40074: ("AphC", 0), 40075: ("A_SF", -2),
+    40076: ("PhV", 2314), 40077: ("PhVphA", 2314), 40078: ("PhVphB", 2314), 40079: ("PhVphC", 2314), 40084: ("V_SF", -1),
+    40085: ("Hz", 4998), 40086: ("Hz_SF", -2),
+    40087: ("W", -800), 40088: ("WphA", -800), 40089: ("WphB", 0), 40090: ("WphC", 0), 40091: ("W_SF", 0),
+    40123: ("TotWh_SF", 0), 40140: ("TotVAh_SF", -32768), 40173: ("TotVArh_SF", -32768),
+}  # fmt: skip
 PROBES = (0, 11, 768, 1706, 50000)
 
 
@@ -159,14 +168,20 @@ def rest(port, method, item, body=None):
         connection.close()
 
 
-def start_meter(folder, name, binary, config, port):
+def start_meter(folder, name, binary, config, settled):
     process = Process(folder, name, binary, "run", "--config", config)
-
-    def settled():
-        with Raw(port) as raw:
-            return raw.good() and close_to(raw.floats(40129, 2)[0], EXPECTED["TotWhExp"])
-
     return process, until(process, settled)
+
+
+def settled(port):
+    with Raw(port) as raw:
+        return raw.good() and close_to(raw.floats(40129, 2)[0], EXPECTED["TotWhExp"])
+
+
+def settled_203(port):
+    with Raw(port) as raw:
+        integers = raw.integers(40071, 103)
+        return all(integers[at - 40071] == value for at, (_, value) in INTEGERS.items())
 
 
 # --- a raw client, for what a proper client refuses to send ------------------
@@ -205,6 +220,11 @@ class Raw:
         """The registers as floats; struct.error where the answer is an exception."""
         answer = self.ask(struct.pack(">BHH", 3, address, registers))
         return struct.unpack(f">{registers // 2}f", answer[2:])
+
+    def integers(self, address, registers):
+        """The registers as int16; struct.error where the answer is an exception."""
+        answer = self.ask(struct.pack(">BHH", 3, address, registers))
+        return struct.unpack(f">{registers}h", answer[2:])
 
     def good(self):
         """Whether the inverter's cyclic read gives the states that openHAB has."""
@@ -291,6 +311,26 @@ def pymodbus_reads(tally, port):
         tally.check("the connection stays open after bad counts", raw.good())
 
 
+def pymodbus_reads_203(tally, port):
+    with ModbusTcpClient(HOST, port=port, timeout=5, retries=0) as client:
+
+        def words(address, count):
+            answer = client.read_holding_registers(address, count=count)
+            return f"exception {answer.exception_code}" if answer.isError() else answer.registers
+
+        def number(address, kind):
+            return client.convert_from_registers(words(address, kind.value[1]), kind)
+
+        tally.check("203: 40002 common model, L = 65", words(40002, 2), [1, 65])
+        tally.check("203: 40069 model 203, L = 105", words(40069, 2), [203, 105])
+        for address, (name, expected) in INTEGERS.items():
+            tally.check(f"203: {address} {name} = {expected}", number(address, client.DATATYPE.INT16), expected)
+        for address in (40107, 40109):
+            tally.check(f"203: {address} energy", number(address, client.DATATYPE.UINT32), 12345678)
+        tally.check("203: 40176 end marker", words(40176, 2), [0xFFFF, 0])
+        tally.check("203: 40176/3 past the end", words(40176, 3), "exception 2")
+
+
 def inverter_polls(tally, port):
     """What a GEN24 asks when the meter is added, and then its rhythm, on one connection."""
     with ModbusTcpClient(HOST, port=port, timeout=5, retries=0) as client:
@@ -318,17 +358,19 @@ def inverter_polls(tally, port):
         tally.check("inverter: every answer within 50 ms", slowest < 0.05, note=f"slowest {slowest * 1000:.1f} ms")
 
 
-def pysunspec2_discovers(tally, port):
+def pysunspec2_discovers(tally, port, model, length):
+    # Model 203 has apparent power in whole watts, and power factors in percent.
+    step, whole = (1.0, 100.0) if model == 203 else (0.1, 1.0)
     device = SunSpecModbusClientDeviceTCP(slave_id=2, ipaddr=HOST, ipport=port, timeout=5)
     try:
         device.connect()
         device.scan(connect=False)
         models = [key for key in device.models if isinstance(key, int)]
-        tally.check("pysunspec2 discovers the models", models, [1, 213])
-        common, meter = device.models[1][0], device.models[213][0]
+        tally.check("pysunspec2 discovers the models", models, [1, model])
+        common, meter = device.models[1][0], device.models[model][0]
         common.read()
         meter.read()
-        tally.check("pysunspec2 base address and lengths", (device.base_addr, common.L.value, meter.L.value), (40000, 65, 124))
+        tally.check("pysunspec2 base address and lengths", (device.base_addr, common.L.value, meter.L.value), (40000, 65, length))
         for name in ("Mn", "Md", "SN"):
             value = getattr(common, name).value
             tally.check(f"pysunspec2 {name}", bool(re.fullmatch(r"[ -~]+", value or "")), note=repr(value))
@@ -336,8 +378,10 @@ def pysunspec2_discovers(tally, port):
         tally.check("pysunspec2 DA", common.DA.value, 2)
 
         points = {name: point.cvalue for name, point in meter.points.items()}
-        unset = [name for name, value in points.items() if "VArh" not in name and (value is None or value != value)]
-        tally.check(f"pysunspec2 reads all {len(points)} points of 213, none unset but VArh", unset, [])
+        # An energy of 0 is "not accumulated" in model 203.
+        idle = {name for name in points if "VArh" in name or model == 203 and name.startswith("Tot") and name not in EXPECTED}
+        unset = [name for name, value in points.items() if name not in idle and (value is None or value != value)]
+        tally.check(f"pysunspec2 reads all {len(points)} points of {model}, none unset that has a value", unset, [])
         varh = {value for name, value in points.items() if "VArh" in name if value is not None and value == value}
         tally.check("pysunspec2 VArh not supported", varh, set())
         wrong = {name: points[name] for name, value in EXPECTED.items() if not close_to(points[name], value)}
@@ -345,10 +389,10 @@ def pysunspec2_discovers(tally, port):
         tally.check("pysunspec2 Evt", points["Evt"], 0)
 
         # Filled in by the meter, so only their consistency is known.
-        tally.check("pysunspec2 L-L voltage", abs(points["PPV"] - 231.4 * math.sqrt(3)) < 0.01, note=f"{points['PPV']}")
+        tally.check("pysunspec2 L-L voltage", abs(points["PPV"] - 231.4 * math.sqrt(3)) < step / 2, note=f"{points['PPV']}")
         triangle = math.hypot(points["W"], points["VAR"])
-        tally.check("pysunspec2 S² = P² + Q²", abs(points["VA"] - triangle) < 0.1, note=f"{points['VA']} and {triangle}")
-        tally.check("pysunspec2 |PF| = |P| / S", abs(abs(points["PF"]) - 800 / points["VA"]) < 1e-3, note=f"{points['PF']}")
+        tally.check("pysunspec2 S² = P² + Q²", abs(points["VA"] - triangle) < step, note=f"{points['VA']} and {triangle}")
+        tally.check("pysunspec2 |PF| = |P| / S", abs(abs(points["PF"]) / whole - 800 / points["VA"]) < 1e-3, note=f"{points['PF']}")
     finally:
         device.close()
 
@@ -450,7 +494,7 @@ def stops_with_client(tally, port, meter):
 def main(binary):
     binary = os.path.abspath(binary)
     tally, processes = Tally(), []
-    openhab_port, port = free_ports(2)
+    openhab_port, port, port_203 = free_ports(3)
     with tempfile.TemporaryDirectory() as folder:
         try:
             items = [word for item in ITEMS.items() for word in ("--item", "=".join(item))]
@@ -461,20 +505,31 @@ def main(binary):
 
             config = Path(folder, "config.yaml")
             config.write_text(CONFIG.format(openhab=f"{HOST}:{openhab_port}", meter=f"{HOST}:{port}"))
-            meter, ready = start_meter(folder, "meter", binary, config, port)
+            meter, ready = start_meter(folder, "meter", binary, config, lambda: settled(port))
             processes.append(meter)
             tally.check("the meter serves what openHAB has", ready is not None, note=after(ready))
+
+            config_203 = Path(folder, "config-203.yaml")
+            text = CONFIG.format(openhab=f"{HOST}:{openhab_port}", meter=f"{HOST}:{port_203}")
+            config_203.write_text(f"{text}sunspec_model: 203\n")
+            meter_203, ready = start_meter(folder, "meter-203", binary, config_203, lambda: settled_203(port_203))
+            processes.append(meter_203)
+            tally.check("a meter with model 203 serves the same", ready is not None, note=after(ready))
+            if meter_203.alive():
+                tally.judge("pymodbus, model 203", pymodbus_reads_203, port_203)
+                tally.judge("pysunspec2, model 203", pysunspec2_discovers, port_203, 203, 105)
+                tally.judge("stop a meter with model 203", stops, "of model 203", meter_203)
 
             if meter.alive():
                 tally.judge("pymodbus", pymodbus_reads, port)
                 tally.judge("the inverter's poll list", inverter_polls, port)
-                tally.judge("pysunspec2", pysunspec2_discovers, port)
+                tally.judge("pysunspec2", pysunspec2_discovers, port, 213, 124)
                 tally.judge("mbpoll", mbpoll_reads, port)
                 tally.judge("hostile packets", hostile, port, meter)
                 tally.judge("push", pushed, port, openhab_port)
                 tally.judge("stop with a client", stops_with_client, port, meter)
 
-                meter, ready = start_meter(folder, "meter-again", binary, config, port)
+                meter, ready = start_meter(folder, "meter-again", binary, config, lambda: settled(port))
                 processes.append(meter)
                 tally.check("the meter starts again on the same port", ready is not None, note=after(ready))
                 tally.judge("stop without a client", stops, "without a client", meter)

@@ -137,6 +137,7 @@ in
     stale_after = 45;
     on_stale = "hold";
     modbus_tcp_address = 0;
+    sunspec_model = 203;
     options = "<primary>";
     loglevel = "warning";
   };

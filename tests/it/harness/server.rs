@@ -12,7 +12,7 @@ use fronius_smartmeter::{
         binding::Binding,
         reading::{Freshness, Measurand, Phase, Point, Reading},
         record::Restored,
-        sunspec::Identity,
+        sunspec::{Identity, MeterModel},
     },
     modbus::{Device, Server, ServerConfig, UnitIds, connections::Connections},
 };
@@ -54,6 +54,7 @@ fn meter(on_stale: OnStale) -> Meter {
     let config = MeterConfig {
         role: Role::Producer,
         identity: identity(),
+        model: MeterModel::Float,
         on_stale,
         min_energy_wh: 100.0,
         max_power_w: 50_000.0,

@@ -1,6 +1,7 @@
 //! Which registers can be read, when, and that they are of one moment.
 
 use std::{
+    ops::Range,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -8,11 +9,12 @@ use std::{
     thread,
 };
 
-use fronius_smartmeter::meter::sunspec::{BASE, MEASURED};
+use fronius_smartmeter::meter::sunspec::{BASE, MeterModel};
 
 use super::{assert_values, expected};
 use crate::harness::{
     client::{ILLEGAL_ADDRESS, ILLEGAL_VALUE, NO_TARGET, READ_HOLDING, READ_INPUT, floats},
+    expected::assert_expected,
     server::{live, serve, server_config, waiting},
 };
 
@@ -44,6 +46,24 @@ async fn reads_are_answered_inside_the_map_and_refused_outside() {
             assert_eq!(answer.err(), refusal, "function {function}, {start}/{count}");
         }
     }
+}
+
+/// 16 registers a line, in hexadecimal.
+fn dump(words: &[u16], first: u16) -> String {
+    let lines = words.chunks(16).zip((first..).step_by(16)).map(|(line, address)| {
+        let words: Vec<_> = line.iter().map(|word| format!("{word:04x}")).collect();
+        format!("{address}: {}\n", words.join(" "))
+    });
+    lines.collect()
+}
+
+#[tokio::test]
+async fn the_registers_of_model_213_are_the_same_to_the_last_bit() {
+    let served = serve(&server_config(), live());
+    let mut client = served.client().await;
+    let mut words = client.read(40_000, 100).await.unwrap();
+    words.extend(client.read(40_100, 97).await.unwrap());
+    assert_expected("registers/213", &dump(&words, 40_000));
 }
 
 #[tokio::test]
@@ -98,7 +118,8 @@ async fn before_the_first_counter_only_what_never_changes_is_served() {
 
 #[tokio::test]
 async fn no_read_mixes_two_images() {
-    let measured = usize::from(MEASURED.start - BASE)..usize::from(MEASURED.end - BASE);
+    let Range { start, end } = MeterModel::Float.measured();
+    let measured = usize::from(start - BASE)..usize::from(end - BASE);
     let of = |word| {
         let mut image = live();
         image.registers[measured.clone()].fill(u16::to_be_bytes(word));
