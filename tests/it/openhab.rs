@@ -7,6 +7,7 @@ mod freshness;
 mod items;
 mod log;
 mod outages;
+mod recordings;
 mod redirects;
 mod restarts;
 mod streams;
