@@ -6,13 +6,13 @@ use serde::Serialize;
 use super::{gson, item};
 
 /// What openHAB 3.4 and later send every 10 s, so that a dead stream differs from a quiet one.
-pub(super) const ALIVE: &[u8] = b"event: alive\ndata: {\"type\":\"ALIVE\",\"interval\":10}";
+const ALIVE: &[u8] = b"event: alive\ndata: {\"type\":\"ALIVE\",\"interval\":10}";
 
 /// One event, ready to be sent to whoever wants its topic.
 #[derive(Debug)]
 pub(super) struct Event {
-    /// Such as `openhab/items/inverter_power/statechanged`.
-    pub(super) topic: String,
+    /// Such as `openhab/items/inverter_power/statechanged`; `None` is for everyone.
+    pub(super) topic: Option<String>,
     /// Up to the end of the JSON, which is where openHAB flushes; the blank line follows.
     pub(super) bytes: Bytes,
 }
@@ -105,6 +105,11 @@ struct Message<'a> {
 }
 
 impl Event {
+    /// A sign of life.
+    pub(super) fn alive() -> Self {
+        Self { topic: None, bytes: Bytes::from_static(ALIVE) }
+    }
+
     /// An event about the item of this name.
     pub(super) fn new(kind: Kind, name: &str, payload: &Payload<'_>) -> Self {
         let topic = format!("openhab/items/{name}/{}", kind.topic());
@@ -114,7 +119,7 @@ impl Event {
             r#type: kind.event_type(),
         });
         let bytes = Bytes::from(format!("event: message\ndata: {json}"));
-        Self { topic, bytes }
+        Self { topic: Some(topic), bytes }
     }
 }
 

@@ -24,6 +24,8 @@ pub(super) struct Item {
 pub(super) struct Description<'a> {
     link: String,
     state: &'a str,
+    #[serde(rename = "stateDescription", skip_serializing_if = "Option::is_none")]
+    presentation: Option<Presentation>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_state: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -37,6 +39,15 @@ pub(super) struct Description<'a> {
     name: &'a str,
     tags: [&'static str; 0],
     group_names: [&'static str; 0],
+}
+
+/// How openHAB would show a state, unless somebody says otherwise.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Presentation {
+    pattern: &'static str,
+    read_only: bool,
+    options: [&'static str; 0],
 }
 
 impl Item {
@@ -103,16 +114,31 @@ impl Item {
         Description {
             link: format!("http://{host}/rest/items/{name}"),
             state: &self.state,
+            presentation: current.then(|| self.presentation()),
             last_state: self.last_state.as_deref().filter(|_| current),
             last_state_update: epoch(self.last_update),
             last_state_change: epoch(self.last_change),
             unit_symbol: self.unit.as_deref().filter(|_| current),
-            editable: false,
+            editable: true,
             r#type: self.item_type(),
             name,
             tags: [],
             group_names: [],
         }
+    }
+
+    /// Whether a state can be put: an item for numbers takes no other text.
+    pub(super) fn takes(&self, state: &str) -> bool {
+        self.item_type() == "String" || type_of(state) != "String"
+    }
+
+    fn presentation(&self) -> Presentation {
+        let pattern = match self.item_type() {
+            "String" => "%s",
+            "Number" => "%.0f",
+            _ => "%.0f %unit%",
+        };
+        Presentation { pattern, read_only: false, options: [] }
     }
 
     fn item_type(&self) -> &'static str {
@@ -168,7 +194,7 @@ mod tests {
     }
 
     fn topics(events: &[Event]) -> Vec<&str> {
-        events.iter().filter_map(|event| event.topic.rsplit('/').next()).collect()
+        events.iter().filter_map(|event| event.topic.as_ref()?.rsplit('/').next()).collect()
     }
 
     #[test]
@@ -228,11 +254,11 @@ mod tests {
         item.update("P", "2 W", Dialect::Current, time(2_000));
         assert_eq!(
             gson::to_string(&item.describe("P", "h:8080", Dialect::Current)),
-            r#"{"link":"http://h:8080/rest/items/P","state":"2 W","lastState":"1 W","lastStateUpdate":2000,"lastStateChange":1000,"unitSymbol":"W","editable":false,"type":"Number:Power","name":"P","tags":[],"groupNames":[]}"#
+            r#"{"link":"http://h:8080/rest/items/P","state":"2 W","stateDescription":{"pattern":"%.0f %unit%","readOnly":false,"options":[]},"lastState":"1 W","lastStateUpdate":2000,"lastStateChange":1000,"unitSymbol":"W","editable":true,"type":"Number:Power","name":"P","tags":[],"groupNames":[]}"#
         );
         assert_eq!(
             gson::to_string(&item.describe("P", "h:8080", Dialect::Legacy)),
-            r#"{"link":"http://h:8080/rest/items/P","state":"2 W","editable":false,"type":"Number:Power","name":"P","tags":[],"groupNames":[]}"#
+            r#"{"link":"http://h:8080/rest/items/P","state":"2 W","editable":true,"type":"Number:Power","name":"P","tags":[],"groupNames":[]}"#
         );
     }
 }

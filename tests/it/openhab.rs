@@ -10,6 +10,7 @@ mod outages;
 mod recordings;
 mod redirects;
 mod restarts;
+mod simulator;
 mod streams;
 mod time_limits;
 mod tls;
