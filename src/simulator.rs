@@ -5,6 +5,8 @@
 //! modelled on the sources of openHAB 3.2.0.
 
 mod access;
+mod definition;
+mod disorder;
 mod event;
 mod gson;
 pub mod house;
@@ -16,20 +18,24 @@ mod stream;
 mod topics;
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::Utc;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::sync::broadcast;
+use tokio::sync::{Notify, broadcast};
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use access::Token;
-use event::Event;
+use definition::Definition;
+use disorder::Disorder;
+use event::{Event, Kind};
 use item::Item;
 pub use solar::{SolarDay, Sunlight};
 
@@ -39,6 +45,12 @@ const MAX_CONNECTIONS: usize = 256;
 /// Events kept for the slowest client. openHAB keeps 10,000 and drops newer ones; here the oldest
 /// are dropped, so that a client that catches up sees the present.
 const EVENT_QUEUE: usize = 1024;
+
+/// The most items that can be there when one is added.
+const MAX_ITEMS: usize = 1000;
+
+/// What is updated within this time is updated at once, as far as the events of groups are concerned.
+const AT_ONCE: Duration = Duration::from_millis(5);
 
 /// The pause after a failed accept, so that a lack of file descriptors does not become a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
@@ -69,7 +81,7 @@ impl Dialect {
     }
 }
 
-/// An openHAB with a fixed set of items, as far as REST and server-sent events show it.
+/// An openHAB with its items, as far as REST and server-sent events show it.
 ///
 /// Clones share the items and the event bus.
 #[derive(Clone, Debug)]
@@ -81,6 +93,9 @@ pub struct Simulator {
 struct Shared {
     items: Mutex<BTreeMap<String, Item>>,
     events: broadcast::Sender<Arc<Event>>,
+    group_events: Mutex<Disorder>,
+    /// There are events of groups.
+    groups_changed: Notify,
     dialect: Dialect,
     token: Option<Token>,
 }
@@ -102,6 +117,8 @@ impl Simulator {
             shared: Arc::new(Shared {
                 items: Mutex::new(items),
                 events: broadcast::Sender::new(EVENT_QUEUE),
+                group_events: Mutex::new(Disorder::new()),
+                groups_changed: Notify::new(),
                 dialect,
                 token: token.map(Token::new),
             }),
@@ -111,17 +128,60 @@ impl Simulator {
     /// Updates an item as a `PUT` of its state would, and emits the events of an update.
     ///
     /// Returns false if there is no such item.
-    #[expect(clippy::must_use_candidate, reason = "a caller may know that its items exist")]
     pub fn set(&self, name: &str, state: &str) -> bool {
         let mut items = self.items();
         let Some(item) = items.get_mut(name) else {
             return false;
         };
+        let (dialect, now) = (self.shared.dialect, Utc::now());
         // Sent with the lock held, so that events are in the order of the states.
-        for event in item.update(name, state.trim(), self.shared.dialect, Utc::now()) {
+        for event in item.update(name, state.trim(), dialect, now) {
             self.emit(event);
         }
+        for group in item.groups().to_vec() {
+            let members = items.values().filter(|item| item.groups().contains(&group));
+            let sum = item::sum(members.map(Item::state));
+            if let Some(item) = items.get_mut(&group).filter(|item| item.is_sum()) {
+                let events = item.follow(&format!("{group}/{name}"), &sum, dialect, now);
+                self.group_events().add(events);
+                self.shared.groups_changed.notify_one();
+            }
+        }
         true
+    }
+
+    /// Adds an item or defines it otherwise, without a state. Says whether it is new, or returns
+    /// `None` if there are too many.
+    fn define(&self, definition: Definition) -> Option<bool> {
+        let mut items = self.items();
+        let name = definition.name.clone();
+        let event = match items.get(&name) {
+            Some(old) => Event::new(Kind::Redefined, &name, &[&definition, &old.definition(&name)]),
+            None if items.len() < MAX_ITEMS => Event::new(Kind::Added, &name, &definition),
+            None => return None,
+        };
+        self.emit(event);
+        Some(items.insert(name, Item::defined(definition)).is_none())
+    }
+
+    /// Removes an item, and says whether there was one.
+    fn remove(&self, name: &str) -> bool {
+        let Some(item) = self.items().remove(name) else {
+            return false;
+        };
+        self.emit(Event::new(Kind::Removed, name, &item.definition(name)));
+        true
+    }
+
+    /// Emits the events of groups, and never returns.
+    async fn emit_for_groups(&self) -> Infallible {
+        loop {
+            self.shared.groups_changed.notified().await;
+            sleep(AT_ONCE).await;
+            for event in self.group_events().take() {
+                self.emit(event);
+            }
+        }
     }
 
     fn emit(&self, event: Event) {
@@ -149,8 +209,10 @@ impl Simulator {
         let mut alive = interval(ALIVE_INTERVAL);
         alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
         alive.reset_after(FIRST_ALIVE);
+        let mut groups = pin!(self.emit_for_groups());
         loop {
             tokio::select! {
+                never = &mut groups => match never {},
                 _ = alive.tick(), if self.shared.dialect == Dialect::Current => {
                     self.emit(Event::alive());
                 }
@@ -164,7 +226,7 @@ impl Simulator {
                     }
                     Err(error) => {
                         tracing::warn!("simulator: cannot accept connections: {error}");
-                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                        sleep(ACCEPT_PAUSE).await;
                     }
                 },
                 Some(_) = connections.join_next() => {}
@@ -180,6 +242,10 @@ impl Simulator {
         address: SocketAddr,
     ) {
         http::serve(self, stream, address).await;
+    }
+
+    fn group_events(&self) -> MutexGuard<'_, Disorder> {
+        self.shared.group_events.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn items(&self) -> MutexGuard<'_, BTreeMap<String, Item>> {

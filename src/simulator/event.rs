@@ -26,14 +26,27 @@ pub(super) enum Kind {
     Updated,
     /// A state was accepted that differs from the one before.
     Changed,
+    /// A group has got a state from a member, changed or not; since openHAB 4.0.
+    GroupUpdated,
+    /// A group has got another state from a member.
+    GroupChanged,
+    /// There is an item that was not there.
+    Added,
+    /// An item is defined otherwise.
+    Redefined,
+    /// There is no such item any more.
+    Removed,
 }
 
 impl Kind {
     fn topic(self) -> &'static str {
         match self {
             Self::Posted => "state",
-            Self::Updated => "stateupdated",
-            Self::Changed => "statechanged",
+            Self::Updated | Self::GroupUpdated => "stateupdated",
+            Self::Changed | Self::GroupChanged => "statechanged",
+            Self::Added => "added",
+            Self::Redefined => "updated",
+            Self::Removed => "removed",
         }
     }
 
@@ -42,6 +55,11 @@ impl Kind {
             Self::Posted => "ItemStateEvent",
             Self::Updated => "ItemStateUpdatedEvent",
             Self::Changed => "ItemStateChangedEvent",
+            Self::GroupUpdated => "GroupStateUpdatedEvent",
+            Self::GroupChanged => "GroupItemStateChangedEvent",
+            Self::Added => "ItemAddedEvent",
+            Self::Redefined => "ItemUpdatedEvent",
+            Self::Removed => "ItemRemovedEvent",
         }
     }
 }
@@ -110,9 +128,9 @@ impl Event {
         Self { topic: None, bytes: Bytes::from_static(ALIVE) }
     }
 
-    /// An event about the item of this name.
-    pub(super) fn new(kind: Kind, name: &str, payload: &Payload<'_>) -> Self {
-        let topic = format!("openhab/items/{name}/{}", kind.topic());
+    /// An event about the item of this name, or about a group by way of a member: `GROUP/MEMBER`.
+    pub(super) fn new(kind: Kind, place: &str, payload: &impl Serialize) -> Self {
+        let topic = format!("openhab/items/{place}/{}", kind.topic());
         let json = gson::to_string(&Message {
             topic: &topic,
             payload: gson::to_string(payload),

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Bytes, Incoming};
 use hyper::header::HOST;
 use hyper::http::request::Parts;
 use hyper::server::conn::http1;
@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 
 use super::Simulator;
 use super::access::Access;
+use super::definition::Definition;
 use super::reply::{self, ReplyBody};
 use super::stream::EventStream;
 use super::topics::Topics;
@@ -29,8 +30,8 @@ const MAX_HEAD: usize = 8 * 1024;
 /// How much of a head is read, so that one that is too large gets its answer.
 const MAX_READ: usize = 4 * MAX_HEAD;
 
-/// Largest state that can be put, in bytes.
-const MAX_STATE: usize = 4 * 1024;
+/// Largest state or item that can be put, in bytes.
+const MAX_CONTENT: usize = 4 * 1024;
 
 /// How long a connection may be without a request.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -162,6 +163,11 @@ impl Simulator {
             }
             (&Method::GET, Route::Events) => return self.get_events(head.uri.query()),
             (&Method::PUT, Route::State(name)) => self.put_state(name, body).await,
+            (&Method::PUT, Route::Item(name)) => self.put_item(name, body, &host()).await,
+            (&Method::DELETE, Route::Item(name)) if self.remove(name) => {
+                reply::done(StatusCode::OK, "text/plain")
+            }
+            (&Method::DELETE, Route::Item(name)) => no_item(name),
             (_, Route::NoService) => reply::no_service(),
             (_, Route::NoResource) => reply::no_resource(StatusCode::NOT_FOUND),
             _ => reply::no_resource(StatusCode::METHOD_NOT_ALLOWED),
@@ -226,13 +232,33 @@ impl Simulator {
         }
     }
 
-    async fn put_state(&self, name: &str, body: Incoming) -> Response<ReplyBody> {
-        let body = match Limited::new(body, MAX_STATE).collect().await {
-            Ok(body) => body.to_bytes(),
-            Err(error) if error.is::<LengthLimitError>() => {
-                return reply::refused(StatusCode::PAYLOAD_TOO_LARGE);
+    async fn put_item(&self, name: &str, body: Incoming, host: &str) -> Response<ReplyBody> {
+        let body = match content(body).await {
+            Ok(body) => body,
+            Err(status) => return reply::refused(status),
+        };
+        let definition = match serde_json::from_slice::<Definition>(&body) {
+            Ok(definition) if definition.name == name => definition,
+            Ok(_) => {
+                let message = "The item name in the path and the one in the body differ";
+                return reply::error(StatusCode::BAD_REQUEST, message);
             }
-            Err(_) => return reply::refused(StatusCode::BAD_REQUEST),
+            Err(error) => return reply::error(StatusCode::BAD_REQUEST, &error.to_string()),
+        };
+        let Some(is_new) = self.define(definition) else {
+            return reply::error(StatusCode::INSUFFICIENT_STORAGE, "Too many items");
+        };
+        let mut reply = self.get_item(name, host);
+        if is_new {
+            *reply.status_mut() = StatusCode::CREATED;
+        }
+        reply
+    }
+
+    async fn put_state(&self, name: &str, body: Incoming) -> Response<ReplyBody> {
+        let body = match content(body).await {
+            Ok(body) => body,
+            Err(status) => return reply::refused(status),
         };
         let state = str::from_utf8(&body).unwrap_or_default();
         match self.items().get(name).map(|item| item.takes(state.trim())) {
@@ -244,7 +270,16 @@ impl Simulator {
             Some(true) => {}
         }
         self.set(name, state);
-        reply::accepted()
+        reply::done(StatusCode::ACCEPTED, "application/json")
+    }
+}
+
+/// What was put, or the status of the answer if that cannot be received.
+async fn content(body: Incoming) -> Result<Bytes, StatusCode> {
+    match Limited::new(body, MAX_CONTENT).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(StatusCode::PAYLOAD_TOO_LARGE),
+        Err(_) => Err(StatusCode::BAD_REQUEST),
     }
 }
 

@@ -86,10 +86,10 @@ pub(super) fn error(status: StatusCode, message: &str) -> Response<ReplyBody> {
     reply(status, [is_json(), date(), chunked()], body)
 }
 
-/// The answer to a state that was accepted.
-pub(super) fn accepted() -> Response<ReplyBody> {
-    let headers = [is_json(), date(), length(0)];
-    reply(StatusCode::ACCEPTED, headers, ReplyBody::Sized(Full::default()))
+/// The answer to what was done, with the type of what it might have said.
+pub(super) fn done(status: StatusCode, content_type: &'static str) -> Response<ReplyBody> {
+    let headers = [fixed(CONTENT_TYPE, content_type), date(), length(0)];
+    reply(status, headers, ReplyBody::Sized(Full::default()))
 }
 
 /// The answer to a path below `/rest` that there is not, or to a method that a path does not have.

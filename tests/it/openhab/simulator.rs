@@ -40,6 +40,16 @@ impl Client {
         self.0.write_all(request.as_bytes()).await.unwrap();
     }
 
+    /// Puts something, and returns the head of the answer, whose body is lost with the connection.
+    async fn put(mut self, path: &str, content: &str) -> String {
+        let length = content.len();
+        self.send(&format!(
+            "PUT {path} HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\n\r\n{content}"
+        ))
+        .await;
+        self.head().await
+    }
+
     /// Asks what was asked in a recording.
     async fn ask(&mut self, exchange: &Exchange) {
         self.send(&format!("{}\r\n\r\n", exchange.request.join("\r\n"))).await;
@@ -266,4 +276,122 @@ async fn topics_that_do_not_validate_have_no_answer() {
         client.0.shutdown().await.unwrap();
         assert_eq!(client.rest().await, "");
     }
+}
+
+/// The events of a recording about items whose name begins so, one a line, without their times.
+fn recorded_events(topic: &str) -> Vec<String> {
+    let [exchange] = &exchanges(VERSION, "events-all-items")[..] else { unreachable!() };
+    let recorded = timeless(&String::from_utf8(exchange.answer()).unwrap());
+    let wanted = format!("data: {{\"topic\":\"openhab/items/{topic}/");
+    recorded.lines().filter(|line| line.starts_with(&wanted)).map(str::to_owned).collect()
+}
+
+/// The next events of a stream.
+async fn next_events(stream: &mut Client, count: usize) -> Vec<String> {
+    let mut text = String::new();
+    while text.matches("}\r\n2\r\n\n\n").count() < count {
+        text += &stream.receive(1).await;
+    }
+    timeless(&text).lines().filter(|line| line.starts_with("data:")).map(str::to_owned).collect()
+}
+
+async fn listen(openhab: &OpenHab, topics: &str) -> Client {
+    let mut stream = Client::connect(openhab).await;
+    stream.send(&format!("GET /rest/events?topics={topics} HTTP/1.1\r\nHost: h\r\n\r\n")).await;
+    stream.head().await;
+    stream
+}
+
+/// Defines an item, and returns the status of the answer.
+async fn define(openhab: &OpenHab, name: &str, more: &str) -> String {
+    let item = format!("{{\"name\":\"{name}\",{more}}}");
+    let head = Client::connect(openhab).await.put(&format!("/rest/items/{name}"), &item).await;
+    head.lines().next().unwrap().to_owned()
+}
+
+/// An openHAB with the group that was recorded, and the names of its members.
+async fn house_with_group() -> (OpenHab, [&'static str; 2]) {
+    let openhab = OpenHab::start(&[]);
+    let group = r#""type":"Group","groupType":"Number:Power","function":{"name":"SUM"}"#;
+    assert_eq!(define(&openhab, "G", group).await, "HTTP/1.1 201 Created");
+    for member in ["M1", "M2"] {
+        let member = define(&openhab, member, r#""type":"Number:Power","groupNames":["G"]"#).await;
+        assert_eq!(member, "HTTP/1.1 201 Created");
+    }
+    (openhab, ["M1", "M2"])
+}
+
+#[tokio::test]
+async fn a_group_has_the_recorded_events_under_the_names_of_its_members() {
+    let (openhab, _) = house_with_group().await;
+    let mut stream = listen(&openhab, "openhab/items/G/*").await;
+    let mut events = Vec::new();
+    for (member, state, count) in [
+        ("M1", "100 W", 2),
+        ("M2", "1000 W", 2),
+        ("M2", "1000 W", 1),
+        ("M2", "UNDEF", 2),
+        ("M1", "NULL", 2),
+        ("M1", "7 W", 2),
+    ] {
+        openhab.set(member, state);
+        events.extend(next_events(&mut stream, count).await);
+    }
+    assert_eq!(events, recorded_events("G"));
+
+    let mut client = Client::connect(&openhab).await;
+    let [recorded, ..] = &exchanges(VERSION, "item-group")[..] else { unreachable!() };
+    client.ask(recorded).await;
+    let answer = String::from_utf8(recorded.answer()).unwrap();
+    assert_eq!(timeless(&client.receive(answer.len()).await), timeless(&answer));
+}
+
+#[tokio::test]
+async fn the_events_of_a_group_come_out_of_order_when_members_change_at_once() {
+    let (openhab, members) = house_with_group().await;
+    let mut stream = listen(&openhab, "openhab/items/G/*statechanged").await;
+    let mut misleading = 0;
+    for burst in 0..20 {
+        for (index, member) in members.into_iter().enumerate() {
+            openhab.set(member, &format!("{} W", 10 * burst + index + 1));
+        }
+        let events = next_events(&mut stream, members.len()).await;
+        let sum = format!("\\\"value\\\":\\\"{} W\\\"", 20 * burst + 3);
+        assert!(events.iter().any(|event| event.contains(&sum)), "no {sum} in {events:?}");
+        misleading += usize::from(!events.last().unwrap().contains(&sum));
+    }
+    assert!((1..20).contains(&misleading), "{misleading} of 20 end with another state");
+}
+
+#[tokio::test]
+async fn items_are_edited_removed_and_added_with_the_recorded_events() {
+    let openhab = OpenHab::start(&[]);
+    let number = r#""type":"Number""#;
+    assert_eq!(define(&openhab, "N", number).await, "HTTP/1.1 201 Created");
+    openhab.set("N", "5");
+    let mut stream = listen(&openhab, "openhab/items/N/updated,openhab/items/N/*ed").await;
+    let labelled = define(&openhab, "N", r#""type":"Number","label":"x""#).await;
+    assert_eq!(labelled, "HTTP/1.1 200 OK");
+    // It has lost its state.
+    let mut client = Client::connect(&openhab).await;
+    let read = "GET /rest/items/N/state HTTP/1.1\r\nHost: h\r\n\r\n";
+    client.send(read).await;
+    client.head().await;
+    assert_eq!(client.receive(4).await, "NULL");
+
+    let delete = "DELETE /rest/items/N HTTP/1.1\r\nHost: h\r\n\r\n";
+    for (request, status) in
+        [(delete, "200 OK"), (read, "404 Not Found"), (delete, "404 Not Found")]
+    {
+        let mut client = Client::connect(&openhab).await;
+        client.send(request).await;
+        let head = client.head().await;
+        assert!(head.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{request}: {head}");
+    }
+    for item in [number, r#""type":"String""#, number] {
+        define(&openhab, "N", item).await;
+    }
+    let mut recorded = recorded_events("N");
+    recorded.retain(|event| !event.contains("/state"));
+    assert_eq!(next_events(&mut stream, recorded.len()).await, recorded);
 }
