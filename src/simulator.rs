@@ -14,6 +14,7 @@ mod http;
 mod item;
 mod reply;
 mod solar;
+mod state;
 mod stream;
 mod topics;
 
@@ -140,7 +141,7 @@ impl Simulator {
         }
         for group in item.groups().to_vec() {
             let members = items.values().filter(|item| item.groups().contains(&group));
-            let sum = item::sum(members.map(Item::state));
+            let sum = state::sum(members.map(Item::state));
             if let Some(item) = items.get_mut(&group).filter(|item| item.is_sum()) {
                 let events = item.follow(&format!("{group}/{name}"), &sum, dialect, now);
                 self.group_events().add(events);

@@ -3,7 +3,7 @@
 use hyper::body::Bytes;
 use serde::Serialize;
 
-use super::{gson, item};
+use super::{gson, state};
 
 /// What openHAB 3.4 and later send every 10 s, so that a dead stream differs from a quiet one.
 const ALIVE: &[u8] = b"event: alive\ndata: {\"type\":\"ALIVE\",\"interval\":10}";
@@ -84,7 +84,7 @@ impl<'a> Payload<'a> {
     /// A payload with nothing but the state.
     pub(super) fn new(value: &'a str) -> Self {
         Self {
-            r#type: item::type_of(value),
+            r#type: state::type_of(value),
             value,
             old_type: None,
             old_value: None,
@@ -95,7 +95,7 @@ impl<'a> Payload<'a> {
 
     /// Adds the previous state.
     pub(super) fn old(mut self, value: &'a str) -> Self {
-        self.old_type = Some(item::type_of(value));
+        self.old_type = Some(state::type_of(value));
         self.old_value = Some(value);
         self
     }
