@@ -23,7 +23,7 @@ use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use chrono::Utc;
@@ -31,7 +31,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, broadcast};
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use access::Token;
 use definition::Definition;
@@ -99,6 +99,8 @@ struct Shared {
     groups_changed: Notify,
     dialect: Dialect,
     token: Option<Token>,
+    /// Until when it is starting.
+    ready: OnceLock<Instant>,
 }
 
 impl Simulator {
@@ -122,8 +124,21 @@ impl Simulator {
                 groups_changed: Notify::new(),
                 dialect,
                 token: token.map(Token::new),
+                ready: OnceLock::new(),
             }),
         }
+    }
+
+    /// Answers every request with 404 for this long, as openHAB does while it starts. Only the first
+    /// call counts.
+    pub fn start_slowly(&self, time: Duration) {
+        if let Some(ready) = Instant::now().checked_add(time) {
+            self.shared.ready.get_or_init(|| ready);
+        }
+    }
+
+    fn is_starting(&self) -> bool {
+        self.shared.ready.get().is_some_and(|&ready| Instant::now() < ready)
     }
 
     /// Updates an item as a `PUT` of its state would, and emits the events of an update.

@@ -174,10 +174,13 @@ impl Simulator {
         })
     }
 
-    /// The answer to a request that is too large or may not be made.
+    /// The answer to a request that is too large, comes too early or may not be made.
     fn refusal(&self, head: &Parts, route: &Route<'_>) -> Option<Response<ReplyBody>> {
         if let Some(status) = oversize(head) {
             return Some(reply::refused(status));
+        }
+        if self.is_starting() {
+            return Some(reply::no_service());
         }
         let message = match Access::of(&head.headers, self.shared.token.as_ref()) {
             Access::Refused => "Invalid credentials",

@@ -98,7 +98,7 @@ pub(super) fn no_resource(status: StatusCode) -> Response<ReplyBody> {
     reply(status, headers, ReplyBody::Sized(Full::default()))
 }
 
-/// The answer to a path outside `/rest`.
+/// The answer to a path outside `/rest`, and to every path while openHAB starts.
 pub(super) fn no_service() -> Response<ReplyBody> {
     const PAGE: &str = "<html><body>No service was found.</body></html>";
     let headers = [fixed(CONTENT_TYPE, "text/html;charset=utf-8"), length(PAGE.len())];

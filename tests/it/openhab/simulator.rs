@@ -164,6 +164,24 @@ async fn what_is_no_state_of_the_item_is_refused_by_name() {
 }
 
 #[tokio::test]
+async fn while_it_starts_there_is_no_service() {
+    let _clock = FastClock::start();
+    let openhab = recorded_house();
+    openhab.start_slowly(Duration::from_secs(5));
+    let recorded = exchanges(VERSION, "404");
+    let nothing = recorded.iter().find(|exchange| exchange.wanted() == "GET /nothing").unwrap();
+    let no_service = String::from_utf8(nothing.answer()).unwrap();
+    let states = exchanges(VERSION, "item-state");
+    let mut client = Client::connect(&openhab).await;
+    client.ask(&states[0]).await;
+    assert_eq!(client.receive(no_service.len()).await, no_service);
+    sleep(Duration::from_secs(5)).await;
+    client.ask(&states[0]).await;
+    let state = String::from_utf8(states[0].answer()).unwrap();
+    assert_eq!(timeless(&client.receive(state.len()).await), timeless(&state));
+}
+
+#[tokio::test]
 async fn a_head_may_have_8_kib() {
     let openhab = recorded_house();
     for (padding, expected) in [(8000, "200 OK"), (8200, "414 URI Too Long")] {
