@@ -78,7 +78,12 @@ Examples:
 
 Set a state with PUT, as in openHAB:
   curl -X PUT -H 'Content-Type: text/plain' -d '900 W' \\
-    http://127.0.0.1:8080/rest/items/power/state";
+    http://127.0.0.1:8080/rest/items/power/state
+
+Add or edit an item or a group with PUT, too, and remove it with DELETE:
+  curl -X PUT -H 'Content-Type: application/json' -d '{\"type\":\"Number:Power\",\"name\":\"power\"}' \\
+    http://127.0.0.1:8080/rest/items/power
+  curl -X DELETE http://127.0.0.1:8080/rest/items/power";
 
 /// Serves the values of any generator in openHAB as a Fronius Smart Meter (Modbus TCP, SunSpec
 /// models 1 and 213).

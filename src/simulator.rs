@@ -1,10 +1,12 @@
 //! An openHAB look-alike, with its REST API and its server-sent events: for the demo, the tests,
 //! and anyone who wants to try this service without openHAB.
 //!
-//! What it sends is modelled on openHAB's own sources (5.2.1, and 3.2.0 for [`Dialect::Legacy`]):
-//! chunked JSON without a length, no `Date`, events flushed before their blank line.
+//! What it sends are the bytes that a real openHAB 5.2.1 was recorded to send. [`Dialect::Legacy`] is
+//! modelled on the sources of openHAB 3.2.0.
 
 mod access;
+mod definition;
+mod disorder;
 mod event;
 mod gson;
 pub mod house;
@@ -12,23 +14,29 @@ mod http;
 mod item;
 mod reply;
 mod solar;
+mod state;
 mod stream;
 mod topics;
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use chrono::Utc;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::sync::broadcast;
+use tokio::sync::{Notify, broadcast};
 use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use access::Token;
-use event::Event;
+use definition::Definition;
+use disorder::Disorder;
+use event::{Event, Kind};
 use item::Item;
 pub use solar::{SolarDay, Sunlight};
 
@@ -39,8 +47,20 @@ const MAX_CONNECTIONS: usize = 256;
 /// are dropped, so that a client that catches up sees the present.
 const EVENT_QUEUE: usize = 1024;
 
+/// The most items that can be there when one is added.
+const MAX_ITEMS: usize = 1000;
+
+/// What is updated within this time is updated at once, as far as the events of groups are concerned.
+const AT_ONCE: Duration = Duration::from_millis(5);
+
 /// The pause after a failed accept, so that a lack of file descriptors does not become a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+
+/// The first sign of life comes so long after the start, whenever clients connect.
+const FIRST_ALIVE: Duration = Duration::from_secs(1);
+
+/// The interval that signs of life announce themselves.
+const ALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Which versions of openHAB are simulated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +82,7 @@ impl Dialect {
     }
 }
 
-/// An openHAB with a fixed set of items, as far as REST and server-sent events show it.
+/// An openHAB with its items, as far as REST and server-sent events show it.
 ///
 /// Clones share the items and the event bus.
 #[derive(Clone, Debug)]
@@ -74,8 +94,13 @@ pub struct Simulator {
 struct Shared {
     items: Mutex<BTreeMap<String, Item>>,
     events: broadcast::Sender<Arc<Event>>,
+    group_events: Mutex<Disorder>,
+    /// There are events of groups.
+    groups_changed: Notify,
     dialect: Dialect,
     token: Option<Token>,
+    /// Until when it is starting.
+    ready: OnceLock<Instant>,
 }
 
 impl Simulator {
@@ -95,27 +120,89 @@ impl Simulator {
             shared: Arc::new(Shared {
                 items: Mutex::new(items),
                 events: broadcast::Sender::new(EVENT_QUEUE),
+                group_events: Mutex::new(Disorder::new()),
+                groups_changed: Notify::new(),
                 dialect,
                 token: token.map(Token::new),
+                ready: OnceLock::new(),
             }),
         }
+    }
+
+    /// Answers every request with 404 for this long, as openHAB does while it starts. Only the first
+    /// call counts.
+    pub fn start_slowly(&self, time: Duration) {
+        if let Some(ready) = Instant::now().checked_add(time) {
+            self.shared.ready.get_or_init(|| ready);
+        }
+    }
+
+    fn is_starting(&self) -> bool {
+        self.shared.ready.get().is_some_and(|&ready| Instant::now() < ready)
     }
 
     /// Updates an item as a `PUT` of its state would, and emits the events of an update.
     ///
     /// Returns false if there is no such item.
-    #[expect(clippy::must_use_candidate, reason = "a caller may know that its items exist")]
     pub fn set(&self, name: &str, state: &str) -> bool {
         let mut items = self.items();
         let Some(item) = items.get_mut(name) else {
             return false;
         };
+        let (dialect, now) = (self.shared.dialect, Utc::now());
         // Sent with the lock held, so that events are in the order of the states.
-        for event in item.update(name, state.trim(), self.shared.dialect, Utc::now()) {
-            // An error means that nobody listens.
-            let _ = self.shared.events.send(Arc::new(event));
+        for event in item.update(name, state.trim(), dialect, now) {
+            self.emit(event);
+        }
+        for group in item.groups().to_vec() {
+            let members = items.values().filter(|item| item.groups().contains(&group));
+            let sum = state::sum(members.map(Item::state));
+            if let Some(item) = items.get_mut(&group).filter(|item| item.is_sum()) {
+                let events = item.follow(&format!("{group}/{name}"), &sum, dialect, now);
+                self.group_events().add(events);
+                self.shared.groups_changed.notify_one();
+            }
         }
         true
+    }
+
+    /// Adds an item or defines it otherwise, without a state. Says whether it is new, or returns
+    /// `None` if there are too many.
+    fn define(&self, definition: Definition) -> Option<bool> {
+        let mut items = self.items();
+        let name = definition.name.clone();
+        let event = match items.get(&name) {
+            Some(old) => Event::new(Kind::Redefined, &name, &[&definition, &old.definition(&name)]),
+            None if items.len() < MAX_ITEMS => Event::new(Kind::Added, &name, &definition),
+            None => return None,
+        };
+        self.emit(event);
+        Some(items.insert(name, Item::defined(definition)).is_none())
+    }
+
+    /// Removes an item, and says whether there was one.
+    fn remove(&self, name: &str) -> bool {
+        let Some(item) = self.items().remove(name) else {
+            return false;
+        };
+        self.emit(Event::new(Kind::Removed, name, &item.definition(name)));
+        true
+    }
+
+    /// Emits the events of groups, and never returns.
+    async fn emit_for_groups(&self) -> Infallible {
+        loop {
+            self.shared.groups_changed.notified().await;
+            sleep(AT_ONCE).await;
+            for event in self.group_events().take() {
+                self.emit(event);
+            }
+        }
+    }
+
+    fn emit(&self, event: Event) {
+        // An error means that nobody listens.
+        let _ = self.shared.events.send(Arc::new(event));
     }
 
     /// The state of an item, as `GET /rest/items/NAME/state` returns it.
@@ -134,8 +221,17 @@ impl Simulator {
     pub async fn serve(&self, listener: TcpListener) -> io::Result<()> {
         let address = listener.local_addr()?;
         let mut connections = JoinSet::new();
+        // One for all event streams.
+        let mut alive = interval(ALIVE_INTERVAL);
+        alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        alive.reset_after(FIRST_ALIVE);
+        let mut groups = pin!(self.emit_for_groups());
         loop {
             tokio::select! {
+                never = &mut groups => match never {},
+                _ = alive.tick(), if self.shared.dialect == Dialect::Current => {
+                    self.emit(Event::alive());
+                }
                 accepted = listener.accept() => match accepted {
                     Ok((stream, _)) => {
                         // Otherwise, the second half of an event waits until the client
@@ -146,7 +242,7 @@ impl Simulator {
                     }
                     Err(error) => {
                         tracing::warn!("simulator: cannot accept connections: {error}");
-                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                        sleep(ACCEPT_PAUSE).await;
                     }
                 },
                 Some(_) = connections.join_next() => {}
@@ -162,6 +258,10 @@ impl Simulator {
         address: SocketAddr,
     ) {
         http::serve(self, stream, address).await;
+    }
+
+    fn group_events(&self) -> MutexGuard<'_, Disorder> {
+        self.shared.group_events.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn items(&self) -> MutexGuard<'_, BTreeMap<String, Item>> {
@@ -196,43 +296,6 @@ mod tests {
         assert_eq!(simulator.state("inverter_power").unwrap(), "810 W");
         assert!(!simulator.set("nothing", "1"));
         assert_eq!(simulator.state("nothing"), None);
-    }
-
-    /// What arrives up to and including `end`.
-    async fn read_to(client: &mut TcpStream, end: &str) -> String {
-        let mut bytes = Vec::new();
-        while !bytes.ends_with(end.as_bytes()) {
-            bytes.push(client.read_u8().await.unwrap());
-        }
-        String::from_utf8(bytes).unwrap()
-    }
-
-    #[tokio::test]
-    async fn an_event_is_two_chunks_and_dropping_serve_ends_the_stream() {
-        let simulator = house();
-        let (listener, mut client) = listening().await;
-        let server = tokio::spawn({
-            let simulator = simulator.clone();
-            async move { simulator.serve(listener).await }
-        });
-
-        let request = b"GET /rest/events?topics=*/statechanged HTTP/1.1\r\nHost: h\r\n\r\n";
-        client.write_all(request).await.unwrap();
-        let head = read_to(&mut client, "\r\n\r\n").await;
-        assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
-        assert!(head.contains("content-type: text/event-stream\r\n"), "{head}");
-        assert!(!head.contains("date:"), "{head}");
-
-        assert!(simulator.set("inverter_power", "810 W"));
-        let event = read_to(&mut client, "}\r\n").await;
-        let start =
-            "event: message\ndata: {\"topic\":\"openhab/items/inverter_power/statechanged\"";
-        assert!(event.contains(start), "{event}");
-        assert_eq!(read_to(&mut client, "\n\r\n").await, "2\r\n\n\n\r\n");
-
-        server.abort();
-        let end = client.read(&mut [0]).await;
-        assert!(matches!(end, Ok(0) | Err(_)), "{end:?}");
     }
 
     #[tokio::test]

@@ -1,5 +1,5 @@
 //! Requests to the simulator: whatever a client sends, the simulator does not panic. It answers in
-//! HTTP, and keeps the items it has, none with a state of more than 4 KiB.
+//! HTTP, and no item has a state of more than 4 KiB and a long number.
 //!
 //! The first byte chooses between the versions of openHAB, and whether a token is needed. `0x1D`
 //! makes parts large (see [`expand`]).
@@ -16,8 +16,8 @@ use tokio::{
     time::timeout,
 };
 
-/// Largest state, in bytes.
-const MAX_STATE: usize = 4 * 1024;
+/// Largest state, in bytes: as much as can be put, where a sum may print every digit of its number.
+const MAX_STATE: usize = 4 * 1024 + 310;
 
 /// No more is read of the answers: small requests may have large ones.
 const MAX_ANSWERS: usize = 256 * 1024;
@@ -73,6 +73,7 @@ fuzz_target!(|input: &[u8]| {
     let answers = RUNTIME.with(|runtime| runtime.block_on(run));
     assert!(answers.is_empty() || answers.starts_with(b"HTTP/1."), "{answers:?}");
     for (name, _) in items {
-        assert!(simulator.state(name).unwrap().len() <= MAX_STATE);
+        // It may have been removed.
+        assert!(simulator.state(name).is_none_or(|state| state.len() <= MAX_STATE));
     }
 });

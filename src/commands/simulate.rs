@@ -6,6 +6,7 @@ use std::{
     io::{self, Write},
     net::SocketAddr,
     path::PathBuf,
+    time::Duration,
 };
 
 use clap::Args;
@@ -60,6 +61,9 @@ pub struct SimulateArgs {
     /// Behave like openHAB 3.0: no stateupdated and no alive events
     #[arg(long)]
     legacy: bool,
+    /// Answer 404 for so many seconds first, as openHAB does while it starts
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, hide_default_value = true)]
+    starting: u32,
     /// Require the API token in this file
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
@@ -94,6 +98,7 @@ pub async fn simulate(args: SimulateArgs) -> Result<(), SimulateError> {
     let plays_house = args.items.is_empty();
     let items = if plays_house { house::items() } else { args.items };
     let simulator = Simulator::new(items, dialect, token);
+    simulator.start_slowly(Duration::from_secs(args.starting.into()));
     let play = async {
         if plays_house {
             house::play(&simulator, MINUTE_PER_HOUR).await;

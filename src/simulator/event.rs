@@ -3,16 +3,16 @@
 use hyper::body::Bytes;
 use serde::Serialize;
 
-use super::{gson, item};
+use super::{gson, state};
 
 /// What openHAB 3.4 and later send every 10 s, so that a dead stream differs from a quiet one.
-pub(super) const ALIVE: &[u8] = b"event: alive\ndata: {\"type\":\"ALIVE\",\"interval\":10}";
+const ALIVE: &[u8] = b"event: alive\ndata: {\"type\":\"ALIVE\",\"interval\":10}";
 
 /// One event, ready to be sent to whoever wants its topic.
 #[derive(Debug)]
 pub(super) struct Event {
-    /// Such as `openhab/items/inverter_power/statechanged`.
-    pub(super) topic: String,
+    /// Such as `openhab/items/inverter_power/statechanged`; `None` is for everyone.
+    pub(super) topic: Option<String>,
     /// Up to the end of the JSON, which is where openHAB flushes; the blank line follows.
     pub(super) bytes: Bytes,
 }
@@ -26,14 +26,27 @@ pub(super) enum Kind {
     Updated,
     /// A state was accepted that differs from the one before.
     Changed,
+    /// A group has got a state from a member, changed or not; since openHAB 4.0.
+    GroupUpdated,
+    /// A group has got another state from a member.
+    GroupChanged,
+    /// There is an item that was not there.
+    Added,
+    /// An item is defined otherwise.
+    Redefined,
+    /// There is no such item any more.
+    Removed,
 }
 
 impl Kind {
     fn topic(self) -> &'static str {
         match self {
             Self::Posted => "state",
-            Self::Updated => "stateupdated",
-            Self::Changed => "statechanged",
+            Self::Updated | Self::GroupUpdated => "stateupdated",
+            Self::Changed | Self::GroupChanged => "statechanged",
+            Self::Added => "added",
+            Self::Redefined => "updated",
+            Self::Removed => "removed",
         }
     }
 
@@ -42,6 +55,11 @@ impl Kind {
             Self::Posted => "ItemStateEvent",
             Self::Updated => "ItemStateUpdatedEvent",
             Self::Changed => "ItemStateChangedEvent",
+            Self::GroupUpdated => "GroupStateUpdatedEvent",
+            Self::GroupChanged => "GroupItemStateChangedEvent",
+            Self::Added => "ItemAddedEvent",
+            Self::Redefined => "ItemUpdatedEvent",
+            Self::Removed => "ItemRemovedEvent",
         }
     }
 }
@@ -66,7 +84,7 @@ impl<'a> Payload<'a> {
     /// A payload with nothing but the state.
     pub(super) fn new(value: &'a str) -> Self {
         Self {
-            r#type: item::type_of(value),
+            r#type: state::type_of(value),
             value,
             old_type: None,
             old_value: None,
@@ -77,7 +95,7 @@ impl<'a> Payload<'a> {
 
     /// Adds the previous state.
     pub(super) fn old(mut self, value: &'a str) -> Self {
-        self.old_type = Some(item::type_of(value));
+        self.old_type = Some(state::type_of(value));
         self.old_value = Some(value);
         self
     }
@@ -105,16 +123,21 @@ struct Message<'a> {
 }
 
 impl Event {
-    /// An event about the item of this name.
-    pub(super) fn new(kind: Kind, name: &str, payload: &Payload<'_>) -> Self {
-        let topic = format!("openhab/items/{name}/{}", kind.topic());
+    /// A sign of life.
+    pub(super) fn alive() -> Self {
+        Self { topic: None, bytes: Bytes::from_static(ALIVE) }
+    }
+
+    /// An event about the item of this name, or about a group by way of a member: `GROUP/MEMBER`.
+    pub(super) fn new(kind: Kind, place: &str, payload: &impl Serialize) -> Self {
+        let topic = format!("openhab/items/{place}/{}", kind.topic());
         let json = gson::to_string(&Message {
             topic: &topic,
             payload: gson::to_string(payload),
             r#type: kind.event_type(),
         });
         let bytes = Bytes::from(format!("event: message\ndata: {json}"));
-        Self { topic, bytes }
+        Self { topic: Some(topic), bytes }
     }
 }
 

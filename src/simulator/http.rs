@@ -1,33 +1,49 @@
 //! Serves one connection, with the paths that openHAB has.
 
 use std::convert::Infallible;
+use std::future::pending;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Bytes, Incoming};
 use hyper::header::HOST;
+use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::mpsc;
 
 use super::Simulator;
 use super::access::Access;
+use super::definition::Definition;
 use super::reply::{self, ReplyBody};
 use super::stream::EventStream;
 use super::topics::Topics;
 
-/// Largest request head, in bytes; a larger one is answered with 431.
-const MAX_HEAD: usize = 16 * 1024;
+/// Largest request head, in bytes.
+const MAX_HEAD: usize = 8 * 1024;
 
-/// Largest state that can be put, in bytes.
-const MAX_STATE: usize = 4 * 1024;
+/// How much of a head is read, so that one that is too large gets its answer.
+const MAX_READ: usize = 4 * MAX_HEAD;
 
-/// How long a connection may be without a request: pax-web's idle timeout on plain HTTP.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
+/// Largest state or item that can be put, in bytes.
+const MAX_CONTENT: usize = 4 * 1024;
+
+/// How long a connection may be without a request.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What becomes of a request.
+enum Outcome {
+    Reply(Response<ReplyBody>),
+    /// The rest of the connection is an event stream.
+    Events(EventStream),
+    /// It is never answered.
+    Silence,
+}
 
 /// Serves one connection to its end.
 pub(super) async fn serve(
@@ -35,19 +51,38 @@ pub(super) async fn serve(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     address: SocketAddr,
 ) {
+    let (listen, mut listening) = mpsc::channel(1);
     let service = service_fn(|request| {
-        let simulator = simulator.clone();
-        async move { Ok::<_, Infallible>(simulator.answer(request, address).await) }
+        let (simulator, listen) = (simulator.clone(), listen.clone());
+        async move {
+            match simulator.answer(request, address).await {
+                Outcome::Reply(reply) => return Ok::<_, Infallible>(reply),
+                // There is room: no further request is taken before this one is answered.
+                Outcome::Events(events) => drop(listen.try_send(events)),
+                Outcome::Silence => {}
+            }
+            pending().await
+        }
     });
-    let served = http1::Builder::new()
+    let mut connection = http1::Builder::new()
         .auto_date_header(false)
-        .max_buf_size(MAX_HEAD)
+        .title_case_headers(true)
+        .max_buf_size(MAX_READ)
         .timer(TokioTimer::new())
         .header_read_timeout(IDLE_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
-    if let Err(error) = served {
-        tracing::debug!("simulator: connection ended: {error}");
+        .serve_connection(TokioIo::new(stream), service);
+    let events: EventStream = tokio::select! {
+        served = &mut connection => {
+            if let Err(error) = served {
+                tracing::debug!("simulator: connection ended: {error}");
+            }
+            return;
+        }
+        Some(events) = listening.recv() => events,
+    };
+    // hyper cannot leave the end of a chunk to the next one, or a body without its last chunk.
+    if let Err(error) = events.send(connection.into_parts().io.into_inner()).await {
+        tracing::debug!("simulator: event stream ended: {error}");
     }
 }
 
@@ -58,27 +93,32 @@ enum Route<'a> {
     Item(&'a str),
     State(&'a str),
     Events,
+    /// There is nothing of this name in the REST API.
+    NoResource,
+    /// It is outside the REST API.
+    NoService,
 }
 
 impl<'a> Route<'a> {
-    fn of(path: &'a str) -> Option<Self> {
+    fn of(path: &'a str) -> Self {
         let path = path.strip_suffix('/').unwrap_or(path);
-        let rest = path.strip_prefix("/rest")?;
+        let Some(rest) = path.strip_prefix("/rest") else {
+            return Self::NoService;
+        };
         match rest.split('/').collect::<Vec<_>>().as_slice() {
-            [""] => Some(Self::Root),
-            ["", "items"] => Some(Self::Items),
-            ["", "items", name] if is_name(name) => Some(Self::Item(name)),
-            ["", "items", name, "state"] if is_name(name) => Some(Self::State(name)),
-            ["", "events"] => Some(Self::Events),
-            _ => None,
+            [""] => Self::Root,
+            ["", "items"] => Self::Items,
+            ["", "items", name] if is_name(name) => Self::Item(name),
+            ["", "items", name, "state"] if is_name(name) => Self::State(name),
+            ["", "events"] => Self::Events,
+            ["", ..] => Self::NoResource,
+            _ => Self::NoService,
         }
     }
 
-    fn methods(&self) -> &'static str {
-        match self {
-            Self::State(_) => "GET, PUT",
-            Self::Root | Self::Items | Self::Item(_) | Self::Events => "GET",
-        }
+    /// Whether it may be read without credentials, if only because there is nothing to read.
+    fn is_public(&self) -> bool {
+        matches!(self, Self::Root | Self::NoResource | Self::NoService)
     }
 }
 
@@ -88,34 +128,66 @@ fn is_name(name: &str) -> bool {
     !name.is_empty() && name.chars().all(allowed)
 }
 
+/// The status of a request whose head is too large.
+fn oversize(head: &Parts) -> Option<StatusCode> {
+    let path = head.uri.path_and_query().map_or(0, |path| path.as_str().len());
+    let headers = head.headers.iter().fold(0_usize, |sum, (name, value)| {
+        sum.saturating_add(name.as_str().len()).saturating_add(value.len())
+    });
+    if path > MAX_HEAD {
+        Some(StatusCode::URI_TOO_LONG)
+    } else if headers > MAX_HEAD {
+        Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
+    } else {
+        None
+    }
+}
+
 impl Simulator {
-    async fn answer(&self, request: Request<Incoming>, address: SocketAddr) -> Response<ReplyBody> {
-        let access = Access::of(request.headers(), self.shared.token.as_ref());
-        if access == Access::Refused {
-            return reply::error(StatusCode::UNAUTHORIZED, "Invalid credentials");
-        }
+    async fn answer(&self, request: Request<Incoming>, address: SocketAddr) -> Outcome {
         let (head, body) = request.into_parts();
-        let Some(route) = Route::of(head.uri.path()) else {
-            return reply::empty(StatusCode::NOT_FOUND);
-        };
-        if access == Access::Anonymous && !matches!(route, Route::Root) {
-            return reply::error(StatusCode::UNAUTHORIZED, "Authentication required");
+        let route = Route::of(head.uri.path());
+        if let Some(refusal) = self.refusal(&head, &route) {
+            return Outcome::Reply(refusal);
         }
         let host = || match head.headers.get(HOST).map(|host| host.to_str()) {
             Some(Ok(host)) => host.to_owned(),
             _ => address.to_string(),
         };
-        match (&head.method, &route) {
+        Outcome::Reply(match (&head.method, &route) {
             (&Method::GET, Route::Root) => self.get_root(),
             (&Method::GET, Route::Items) => self.get_items(&host()),
             (&Method::GET, Route::Item(name)) => self.get_item(name, &host()),
             (&Method::GET, Route::State(name)) => {
                 self.state(name).map_or_else(|| no_item(name), reply::text)
             }
-            (&Method::GET, Route::Events) => self.get_events(head.uri.query()),
+            (&Method::GET, Route::Events) => return self.get_events(head.uri.query()),
             (&Method::PUT, Route::State(name)) => self.put_state(name, body).await,
-            _ => reply::not_allowed(route.methods()),
+            (&Method::PUT, Route::Item(name)) => self.put_item(name, body, &host()).await,
+            (&Method::DELETE, Route::Item(name)) if self.remove(name) => {
+                reply::done(StatusCode::OK, "text/plain")
+            }
+            (&Method::DELETE, Route::Item(name)) => no_item(name),
+            (_, Route::NoService) => reply::no_service(),
+            (_, Route::NoResource) => reply::no_resource(StatusCode::NOT_FOUND),
+            _ => reply::no_resource(StatusCode::METHOD_NOT_ALLOWED),
+        })
+    }
+
+    /// The answer to a request that is too large, comes too early or may not be made.
+    fn refusal(&self, head: &Parts, route: &Route<'_>) -> Option<Response<ReplyBody>> {
+        if let Some(status) = oversize(head) {
+            return Some(reply::refused(status));
         }
+        if self.is_starting() {
+            return Some(reply::no_service());
+        }
+        let message = match Access::of(&head.headers, self.shared.token.as_ref()) {
+            Access::Refused => "Invalid credentials",
+            Access::Anonymous if !route.is_public() => "Authentication required",
+            Access::Granted | Access::Anonymous => return None,
+        };
+        Some(reply::error(StatusCode::UNAUTHORIZED, message))
     }
 
     fn get_root(&self) -> Response<ReplyBody> {
@@ -154,31 +226,63 @@ impl Simulator {
         }
     }
 
-    fn get_events(&self, query: Option<&str>) -> Response<ReplyBody> {
-        let Some(topics) = Topics::of_query(query) else {
-            return reply::empty(StatusCode::BAD_REQUEST);
+    fn get_events(&self, query: Option<&str>) -> Outcome {
+        match Topics::of_query(query) {
+            Some(topics) => {
+                Outcome::Events(EventStream::new(topics, self.shared.events.subscribe()))
+            }
+            None => Outcome::Silence,
+        }
+    }
+
+    async fn put_item(&self, name: &str, body: Incoming, host: &str) -> Response<ReplyBody> {
+        let body = match content(body).await {
+            Ok(body) => body,
+            Err(status) => return reply::refused(status),
         };
-        let events = self.shared.events.subscribe();
-        reply::events(EventStream::new(topics, events, self.shared.dialect))
+        let definition = match serde_json::from_slice::<Definition>(&body) {
+            Ok(definition) if definition.name == name => definition,
+            Ok(_) => {
+                let message = "The item name in the path and the one in the body differ";
+                return reply::error(StatusCode::BAD_REQUEST, message);
+            }
+            Err(error) => return reply::error(StatusCode::BAD_REQUEST, &error.to_string()),
+        };
+        let Some(is_new) = self.define(definition) else {
+            return reply::error(StatusCode::INSUFFICIENT_STORAGE, "Too many items");
+        };
+        let mut reply = self.get_item(name, host);
+        if is_new {
+            *reply.status_mut() = StatusCode::CREATED;
+        }
+        reply
     }
 
     async fn put_state(&self, name: &str, body: Incoming) -> Response<ReplyBody> {
-        let body = match Limited::new(body, MAX_STATE).collect().await {
-            Ok(body) => body.to_bytes(),
-            Err(error) if error.is::<LengthLimitError>() => {
-                return reply::empty(StatusCode::PAYLOAD_TOO_LARGE);
-            }
-            Err(_) => return reply::empty(StatusCode::BAD_REQUEST),
+        let body = match content(body).await {
+            Ok(body) => body,
+            Err(status) => return reply::refused(status),
         };
         let state = str::from_utf8(&body).unwrap_or_default();
-        if self.state(name).is_none() {
-            no_item(name)
-        } else if state.trim().is_empty() {
-            reply::empty(StatusCode::BAD_REQUEST)
-        } else {
-            self.set(name, state);
-            reply::empty(StatusCode::ACCEPTED)
+        match self.items().get(name).map(|item| item.takes(state.trim())) {
+            None => return no_item(name),
+            Some(false) => {
+                let message = format!("State could not be parsed: {state}");
+                return reply::error(StatusCode::BAD_REQUEST, &message);
+            }
+            Some(true) => {}
         }
+        self.set(name, state);
+        reply::done(StatusCode::ACCEPTED, "application/json")
+    }
+}
+
+/// What was put, or the status of the answer if that cannot be received.
+async fn content(body: Incoming) -> Result<Bytes, StatusCode> {
+    match Limited::new(body, MAX_CONTENT).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(StatusCode::PAYLOAD_TOO_LARGE),
+        Err(_) => Err(StatusCode::BAD_REQUEST),
     }
 }
 

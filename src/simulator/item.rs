@@ -4,7 +4,9 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 
 use super::Dialect;
+use super::definition::{Definition, Function};
 use super::event::{Event, Kind, Payload};
+use super::state::{type_of, unit_of};
 
 /// An item with its current state and what openHAB 5 remembers of its past.
 #[derive(Debug)]
@@ -15,6 +17,8 @@ pub(super) struct Item {
     last_change: Option<DateTime<Utc>>,
     /// The item's unit: that of the last state that had one.
     unit: Option<String>,
+    /// `None` is an item that is what its states look like.
+    definition: Option<Definition>,
 }
 
 /// An item in JSON: the fields of openHAB's `EnrichedItemDTO`, in its order, without those that
@@ -22,8 +26,17 @@ pub(super) struct Item {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Description<'a> {
+    /// Those of a group, which are never listed here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    members: Option<[(); 0]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group_type: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    function: Option<Function>,
     link: String,
     state: &'a str,
+    #[serde(rename = "stateDescription", skip_serializing_if = "Option::is_none")]
+    presentation: Option<Presentation>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_state: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -33,10 +46,21 @@ pub(super) struct Description<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     unit_symbol: Option<&'a str>,
     editable: bool,
-    r#type: &'static str,
-    name: &'a str,
-    tags: [&'static str; 0],
-    group_names: [&'static str; 0],
+    r#type: String,
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<String>,
+    tags: Vec<String>,
+    group_names: Vec<String>,
+}
+
+/// How openHAB would show a state, unless somebody says otherwise.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Presentation {
+    pattern: &'static str,
+    read_only: bool,
+    options: [&'static str; 0],
 }
 
 impl Item {
@@ -49,17 +73,82 @@ impl Item {
             last_update: since,
             last_change: since,
             unit: unit_of(state).map(str::to_owned),
+            definition: None,
         }
+    }
+
+    /// An item that is new or edited: it has no state, even if it had one.
+    pub(super) fn defined(definition: Definition) -> Self {
+        Self {
+            state: "NULL".to_owned(),
+            last_state: None,
+            last_update: None,
+            last_change: None,
+            unit: definition.unit().map(str::to_owned),
+            definition: Some(definition),
+        }
+    }
+
+    /// What the item is; `name` is its name.
+    pub(super) fn definition(&self, name: &str) -> Definition {
+        self.definition.clone().unwrap_or_else(|| Definition {
+            r#type: self.item_type().to_owned(),
+            name: name.to_owned(),
+            ..Definition::default()
+        })
+    }
+
+    /// The groups that it is a member of.
+    pub(super) fn groups(&self) -> &[String] {
+        self.definition.as_ref().map_or(&[], |definition| &definition.group_names)
+    }
+
+    /// Whether its state is the sum of those of its members.
+    pub(super) fn is_sum(&self) -> bool {
+        self.definition.as_ref().is_some_and(Definition::is_sum)
+    }
+
+    fn is_group(&self) -> bool {
+        self.definition.as_ref().is_some_and(Definition::is_group)
     }
 
     pub(super) fn state(&self) -> &str {
         &self.state
     }
 
-    /// Sets a new state and returns its events, in openHAB's order.
+    /// Sets a new state and returns its events, in openHAB's order. Of a group, none says that it has
+    /// accepted it.
     pub(super) fn update(
         &mut self,
         name: &str,
+        state: &str,
+        dialect: Dialect,
+        now: DateTime<Utc>,
+    ) -> Vec<Event> {
+        let mut events = vec![Event::new(Kind::Posted, name, &Payload::new(state))];
+        let accepted = self.accept([Kind::Updated, Kind::Changed], name, state, dialect, now);
+        if !self.is_group() {
+            events.extend(accepted);
+        }
+        events
+    }
+
+    /// Sets the state of a group that follows from a member's, and returns its events. `place` is
+    /// `GROUP/MEMBER`.
+    pub(super) fn follow(
+        &mut self,
+        place: &str,
+        state: &str,
+        dialect: Dialect,
+        now: DateTime<Utc>,
+    ) -> Vec<Event> {
+        self.accept([Kind::GroupUpdated, Kind::GroupChanged], place, state, dialect, now)
+    }
+
+    fn accept(
+        &mut self,
+        [updated, changed]: [Kind; 2],
+        place: &str,
         state: &str,
         dialect: Dialect,
         now: DateTime<Utc>,
@@ -68,17 +157,17 @@ impl Item {
             Dialect::Current => (self.last_update.map(zoned), self.last_change.map(zoned)),
             Dialect::Legacy => (None, None),
         };
-        let mut events = vec![Event::new(Kind::Posted, name, &Payload::new(state))];
+        let mut events = Vec::new();
         if dialect == Dialect::Current {
             let payload = Payload::new(state).last_update(last_update.clone());
-            events.push(Event::new(Kind::Updated, name, &payload));
+            events.push(Event::new(updated, place, &payload));
         }
         if state != self.state {
             let payload = Payload::new(state)
                 .old(&self.state)
                 .last_update(last_update)
                 .last_change(last_change);
-            events.push(Event::new(Kind::Changed, name, &payload));
+            events.push(Event::new(changed, place, &payload));
             self.last_state = Some(std::mem::replace(&mut self.state, state.to_owned()));
             self.last_change = Some(now);
         }
@@ -90,32 +179,51 @@ impl Item {
     }
 
     /// The item as `GET /rest/items/NAME` returns it; `host` is the one in the request.
-    pub(super) fn describe<'a>(
-        &'a self,
-        name: &'a str,
-        host: &str,
-        dialect: Dialect,
-    ) -> Description<'a> {
+    pub(super) fn describe(&self, name: &str, host: &str, dialect: Dialect) -> Description<'_> {
         let current = dialect == Dialect::Current;
         let epoch = |time: Option<DateTime<Utc>>| {
             time.filter(|_| current).map(|time| time.timestamp_millis())
         };
+        let definition = self.definition(name);
+        let has_past = current && !self.is_group();
         Description {
+            members: self.is_group().then_some([]),
+            group_type: definition.group_type,
+            function: definition.function,
             link: format!("http://{host}/rest/items/{name}"),
             state: &self.state,
-            last_state: self.last_state.as_deref().filter(|_| current),
+            presentation: current.then(|| self.presentation()),
+            last_state: self.last_state.as_deref().filter(|_| has_past),
             last_state_update: epoch(self.last_update),
             last_state_change: epoch(self.last_change),
             unit_symbol: self.unit.as_deref().filter(|_| current),
-            editable: false,
-            r#type: self.item_type(),
-            name,
-            tags: [],
-            group_names: [],
+            editable: true,
+            r#type: definition.r#type,
+            name: definition.name,
+            label: definition.label,
+            tags: definition.tags,
+            group_names: definition.group_names,
         }
     }
 
-    fn item_type(&self) -> &'static str {
+    /// Whether a state can be put: an item for numbers takes no other text.
+    pub(super) fn takes(&self, state: &str) -> bool {
+        !self.item_type().starts_with("Number") || type_of(state) != "String"
+    }
+
+    fn presentation(&self) -> Presentation {
+        let pattern = match self.item_type() {
+            "Number" => "%.0f",
+            number if number.starts_with("Number:") => "%.0f %unit%",
+            _ => "%s",
+        };
+        Presentation { pattern, read_only: false, options: [] }
+    }
+
+    fn item_type(&self) -> &str {
+        if let Some(definition) = &self.definition {
+            return definition.state_type();
+        }
         match self.unit.as_deref() {
             Some("W" | "kW" | "MW" | "mW" | "VA" | "var") => "Number:Power",
             Some("Wh" | "kWh" | "MWh" | "J" | "varh" | "VAh") => "Number:Energy",
@@ -127,30 +235,6 @@ impl Item {
             None => "Number",
         }
     }
-}
-
-/// What openHAB calls the type of a state, judged by its looks.
-pub(super) fn type_of(state: &str) -> &'static str {
-    if matches!(state, "NULL" | "UNDEF") {
-        "UnDef"
-    } else if unit_of(state).is_some() {
-        "Quantity"
-    } else if is_number(state) {
-        "Decimal"
-    } else {
-        "String"
-    }
-}
-
-fn unit_of(state: &str) -> Option<&str> {
-    let (number, unit) = state.split_once(' ')?;
-    (is_number(number) && !unit.is_empty() && !unit.contains(char::is_whitespace)).then_some(unit)
-}
-
-fn is_number(text: &str) -> bool {
-    // Rust reads "inf" and ".5" as numbers, too; openHAB prints neither.
-    text.trim_start_matches('-').starts_with(|first: char| first.is_ascii_digit())
-        && text.parse::<f64>().is_ok()
 }
 
 /// A time as Java's `ZonedDateTime` prints it.
@@ -168,28 +252,7 @@ mod tests {
     }
 
     fn topics(events: &[Event]) -> Vec<&str> {
-        events.iter().filter_map(|event| event.topic.rsplit('/').next()).collect()
-    }
-
-    #[test]
-    fn a_state_shows_its_type() {
-        for (state, expected) in [
-            ("231.4 V", "Quantity"),
-            ("1.0E-4 A", "Quantity"),
-            ("20 °C", "Quantity"),
-            ("49.98", "Decimal"),
-            ("-3", "Decimal"),
-            ("1E+7", "Decimal"),
-            ("NULL", "UnDef"),
-            ("UNDEF", "UnDef"),
-            ("", "String"),
-            ("inf", "String"),
-            ("231,4 V", "String"),
-            ("5 of 7", "String"),
-            ("--1", "String"),
-        ] {
-            assert_eq!(type_of(state), expected, "{state}");
-        }
+        events.iter().filter_map(|event| event.topic.as_ref()?.rsplit('/').next()).collect()
     }
 
     #[test]
@@ -228,11 +291,11 @@ mod tests {
         item.update("P", "2 W", Dialect::Current, time(2_000));
         assert_eq!(
             gson::to_string(&item.describe("P", "h:8080", Dialect::Current)),
-            r#"{"link":"http://h:8080/rest/items/P","state":"2 W","lastState":"1 W","lastStateUpdate":2000,"lastStateChange":1000,"unitSymbol":"W","editable":false,"type":"Number:Power","name":"P","tags":[],"groupNames":[]}"#
+            r#"{"link":"http://h:8080/rest/items/P","state":"2 W","stateDescription":{"pattern":"%.0f %unit%","readOnly":false,"options":[]},"lastState":"1 W","lastStateUpdate":2000,"lastStateChange":1000,"unitSymbol":"W","editable":true,"type":"Number:Power","name":"P","tags":[],"groupNames":[]}"#
         );
         assert_eq!(
             gson::to_string(&item.describe("P", "h:8080", Dialect::Legacy)),
-            r#"{"link":"http://h:8080/rest/items/P","state":"2 W","editable":false,"type":"Number:Power","name":"P","tags":[],"groupNames":[]}"#
+            r#"{"link":"http://h:8080/rest/items/P","state":"2 W","editable":true,"type":"Number:Power","name":"P","tags":[],"groupNames":[]}"#
         );
     }
 }

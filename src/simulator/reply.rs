@@ -1,17 +1,27 @@
-//! The answers of the simulator and how they are framed.
+//! The answers of the simulator and how they are framed: the headers in openHAB's order, which hyper
+//! keeps.
 
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use chrono::Utc;
 use http_body_util::Full;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
-use hyper::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::header::{
+    ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderName, HeaderValue, SERVER,
+    TRANSFER_ENCODING, VARY,
+};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 
 use super::gson;
-use super::stream::EventStream;
+
+/// What openHAB 5.2.1 calls its server.
+pub(super) const JETTY: &str = "Jetty(9.4.58.v20250814)";
+
+/// The methods that `Allow` lists, whatever the path.
+const METHODS: &str = "DELETE,POST,GET,PUT,OPTIONS,HEAD";
 
 /// The body of an answer.
 pub(super) enum ReplyBody {
@@ -19,8 +29,6 @@ pub(super) enum ReplyBody {
     Sized(Full<Bytes>),
     /// Sent in chunks, as openHAB streams all its JSON.
     Chunked(Full<Bytes>),
-    /// Sent event by event, as they happen.
-    Events(EventStream),
 }
 
 impl Body for ReplyBody {
@@ -33,49 +41,32 @@ impl Body for ReplyBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         match self.get_mut() {
             Self::Sized(body) | Self::Chunked(body) => Pin::new(body).poll_frame(context),
-            Self::Events(body) => Pin::new(body).poll_frame(context),
         }
     }
 
-    fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Sized(body) | Self::Chunked(body) => body.is_end_stream(),
-            Self::Events(body) => body.is_end_stream(),
-        }
-    }
+    // Without `is_end_stream`: of a body that is known to be empty, hyper moves the length to the end.
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Sized(body) => body.size_hint(),
             // hyper sends a body of unknown length in chunks.
-            Self::Chunked(_) | Self::Events(_) => SizeHint::default(),
+            Self::Chunked(_) => SizeHint::default(),
         }
     }
 }
 
-/// An answer with nothing but a status.
-pub(super) fn empty(status: StatusCode) -> Response<ReplyBody> {
-    let mut reply = Response::new(ReplyBody::Sized(Full::default()));
-    *reply.status_mut() = status;
-    reply
-}
-
-/// The answer to a method that the path does not support.
-pub(super) fn not_allowed(allowed: &'static str) -> Response<ReplyBody> {
-    let reply = empty(StatusCode::METHOD_NOT_ALLOWED);
-    with_header(reply, ALLOW, allowed)
-}
+type Header = (HeaderName, HeaderValue);
 
 /// An answer with a state.
 pub(super) fn text(text: String) -> Response<ReplyBody> {
-    let reply = Response::new(ReplyBody::Sized(Full::from(text)));
-    with_header(reply, CONTENT_TYPE, "text/plain;charset=UTF-8")
+    let headers = [fixed(CONTENT_TYPE, "text/plain"), date(), vary(), length(text.len())];
+    reply(StatusCode::OK, headers, ReplyBody::Sized(Full::from(text)))
 }
 
 /// An answer in JSON.
 pub(super) fn json(value: &impl Serialize) -> Response<ReplyBody> {
-    let reply = Response::new(ReplyBody::Chunked(Full::from(gson::to_string(value))));
-    with_header(reply, CONTENT_TYPE, "application/json")
+    let headers = [is_json(), date(), vary(), chunked()];
+    reply(StatusCode::OK, headers, ReplyBody::Chunked(Full::from(gson::to_string(value))))
 }
 
 /// An error as openHAB's `JSONResponse` writes it.
@@ -90,24 +81,70 @@ pub(super) fn error(status: StatusCode, message: &str) -> Response<ReplyBody> {
         message: &'a str,
         http_code: u16,
     }
-    let mut reply = json(&Outer { error: Inner { message, http_code: status.as_u16() } });
-    *reply.status_mut() = status;
-    reply
+    let error = Outer { error: Inner { message, http_code: status.as_u16() } };
+    let body = ReplyBody::Chunked(Full::from(gson::to_string(&error)));
+    reply(status, [is_json(), date(), chunked()], body)
 }
 
-/// An event stream, with the headers that keep proxies from holding it back.
-pub(super) fn events(stream: EventStream) -> Response<ReplyBody> {
-    let reply = Response::new(ReplyBody::Events(stream));
-    let reply = with_header(reply, CONTENT_TYPE, "text/event-stream");
-    let reply = with_header(reply, CONTENT_ENCODING, "identity");
-    with_header(reply, HeaderName::from_static("x-accel-buffering"), "no")
+/// The answer to what was done, with the type of what it might have said.
+pub(super) fn done(status: StatusCode, content_type: &'static str) -> Response<ReplyBody> {
+    let headers = [fixed(CONTENT_TYPE, content_type), date(), length(0)];
+    reply(status, headers, ReplyBody::Sized(Full::default()))
 }
 
-fn with_header(
-    mut reply: Response<ReplyBody>,
-    name: HeaderName,
-    value: &'static str,
+/// The answer to a path below `/rest` that there is not, or to a method that a path does not have.
+pub(super) fn no_resource(status: StatusCode) -> Response<ReplyBody> {
+    let headers = [fixed(ALLOW, METHODS), date(), length(0)];
+    reply(status, headers, ReplyBody::Sized(Full::default()))
+}
+
+/// The answer to a path outside `/rest`, and to every path while openHAB starts.
+pub(super) fn no_service() -> Response<ReplyBody> {
+    const PAGE: &str = "<html><body>No service was found.</body></html>";
+    let headers = [fixed(CONTENT_TYPE, "text/html;charset=utf-8"), length(PAGE.len())];
+    reply(StatusCode::NOT_FOUND, headers, ReplyBody::Sized(Full::from(PAGE)))
+}
+
+/// The answer to a request that is too large or broken, after which the connection ends.
+pub(super) fn refused(status: StatusCode) -> Response<ReplyBody> {
+    let headers = [length(0), fixed(CONNECTION, "close")];
+    reply(status, headers, ReplyBody::Sized(Full::default()))
+}
+
+fn reply(
+    status: StatusCode,
+    headers: impl IntoIterator<Item = Header>,
+    body: ReplyBody,
 ) -> Response<ReplyBody> {
-    reply.headers_mut().insert(name, HeaderValue::from_static(value));
+    let mut reply = Response::new(body);
+    *reply.status_mut() = status;
+    reply.headers_mut().extend(headers);
+    reply.headers_mut().extend([fixed(SERVER, JETTY)]);
     reply
+}
+
+fn fixed(name: HeaderName, value: &'static str) -> Header {
+    (name, HeaderValue::from_static(value))
+}
+
+fn is_json() -> Header {
+    fixed(CONTENT_TYPE, "application/json")
+}
+
+fn vary() -> Header {
+    fixed(VARY, "Accept-Encoding, User-Agent")
+}
+
+fn chunked() -> Header {
+    fixed(TRANSFER_ENCODING, "chunked")
+}
+
+fn length(length: usize) -> Header {
+    (CONTENT_LENGTH, length.into())
+}
+
+fn date() -> Header {
+    let now = Utc::now().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    // A date has no character that a header may not have.
+    (DATE, HeaderValue::try_from(now).unwrap_or(HeaderValue::from_static("")))
 }

@@ -17,6 +17,7 @@ pub(crate) mod log;
 pub(crate) mod net;
 pub(crate) mod openhab;
 pub(crate) mod program;
+pub(crate) mod recording;
 pub(crate) mod server;
 pub(crate) mod service;
 pub(crate) mod source;

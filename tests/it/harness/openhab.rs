@@ -1,6 +1,6 @@
 //! An openHAB in this process: one that behaves, and [one that need not](raw).
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 pub(crate) use fronius_smartmeter::simulator::Dialect;
 use fronius_smartmeter::simulator::Simulator;
@@ -58,6 +58,11 @@ impl OpenHab {
         let mut openhab = Self { address, simulator, serving: None };
         openhab.restart();
         openhab
+    }
+
+    /// Is not ready for this time.
+    pub(crate) fn start_slowly(&self, time: Duration) {
+        self.simulator.start_slowly(time);
     }
 
     /// Updates an item, as a binding does.

@@ -45,7 +45,8 @@ async fn a_long_outage_is_logged_once_and_so_is_its_end() {
     log.clear();
     openhab.restart();
     source.power(800.0).await;
-    // Its own value was the last of the round; the next round has seen the whole of this one.
+    // An event may be faster than the rest of the round.
+    source.energy(HOUSE_ENERGY).await;
     openhab.set("P", "801 W");
     source.power(801.0).await;
     source.energy(HOUSE_ENERGY).await;
