@@ -209,24 +209,14 @@ impl Meter {
     fn power_expiry(&self, reading: &Reading) -> Option<Instant> {
         let expiry = |power| self.freshness.expiry(reading.get(power)?);
         let of_phase = |phase| {
-            let mut parts =
-                self.powers().filter(move |power| power.point.phase == phase).map(expiry);
+            let parts = self.powers().filter(move |power| power.point.phase == phase).map(expiry);
+            // No value at all is older than any.
             match self.config.role {
-                Role::Producer => parts.flatten().max(),
-                Role::Grid => parts.try_fold(None, |oldest: Option<Instant>, at| {
-                    let at = at?;
-                    Some(Some(oldest.map_or(at, |oldest| oldest.min(at))))
-                })?,
+                Role::Producer => parts.max(),
+                Role::Grid => parts.min(),
             }
         };
-        let phases = Phase::ALL.into_iter();
-        let given = phases.filter(|phase| self.powers().any(|power| power.point.phase == *phase));
-        let mut oldest: Option<Instant> = None;
-        for phase in given {
-            let at = of_phase(phase)?;
-            oldest = Some(oldest.map_or(at, |oldest| oldest.min(at)));
-        }
-        oldest
+        Phase::ALL.into_iter().filter_map(of_phase).min().flatten()
     }
 
     /// When the oldest power that counts was confirmed.
