@@ -94,7 +94,7 @@ with subtest("a mistake in the file is reported, and the port stays"):
 with subtest("overrides: several addresses, who may poll, and whom the service may talk to"):
     # As the documents have them; the addresses are those of the machines here.
     overrides = meter.succeed(f"cat {PROJECT}/docs/debian.md").split("```ini\n")[1:]
-    _resolver, clients, servers, elsewhere, ports = (block.split("```")[0] for block in overrides)
+    _resolver, clients, servers, elsewhere, ports, *_meters = (block.split("```")[0] for block in overrides)
     written = {
         SOCKET: clients.replace("192.168.1.5", "192.168.1.1") + ports,
         SERVICE: servers.replace("192.168.1.31", "192.168.1.3") + elsewhere,
