@@ -190,26 +190,33 @@ impl Meter {
         (now < self.freshness.expiry(sample)?).then_some(sample.value)
     }
 
-    /// The sum of what is fresh of a point, and how many values that is.
-    fn sum(&self, reading: &Reading, point: Point, now: Instant) -> (f64, u32) {
-        let channels = self.channels.iter().filter(|channel| channel.point == point);
-        let values = channels.filter_map(|channel| self.fresh(reading, *channel, now));
-        values.fold((0.0, 0), |(sum, count), value| (sum + value, count.saturating_add(1)))
+    /// What is known of a point.
+    fn parts(&self, reading: &Reading, point: Point, now: Instant) -> Parts {
+        let mut parts = Parts::default();
+        for channel in self.channels.iter().filter(|channel| channel.point == point) {
+            parts.add(self.fresh(reading, *channel, now));
+        }
+        parts
+    }
+
+    /// When the last value of a channel stops being fresh.
+    fn expiry(&self, reading: &Reading, channel: Channel) -> Option<Instant> {
+        self.freshness.expiry(reading.get(channel)?)
     }
 
     /// The next time at which a value stops being fresh.
     #[must_use]
     pub fn next_expiry(&self, reading: &Reading, now: Instant) -> Option<Instant> {
-        let expiry = |channel: &Channel| self.freshness.expiry(reading.get(*channel)?);
-        self.channels.iter().filter_map(expiry).filter(|at| *at > now).min()
+        let expiries = self.channels.iter().filter_map(|channel| self.expiry(reading, *channel));
+        expiries.filter(|at| *at > now).min()
     }
 
     /// When the power as a whole stops being fresh: when that of the first phase does. A part of a
     /// producer's list that is silent sleeps while another is awake; of the grid, every part counts.
     fn power_expiry(&self, reading: &Reading) -> Option<Instant> {
-        let expiry = |power| self.freshness.expiry(reading.get(power)?);
         let of_phase = |phase| {
-            let parts = self.powers().filter(move |power| power.point.phase == phase).map(expiry);
+            let parts = self.powers().filter(move |power| power.point.phase == phase);
+            let parts = parts.map(|power| self.expiry(reading, power));
             // No value at all is older than any.
             match self.config.role {
                 Role::Producer => parts.max(),
@@ -234,7 +241,7 @@ impl Meter {
     fn overdue(&self, reading: &Reading, now: Instant) -> Vec<String> {
         let is_old = |power: &Channel| self.fresh(reading, *power, now).is_none();
         let is_awake = |point: &Point| {
-            self.config.role == Role::Producer && self.sum(reading, *point, now).1 > 0
+            self.config.role == Role::Producer && self.parts(reading, *point, now).fresh > 0
         };
         let powers = self.powers().filter(is_old).map(|power| power.point);
         let mut powers: Vec<_> = powers.filter(|point| !is_awake(point)).collect();
@@ -265,29 +272,18 @@ impl Meter {
 
     fn measure(&self, reading: &Reading, now: Instant) -> Measurements {
         // A value past its age is as good as none: its fallback takes over.
-        let sums =
-            |measurand| Phase::ALL.map(|phase| self.sum(reading, Point { measurand, phase }, now));
-        // A part of a current would not fit to the power: that and the voltage make a better one.
-        let whole = |measurand| {
-            let points = Phase::ALL.map(|phase| Point { measurand, phase });
-            points.map(|point| {
-                let parts = self.channels.iter().filter(|channel| channel.point == point);
-                let values = parts.map(|channel| self.fresh(reading, *channel, now));
-                values.reduce(|sum, value| Some(sum? + value?)).flatten()
-            })
-        };
-        let mean = |measurand| {
-            sums(measurand).map(|(sum, count)| (count > 0).then(|| sum / f64::from(count)))
+        let parts = |measurand| {
+            Phase::ALL.map(|phase| self.parts(reading, Point { measurand, phase }, now))
         };
         let sign = match self.config.role {
             Role::Producer => -1.0,
             Role::Grid => 1.0,
         };
         let measured = Measurements::from_lines(
-            sums(Measurand::Power).map(|(watts, _)| sign * watts),
-            mean(Measurand::Voltage),
-            whole(Measurand::Current),
-            mean(Measurand::Frequency),
+            parts(Measurand::Power).map(|parts| sign * parts.sum),
+            parts(Measurand::Voltage).map(Parts::mean),
+            parts(Measurand::Current).map(Parts::whole),
+            parts(Measurand::Frequency).map(Parts::mean),
         );
         let [exported, imported] = self.energies();
         match self.config.role {
@@ -299,6 +295,36 @@ impl Meter {
     /// Exported and imported energy, as the guards let them through.
     fn energies(&self) -> [ThreePhase; 2] {
         [Measurand::EnergyOut, Measurand::EnergyIn].map(|measurand| self.energies.served(measurand))
+    }
+}
+
+/// What is known of the items of a point.
+#[derive(Clone, Copy, Debug, Default)]
+struct Parts {
+    /// Of those that are fresh.
+    sum: f64,
+    fresh: u32,
+    all: u32,
+}
+
+impl Parts {
+    fn add(&mut self, value: Option<f64>) {
+        self.all = self.all.saturating_add(1);
+        if let Some(value) = value {
+            self.fresh = self.fresh.saturating_add(1);
+            self.sum += value;
+        }
+    }
+
+    /// The mean of those that are fresh.
+    fn mean(self) -> Option<f64> {
+        (self.fresh > 0).then(|| self.sum / f64::from(self.fresh))
+    }
+
+    /// The sum, if all are fresh: a part of a current would not fit to the power, and that and the
+    /// voltage make a better one.
+    fn whole(self) -> Option<f64> {
+        (self.fresh > 0 && self.fresh == self.all).then_some(self.sum)
     }
 }
 

@@ -41,8 +41,8 @@ pub(super) struct Energies {
     groups: Vec<PowerGroup>,
     /// What was served before the start is known; nothing is counted until then.
     is_restored: bool,
-    /// When time was last counted for those that have no value yet.
-    waited: Instant,
+    /// When the counters were last judged.
+    judged: Instant,
     /// Something was served before; further items bring only what they count from now on.
     has_served: bool,
     /// Whether the disk takes writes: then what is served must be on it first.
@@ -61,7 +61,7 @@ impl Energies {
             former: Former::default(),
             groups,
             is_restored: false,
-            waited: now,
+            judged: now,
             has_served: false,
             has_disk: false,
             saved: now,
@@ -146,9 +146,9 @@ impl Energies {
         }
         self.start(now, &mut say);
         // Without a sign of life for longer, the source may have been away.
-        let lived = reading.alive().map(|alive| alive.saturating_duration_since(self.waited));
+        let lived = reading.alive().map(|alive| alive.saturating_duration_since(self.judged));
         self.leave_out(lived.unwrap_or_default().min(freshness.stale_after), &mut say);
-        self.waited = now;
+        self.judged = now;
         self.follow();
         self.watch(reading, freshness, now, &mut say);
     }
@@ -306,7 +306,7 @@ impl Energies {
     /// one would have.
     fn lead_wh(&self, own: &Guarded) -> f64 {
         let watts = self.groups.get(own.group).map_or(0.0, |group| group.history.watts());
-        (watts * LEAD_H).clamp(MIN_LEAD_WH, MAX_LEAD_WH) / own.members
+        (watts * LEAD_H).clamp(MIN_LEAD_WH, MAX_LEAD_WH) / f64::from(own.members)
     }
 
     fn record(

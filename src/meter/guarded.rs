@@ -19,7 +19,7 @@ pub(super) struct Guarded {
     pub(super) channel: Channel,
     pub(super) item: String,
     /// How many count for the same point, itself included.
-    pub(super) members: f64,
+    pub(super) members: u32,
     /// How long others of its list have had a value, and it has none.
     pub(super) waited: Duration,
     /// It has no value yet, and what the others count is served without it.
@@ -41,7 +41,7 @@ impl Guarded {
 
     /// Whether others count for the same point.
     pub(super) fn is_member(&self) -> bool {
-        self.members > 1.0
+        self.members > 1
     }
 
     /// The point, and the item if there are others for it.
@@ -66,39 +66,48 @@ pub(super) fn guarded(
     bindings: &[Binding],
     now: Instant,
 ) -> (Vec<Guarded>, Vec<PowerGroup>) {
+    let (counted, groups) = grouped(bindings, now);
+    let counters = counted.iter().map(|(binding, group)| {
+        let point = binding.point;
+        let members = counted.iter().filter(|(other, _)| other.point == point);
+        let by_same_power = counted
+            .iter()
+            .filter(|(other, of)| of == group && other.point.measurand == point.measurand);
+        // With two directions, the power belongs to one counter or the other; with several counters
+        // it may be that of another.
+        let must_move = role == Role::Producer
+            && point.measurand == Measurand::EnergyOut
+            && by_same_power.count() == 1;
+        Guarded {
+            channel: binding.channel(),
+            item: binding.item.clone(),
+            members: members.map(|_| 1).sum(),
+            waited: Duration::ZERO,
+            is_left_out: false,
+            group: *group,
+            counter: None,
+            ceiling: Ceiling::default(),
+            shown: None,
+            standing: Standing::new(must_move),
+        }
+    });
+    (counters.collect(), groups)
+}
+
+/// The items of counters, each with the place of the power by which it is judged.
+fn grouped(bindings: &[Binding], now: Instant) -> (Vec<(&Binding, usize)>, Vec<PowerGroup>) {
     let mut groups: Vec<PowerGroup> = Vec::new();
-    let mut counters = Vec::new();
+    let mut counted = Vec::new();
     for binding in bindings.iter().filter(|b| b.point.measurand.is_counter()) {
         let powers = powers(bindings, binding);
         let known = groups.iter().position(|group| group.powers == powers);
         let group = known.unwrap_or(groups.len());
         if known.is_none() {
-            groups.push(PowerGroup { powers: powers.clone(), history: PowerHistory::new(now) });
+            groups.push(PowerGroup { powers, history: PowerHistory::new(now) });
         }
-        // With two directions, the power belongs to one counter or the other; with several counters
-        // it may be that of another.
-        let is_alone = bindings
-            .iter()
-            .filter(|other| other.point.measurand == binding.point.measurand)
-            .filter(|other| self::powers(bindings, other) == powers)
-            .count()
-            == 1;
-        let must_move =
-            role == Role::Producer && binding.point.measurand == Measurand::EnergyOut && is_alone;
-        counters.push(Guarded {
-            channel: binding.channel(),
-            item: binding.item.clone(),
-            members: bindings.iter().filter(|o| o.point == binding.point).map(|_| 1.0).sum(),
-            waited: Duration::ZERO,
-            is_left_out: false,
-            group,
-            counter: None,
-            ceiling: Ceiling::default(),
-            shown: None,
-            standing: Standing::new(must_move),
-        });
+        counted.push((binding, group));
     }
-    (counters, groups)
+    (counted, groups)
 }
 
 /// The powers by which a counter is judged: its own if there is one for each counter, in lists of
