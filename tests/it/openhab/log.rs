@@ -13,12 +13,23 @@ use crate::harness::{
     openhab::{
         HOUSE, HOUSE_ENERGY, OpenHab,
         answers::{
-            Answer, LISTEN, READ, alive, events, house, moved, power_changed, state, status,
+            Answer, Events, LISTEN, READ, alive, events, house, moved, power_changed, state, status,
         },
         raw::RawOpenHab,
     },
     source::{POWER, QUICK, RunningMeter, RunningSource, config, source},
 };
+
+/// An openHAB whose power is 700 W, its event stream, and a source that has read it and listens.
+pub(super) async fn connected_house() -> (RawOpenHab, Events, RunningSource) {
+    let stream = events();
+    let mut openhab = RawOpenHab::start(house("700 W", Some(&stream)));
+    let mut source = RunningSource::start(&config(openhab.address, QUICK));
+    source.power(700.0).await;
+    source.energy(HOUSE_ENERGY).await;
+    openhab.asked_in_all(LISTEN, 1).await;
+    (openhab, stream, source)
+}
 
 #[track_caller]
 pub(super) fn assert_each_once(lines: &[String], expected: &[&str]) {
@@ -109,12 +120,7 @@ async fn a_stream_that_is_refused_is_logged_once_and_so_is_the_one_that_is_not()
 #[tokio::test]
 async fn a_stream_that_has_lived_and_comes_again_at_once_is_not_worth_a_line() {
     let _clock = FastClock::start();
-    let stream = events();
-    let mut openhab = RawOpenHab::start(house("700 W", Some(&stream)));
-    let mut source = RunningSource::start(&config(openhab.address, QUICK));
-    source.power(700.0).await;
-    source.energy(HOUSE_ENERGY).await;
-    openhab.asked_in_all(LISTEN, 1).await;
+    let (mut openhab, stream, mut source) = connected_house().await;
     let log = Log::start(Level::INFO);
     sleep(Duration::from_secs(65)).await;
     let events = events();

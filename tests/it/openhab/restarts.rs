@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 use tracing::Level;
 
-use super::log::assert_each_once;
+use super::log::{assert_each_once, connected_house};
 use crate::harness::{
     clock::FastClock,
     log::Log,
@@ -39,12 +39,7 @@ async fn restart(openhab: &mut RawOpenHab, stream: Events) -> Events {
 #[tokio::test]
 async fn a_restart_of_openhab_is_one_line_when_it_goes_and_one_when_it_is_back() {
     let _clock = FastClock::start();
-    let stream = events();
-    let mut openhab = RawOpenHab::start(house("700 W", Some(&stream)));
-    let mut source = RunningSource::start(&config(openhab.address, QUICK));
-    source.power(700.0).await;
-    source.energy(HOUSE_ENERGY).await;
-    openhab.asked_in_all(LISTEN, 1).await;
+    let (mut openhab, stream, mut source) = connected_house().await;
     let log = Log::start(Level::INFO);
     let events = restart(&mut openhab, stream).await;
     openhab.asked(READ, 8).await;
@@ -58,12 +53,7 @@ async fn a_restart_of_openhab_is_one_line_when_it_goes_and_one_when_it_is_back()
 #[tokio::test]
 async fn an_item_that_has_no_value_long_after_a_restart_is_logged() {
     let _clock = FastClock::start();
-    let stream = events();
-    let mut openhab = RawOpenHab::start(house("700 W", Some(&stream)));
-    let mut source = RunningSource::start(&config(openhab.address, QUICK));
-    source.power(700.0).await;
-    source.energy(HOUSE_ENERGY).await;
-    openhab.asked_in_all(LISTEN, 1).await;
+    let (mut openhab, stream, mut source) = connected_house().await;
     let log = Log::start(Level::INFO);
     let _events = restart(&mut openhab, stream).await;
     sleep(Duration::from_secs(100)).await;
