@@ -56,7 +56,7 @@ const AT_ONCE: Duration = Duration::from_millis(5);
 /// The pause after a failed accept, so that a lack of file descriptors does not become a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
-/// The first sign of life comes so long after the start, whenever clients connect.
+/// When the first sign of life is sent, counted from the start of the server.
 const FIRST_ALIVE: Duration = Duration::from_secs(1);
 
 /// The interval that signs of life announce themselves.

@@ -43,8 +43,7 @@ pub(super) struct Devices {
 }
 
 impl Devices {
-    /// The meter that a request is for. Where there are several, nobody knows which is meant by a
-    /// unit id that is none of theirs.
+    /// The meter that a request is for. Where there are several, it must name the unit id of one.
     fn of_unit(&self, unit: u8) -> Option<&Device> {
         match self.all.as_slice() {
             [only] if self.unit_ids == UnitIds::Any || NO_BUS.contains(&unit) => Some(only),

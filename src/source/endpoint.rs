@@ -107,7 +107,7 @@ impl Endpoint {
             None => return Err(InvalidEndpoint),
         };
         let misplaced = uri.query().is_some() || rest.contains('#') || host.contains('%');
-        // A longer name is none, but perhaps a token in the wrong place.
+        // Too long for a host name: perhaps a token in the wrong place.
         let is_long = host.len() > 253 || host.split('.').any(|label| label.len() > 63);
         if host.is_empty() || is_long || port == 0 || misplaced {
             return Err(InvalidEndpoint);

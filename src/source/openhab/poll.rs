@@ -246,7 +246,7 @@ impl Poller<'_> {
         self.resume = later(Instant::now(), pause);
     }
 
-    /// Says when reading takes so long that values go stale in between.
+    /// Warns if a round of reads takes so long that values go stale before their next turn.
     fn watch_round(&mut self) {
         let round = self.schedule().round();
         let stale_after = self.session.freshness.stale_after;
