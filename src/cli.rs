@@ -1,24 +1,17 @@
 //! The command line.
-#![expect(clippy::doc_markdown, reason = "doc comments are help texts here")]
 
 use std::{
     fmt::Display,
     io::{self, Write},
-    net::SocketAddr,
-    path::{Path, PathBuf},
+    path::Path,
     process::ExitCode,
-    time::Duration,
 };
 
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, Parser};
 use tracing::Level;
 
 use crate::{
-    commands::{
-        check,
-        counters::{self, SetCounter},
-        demo, read, replay, simulate,
-    },
+    commands::{check, counters, demo, read, replay, simulate},
     config::Config,
     daemon::Daemon,
     system::{
@@ -28,180 +21,16 @@ use crate::{
     time_zone::TimeZone,
 };
 
+mod args;
 mod error;
 
+use args::{Cli, Command};
 use error::{CliError, exit};
-
-/// Where the Home Assistant add-on puts its options.
-const ADDON_OPTIONS: &str = "/data/options.json";
-
-/// Also part of the man page.
-const AFTER_HELP: &str = "\
-Files:
-  /etc/fronius-smartmeter/config.yaml     configuration of the system service
-  /etc/fronius-smartmeter/openhab_token   API token for openHAB, if it requires one
-  /var/lib/fronius-smartmeter/            energy counters
-
-Exit codes:
-  0   success, or stopped by SIGTERM, SIGINT or SIGHUP
-  64  usage error
-  65  a history that cannot be replayed
-  69  openHAB, a meter, an address or the counters are not available
-  70  internal error
-  78  configuration error";
-
-const CHECK_EXAMPLES: &str = "\
-Examples:
-  fronius-smartmeter check                              ask openHAB for every item
-  fronius-smartmeter check --offline --config new.yaml  only look for mistakes in the file";
-
-const READ_EXAMPLES: &str = "\
-Examples:
-  fronius-smartmeter read 127.0.0.1                     the meter on this machine
-  fronius-smartmeter read 192.168.1.20:1502 --watch     another one, every second
-  fronius-smartmeter read 192.168.1.20 --unit 2 --json  one with unit id 2, for a program";
-
-const COUNTERS_EXAMPLES: &str = "\
-Examples:
-  fronius-smartmeter counters
-  fronius-smartmeter counters --reset 01699275001
-  fronius-smartmeter counters --set 01699275001=20000
-
-The counters are in state_dir. For those of the system service, run as root:
-  env STATE_DIRECTORY=/var/lib/fronius-smartmeter \\
-    fronius-smartmeter counters --config /etc/fronius-smartmeter/config.yaml";
-
-const SIMULATE_EXAMPLES: &str = "\
-Examples:
-  fronius-smartmeter simulate                           a solar day
-  fronius-smartmeter simulate --item power='800 W'      one item, with this state
-
-Set a state with PUT, as in openHAB:
-  curl -X PUT -H 'Content-Type: text/plain' -d '900 W' \\
-    http://127.0.0.1:8080/rest/items/power/state
-
-Add or edit an item or a group with PUT, too, and remove it with DELETE:
-  curl -X PUT -H 'Content-Type: application/json' -d '{\"type\":\"Number:Power\",\"name\":\"power\"}' \\
-    http://127.0.0.1:8080/rest/items/power
-  curl -X DELETE http://127.0.0.1:8080/rest/items/power";
-
-/// Serves the values of any generator in openHAB as a Fronius Smart Meter (Modbus TCP, SunSpec
-/// models 1 and 213).
-///
-/// Without a command, it runs the service.
-#[derive(Debug, Parser)]
-#[command(version, args_conflicts_with_subcommands = true, max_term_width = 100)]
-#[command(after_long_help = AFTER_HELP)]
-struct Cli {
-    #[command(subcommand)]
-    command: Option<Command>,
-    #[command(flatten)]
-    config: ConfigArgs,
-}
 
 /// The definition of the command line, from which man pages and completions are generated.
 #[must_use]
 pub fn command() -> clap::Command {
     Cli::command()
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Run the service
-    Run(ConfigArgs),
-    /// Check the configuration, ask openHAB for every item and show what would be served
-    #[command(after_help = CHECK_EXAMPLES)]
-    Check {
-        #[command(flatten)]
-        config: ConfigArgs,
-        /// Only check the file, without asking openHAB
-        #[arg(long, conflicts_with = "json")]
-        offline: bool,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
-    /// Read a meter, this one or a real one, and print its values
-    #[command(after_help = READ_EXAMPLES)]
-    Read {
-        /// Address of the meter; the port is 502 unless given
-        #[arg(value_name = "HOST[:PORT]")]
-        address: String,
-        /// Unit id of the meter
-        #[arg(long, value_name = "N", default_value_t = 1)]
-        unit: u8,
-        /// Read every second until interrupted
-        #[arg(long)]
-        watch: bool,
-        /// Print JSON, one line per reading
-        #[arg(long)]
-        json: bool,
-    },
-    /// Show the energy counters kept across restarts, forget them, or go on from a reading
-    #[command(after_help = COUNTERS_EXAMPLES)]
-    Counters {
-        #[command(flatten)]
-        config: ConfigArgs,
-        /// Forget the counters of the meter with this serial number, so that the next reading of
-        /// its items is served even if it is lower than before. Stop the service and its socket first
-        #[arg(long, value_name = "METER")]
-        reset: Option<String>,
-        /// Let energy_counter_out of a meter go on from this, such as the reading of the meter that
-        /// it replaces; never lower than what was served. Stop the service and its socket first
-        #[arg(long, value_name = "METER=KWH", conflicts_with = "reset")]
-        set: Option<SetCounter>,
-    },
-    /// Show what would have been served through a recorded history, and why a counter stood
-    ///
-    /// The history is CSV with the header time,item,state: a time in RFC 3339 or in seconds, and
-    /// item and state as openHAB has them. Rows without an item are events: restart, crash, source
-    /// down, source up, disk full, disk ok. Lines that begin with # are comments. Without --config
-    /// the items are named like the keys of the configuration: energy_counter_out, current_power and
-    /// so on
-    Replay {
-        /// The file with the history; - is standard input
-        #[arg(value_name = "HISTORY")]
-        history: PathBuf,
-        /// The configuration, YAML or JSON
-        #[arg(long, short, value_name = "FILE")]
-        config: Option<PathBuf>,
-        /// The meter, where the configuration has several
-        #[arg(long, value_name = "NAME", requires = "config")]
-        meter: Option<String>,
-        /// Print a row at each interval too, such as 10m
-        #[arg(long, value_name = "DURATION", value_parser = interval)]
-        every: Option<Duration>,
-        /// Print JSON, one object per row
-        #[arg(long)]
-        json: bool,
-    },
-    /// Show everything working together on this machine: a simulated openHAB with a solar day, the
-    /// meter, and what an inverter would see
-    Demo {
-        /// Address that the meter listens on
-        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:5020")]
-        listen: SocketAddr,
-    },
-    /// Simulate an openHAB server, with its REST API and events
-    #[command(after_help = SIMULATE_EXAMPLES)]
-    Simulate(simulate::SimulateArgs),
-}
-
-#[derive(Args, Debug)]
-struct ConfigArgs {
-    /// Configuration file, YAML or JSON [default: /data/options.json if it exists, else
-    /// config.yaml]
-    #[arg(long, short, value_name = "FILE")]
-    config: Option<PathBuf>,
-}
-
-impl ConfigArgs {
-    fn path(self) -> PathBuf {
-        self.config.unwrap_or_else(|| {
-            let addon = Path::new(ADDON_OPTIONS);
-            if addon.exists() { addon.to_owned() } else { "config.yaml".into() }
-        })
-    }
 }
 
 /// Runs the program. `sockets` are those that systemd passed to it.
@@ -232,14 +61,6 @@ pub fn main(sockets: Result<Vec<Inherited>, SocketError>) -> ExitCode {
 /// Prints to standard error. Where that cannot be written, there is nobody left to tell.
 fn complain(error: &impl Display) {
     let _ = writeln!(io::stderr(), "{error}");
-}
-
-/// A duration that is not 0, or rows would have no end.
-fn interval(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
-        Ok(Duration::ZERO) => Err("expected more than 0".to_owned()),
-        duration => duration.map_err(|error| error.to_string()),
-    }
 }
 
 fn run(cli: Cli, sockets: Result<Vec<Inherited>, SocketError>) -> Result<(), CliError> {
@@ -321,40 +142,4 @@ fn start_logging(level: Level, time_zone: TimeZone) -> Option<Logging> {
     logging::init(level, time_zone)
         .inspect_err(|error| complain(&format_args!("cannot set up logging: {error}")))
         .ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The words of a shell command, without the remark after it.
-    fn words(line: &str) -> Vec<String> {
-        let command = line.trim().split("  ").next().unwrap();
-        let mut words = vec![String::new()];
-        for (place, part) in command.split('\'').enumerate() {
-            let mut pieces = part.split(' ');
-            if place % 2 == 0 {
-                words.last_mut().unwrap().push_str(pieces.next().unwrap());
-                words.extend(pieces.map(str::to_owned));
-            } else {
-                words.last_mut().unwrap().push_str(part);
-            }
-        }
-        words
-    }
-
-    #[test]
-    fn the_examples_in_the_help_are_accepted() {
-        let mut count = 0;
-        for examples in [CHECK_EXAMPLES, READ_EXAMPLES, COUNTERS_EXAMPLES, SIMULATE_EXAMPLES] {
-            for line in examples.lines() {
-                if line.trim().starts_with("fronius-smartmeter ") {
-                    let parsed = Cli::try_parse_from(words(line));
-                    assert!(parsed.is_ok_and(|cli| cli.command.is_some()), "{line}");
-                    count += 1;
-                }
-            }
-        }
-        assert_eq!(count, 11);
-    }
 }
