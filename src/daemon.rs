@@ -10,15 +10,17 @@ use tokio::{
     task::{JoinError, JoinSet},
     time::{Instant, Interval, MissedTickBehavior, interval},
 };
+use tracing::Instrument;
 
 use crate::{
     config::Config,
     meter::Image,
-    modbus::{Server, ServerConfig},
+    modbus::{Server, ServerConfig, connections::Usage},
     persistence::error::CounterFileError,
     source::{SetupError, Source, Watched},
     system::{
         liveness::Liveness,
+        logging,
         notifier::Notifier,
         signals::ShutdownSignals,
         sockets,
@@ -49,6 +51,9 @@ const STATUS_INTERVAL: Duration = Duration::from_secs(10);
 /// A source that rests for longer than this, in a request or elsewhere, is stuck. Its requests have
 /// much shorter limits.
 const SOURCE_LIMIT: Duration = Duration::from_mins(1);
+
+/// Time limit for opening the counters' stores at the start.
+const OPEN_LIMIT: Duration = Duration::from_secs(2);
 
 /// Time limit for saving the counters at the end: the whole shutdown takes less than a second.
 const FINISH_LIMIT: Duration = Duration::from_millis(500);
@@ -103,9 +108,12 @@ impl Daemon {
         let source = config.source.build(config.freshness)?;
         let ports = ports::open(&config.meters, inherited)?;
         let (mut meters, mut watched) = (Vec::new(), Vec::new());
+        let opened_by = in_future(OPEN_LIMIT);
         for meter in config.meters {
+            let span = logging::about(meter.name.as_deref());
             let state_dir = config.state_dir.as_deref();
-            let (running, items) = RunningMeter::start(meter, config.freshness, state_dir).await?;
+            let start = RunningMeter::start(meter, config.freshness, state_dir, opened_by);
+            let (running, items) = start.instrument(span).await?;
             meters.push(running);
             watched.push(items);
         }
@@ -115,8 +123,9 @@ impl Daemon {
         let mut addresses = Vec::new();
         let mut served_by = Vec::new();
         for Port { listeners, meters: places } in ports {
-            let devices = places.iter().filter_map(|place| meters.get(*place));
-            let devices = devices.map(RunningMeter::device).collect();
+            let own = || places.iter().filter_map(|place| meters.get(*place));
+            let _about = logging::about(own().filter_map(RunningMeter::name)).entered();
+            let devices = own().map(RunningMeter::device).collect();
             let server = Server::new(&server_config, devices);
             addresses.extend(spawn_server(&mut tasks, &server, listeners));
             served_by.extend(places.into_iter().map(|place| (place, server.clone())));
@@ -156,32 +165,36 @@ impl Daemon {
                     ended => ended_task(ended.map(|_| "meter")),
                 }),
                 Some(ended) = self.tasks.join_next() => break Err(ended_task(ended)),
-                _ = summary.tick() => self.status().for_each(|status| tracing::info!("{status}")),
+                _ = summary.tick() => {
+                    self.used().for_each(|(meter, usage)| meter.summarize(usage));
+                }
                 _ = silence.tick() => {
                     self.servers.iter().for_each(|server| server.connections().notice_silence());
                 }
                 _ = status.tick() => {
-                    self.notifier.status(self.status().collect::<Vec<_>>().join(" | "));
+                    let all = self.used().map(|(meter, usage)| meter.status(usage));
+                    self.notifier.status(all.collect::<Vec<_>>().join(" | "));
                 }
             }
         };
         self.notifier.stopping();
         self.tasks.shutdown().await;
         self.meters.iter_mut().for_each(RunningMeter::stop);
-        let deadline = Instant::now().checked_add(FINISH_LIMIT).unwrap_or_else(Instant::now);
+        let deadline = in_future(FINISH_LIMIT);
         for meter in self.meters {
-            if !meter.stopped(deadline).await {
-                tracing::warn!("the counters could not be saved in time");
-            }
+            meter.stopped(deadline).await;
         }
         ended.map(|signal| tracing::info!("stopped by {signal}"))
     }
 
-    /// How each meter is.
-    fn status(&self) -> impl Iterator<Item = String> {
-        let servers = self.servers.iter().map(|server| server.connections().usage());
-        self.meters.iter().zip(servers).map(|(meter, usage)| meter.status(usage))
+    /// Each meter, and how much it is used.
+    fn used(&self) -> impl Iterator<Item = (&RunningMeter, Usage)> {
+        self.meters.iter().zip(self.servers.iter().map(|server| server.connections().usage()))
     }
+}
+
+fn in_future(time: Duration) -> Instant {
+    Instant::now().checked_add(time).unwrap_or_else(Instant::now)
 }
 
 /// Waits for the first task of a meter that ends, which none should.

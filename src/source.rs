@@ -6,6 +6,7 @@
 use std::{fmt, time::SystemTime};
 
 use tokio::sync::watch;
+use tracing::Span;
 
 use crate::{
     meter::{
@@ -56,6 +57,8 @@ pub struct Watched {
     pub bindings: Vec<Binding>,
     /// Where their values go.
     pub readings: watch::Sender<Reading>,
+    /// That of the meter, for what is logged about the items.
+    pub span: Span,
 }
 
 /// What a source answers when it is asked for one item.

@@ -23,7 +23,6 @@ use crate::{
 /// One meter, its readings, and where its images go.
 #[derive(Debug)]
 pub(super) struct MeterTask {
-    name: Option<String>,
     meter: Meter,
     store: CounterStore,
     saving: Saving,
@@ -34,7 +33,6 @@ pub(super) struct MeterTask {
 
 impl MeterTask {
     pub(super) fn new(
-        name: Option<String>,
         mut meter: Meter,
         store: CounterStore,
         readings: watch::Receiver<Reading>,
@@ -42,7 +40,6 @@ impl MeterTask {
         let now = Instant::now().into_std();
         let (image, _) = meter.observe(&Reading::default(), now, Utc::now().into());
         Self {
-            name,
             meter,
             store,
             saving: Saving::default(),
@@ -91,9 +88,8 @@ impl MeterTask {
         let reading = self.readings.borrow_and_update().clone();
         let now = Instant::now().into_std();
         let (image, events) = self.meter.observe(&reading, now, Utc::now().into());
-        let name = self.name.as_deref();
         for event in &events {
-            log::counter(name, event);
+            log::counter(event);
         }
         self.status.send_if_modified(|status| {
             let stands = self.meter.stands();
@@ -102,10 +98,10 @@ impl MeterTask {
             changed
         });
         if self.images.borrow().condition != image.condition {
-            log::condition(name, &image);
+            log::condition(&image);
         }
         if self.images.borrow().saturated.is_empty() != image.saturated.is_empty() {
-            log::saturation(name, &image);
+            log::saturation(&image);
         }
         let next = image.next_expiry.map(Instant::from_std);
         self.images.send_replace(Arc::new(image));

@@ -1,12 +1,13 @@
 //! One of the meters while it is served.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc};
 
 use tokio::{
     sync::{oneshot, watch},
     task::{JoinError, JoinHandle},
-    time::{Instant, timeout},
+    time::{Instant, timeout_at},
 };
+use tracing::{Instrument, Span};
 
 use super::{
     DaemonError,
@@ -24,13 +25,11 @@ use crate::{
     source::Watched,
 };
 
-/// Time limit for opening the counters' store at the start.
-const OPEN_LIMIT: Duration = Duration::from_secs(2);
-
 /// A meter, its task, and what that makes.
 #[derive(Debug)]
 pub(super) struct RunningMeter {
     name: Option<String>,
+    span: Span,
     identity: Identity,
     task: JoinHandle<Result<(), CounterFileError>>,
     /// Makes the task save its counters and end.
@@ -40,7 +39,8 @@ pub(super) struct RunningMeter {
 }
 
 impl RunningMeter {
-    /// Starts a meter, and says what it needs of the source.
+    /// Starts a meter in the current span, and says what it needs of the source. Its counters are
+    /// waited for until `deadline`.
     ///
     /// # Errors
     /// Returns an error if another process serves it.
@@ -48,22 +48,26 @@ impl RunningMeter {
         meter: ConfiguredMeter,
         freshness: Freshness,
         state_dir: Option<&Path>,
+        deadline: Instant,
     ) -> Result<(Self, Watched), DaemonError> {
         let ConfiguredMeter { name, config, bindings, .. } = meter;
         if let Some(warning) = binding::warning(&bindings) {
-            tracing::warn!(meter = name, "{}{warning}", Prefix(name.as_deref()));
+            tracing::warn!("{warning}");
         }
         let identity = config.identity.clone();
         let now = Instant::now().into_std();
         let meter = Meter::new(config, freshness, &bindings, now);
-        let (meter, store) = restored(meter, state_dir, identity.serial_number.clone()).await?;
+        let store = CounterStore::open(store::directory(state_dir), identity.serial_number.clone());
+        let (meter, store) = restored(meter, store, deadline).await?;
         let (sender, readings) = watch::channel(Reading::default());
-        let task = MeterTask::new(name.clone(), meter, store, readings);
+        let task = MeterTask::new(meter, store, readings);
         let (images, status) = (task.images(), task.status());
         let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(task.run(stopped));
-        let running = Self { name, identity, task, stop: Some(stop), images, status };
-        Ok((running, Watched { bindings, readings: sender }))
+        let task = tokio::spawn(task.run(stopped).in_current_span());
+        let span = Span::current();
+        let watched = Watched { bindings, readings: sender, span: span.clone() };
+        let stop = Some(stop);
+        Ok((Self { name, span, identity, task, stop, images, status }, watched))
     }
 
     pub(super) fn device(&self) -> Device {
@@ -74,10 +78,24 @@ impl RunningMeter {
         self.images.clone()
     }
 
-    /// How it is, in one line.
+    /// Its name, if it has one.
+    pub(super) fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// Logs how it is, in one line.
+    pub(super) fn summarize(&self, usage: Usage) {
+        tracing::info!(parent: &self.span, "{}", self.condition(usage));
+    }
+
+    /// How it is, in one line that names it.
     pub(super) fn status(&self, usage: Usage) -> String {
-        let status = Status { image: &self.images.borrow(), meter: &self.status.borrow(), usage };
-        format!("{}{status}", Prefix(self.name.as_deref()))
+        format!("{}{}", Prefix(self.name()), self.condition(usage))
+    }
+
+    fn condition(&self, usage: Usage) -> String {
+        let (image, meter) = (&self.images.borrow(), &self.status.borrow());
+        Status { image, meter, usage }.to_string()
     }
 
     /// Waits for the end of its task, which should not come.
@@ -93,10 +111,11 @@ impl RunningMeter {
         }
     }
 
-    /// Waits until that is done. Returns whether it was in time.
-    pub(super) async fn stopped(self, deadline: Instant) -> bool {
-        let left = deadline.saturating_duration_since(Instant::now());
-        self.task.is_finished() || timeout(left, self.task).await.is_ok()
+    /// Waits until that is done, or `deadline` is over.
+    pub(super) async fn stopped(mut self, deadline: Instant) {
+        if !self.task.is_finished() && timeout_at(deadline, &mut self.task).await.is_err() {
+            tracing::warn!(parent: &self.span, "the counters could not be saved in time");
+        }
     }
 }
 
@@ -109,18 +128,17 @@ impl std::fmt::Display for Prefix<'_> {
     }
 }
 
-/// The meter with its counters restored, and their store. A disk that does not answer delays only
-/// the counters.
+/// The meter with its counters restored, and their store. A disk that does not answer until `deadline`
+/// delays only the counters.
 ///
 /// # Errors
 /// Returns an error if another process serves this meter.
 async fn restored(
     mut meter: Meter,
-    state_dir: Option<&Path>,
-    serial_number: String,
+    mut store: CounterStore,
+    deadline: Instant,
 ) -> Result<(Meter, CounterStore), DaemonError> {
-    let mut store = CounterStore::open(store::directory(state_dir), serial_number);
-    match timeout(OPEN_LIMIT, store.event()).await {
+    match timeout_at(deadline, store.event()).await {
         Ok(StoreEvent::Opened { restored, has_disk }) => {
             meter.restore(restored, has_disk, Instant::now().into_std());
         }

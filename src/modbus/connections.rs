@@ -13,6 +13,7 @@ use std::{
 
 use tokio::sync::oneshot;
 use tokio_modbus::prelude::{ExceptionCode, Request};
+use tracing::Span;
 
 /// A client that sends no request for this long has stopped polling.
 const SILENCE: Duration = Duration::from_mins(1);
@@ -25,6 +26,8 @@ const MAX_POLLING: usize = 64;
 pub struct Connections {
     registry: Arc<Mutex<Registry>>,
     start: Instant,
+    /// The one that the server was created in.
+    span: Span,
 }
 
 #[derive(Debug)]
@@ -78,7 +81,11 @@ impl Connections {
             last_request: None,
             polling: Vec::new(),
         };
-        Self { registry: Arc::new(Mutex::new(registry)), start: Instant::now() }
+        Self {
+            registry: Arc::new(Mutex::new(registry)),
+            start: Instant::now(),
+            span: Span::current(),
+        }
     }
 
     /// Admits a connection. If there is no room, the network with the most connections loses one, in
@@ -98,11 +105,11 @@ impl Connections {
         while registry.open.len() >= registry.limit {
             let Some(place) = registry.least_wanted() else { break };
             let peer = registry.open.swap_remove(place).activity.peer;
-            tracing::debug!(%peer, "{peer} closed to make room");
+            tracing::debug!(parent: &self.span, %peer, "{peer} closed to make room");
         }
         registry.open.push(Entry { activity: Arc::clone(&activity), _hold: hold });
         drop(registry);
-        tracing::debug!(%peer, "{peer} connected");
+        tracing::debug!(parent: &self.span, %peer, "{peer} connected");
         (Connection { connections: self.clone(), activity }, closed)
     }
 
@@ -116,7 +123,7 @@ impl Connections {
             let idle = now.saturating_sub(activity.last.load(Ordering::Relaxed));
             if idle >= timeout {
                 let peer = activity.peer;
-                tracing::debug!(%peer, "{peer} closed after {} s without a request", idle / 1000);
+                tracing::debug!(parent: &self.span, %peer, "{peer} closed after {} s without a request", idle / 1000);
             }
             idle < timeout
         });
@@ -126,7 +133,8 @@ impl Connections {
     pub(super) fn close_all(&self) {
         let open = std::mem::take(&mut self.lock().open);
         if !open.is_empty() {
-            tracing::info!("{} connections closed because the data is stale", open.len());
+            let open = open.len();
+            tracing::info!(parent: &self.span, "{open} connections closed because the data is stale");
         }
     }
 
@@ -161,7 +169,7 @@ impl Connections {
             let polls = now.saturating_sub(last.unwrap_or_default()) < silence;
             if !polls {
                 open().for_each(|activity| activity.polls.store(false, Ordering::Relaxed));
-                tracing::info!(client = %ip, "client {ip} has stopped polling");
+                tracing::info!(parent: &self.span, client = %ip, "client {ip} has stopped polling");
             }
             polls
         });
@@ -212,12 +220,12 @@ impl Registry {
     }
 
     /// Records when a client sent a request, and logs the client if it has not polled so far.
-    fn polls(&mut self, ip: IpAddr, now: u64) {
+    fn polls(&mut self, ip: IpAddr, now: u64, span: &Span) {
         if let Some((_, last)) = self.polling.iter_mut().find(|(polling, _)| *polling == ip) {
             *last = now;
         } else if self.polling.len() < MAX_POLLING {
             self.polling.push((ip, now));
-            tracing::info!(client = %ip, "client {ip} polls");
+            tracing::info!(parent: span, client = %ip, "client {ip} polls");
         }
     }
 }
@@ -232,25 +240,27 @@ pub(super) struct Connection {
 impl Connection {
     /// Records a request, and logs how it was answered.
     pub(super) fn asked(&self, request: &Request<'_>, exception: Option<&ExceptionCode>) {
-        let peer = self.activity.peer;
+        let (peer, span) = (self.activity.peer, &self.connections.span);
         match exception {
-            None => tracing::debug!(%peer, "{peer}: {request:?}"),
-            Some(exception) => tracing::debug!(%peer, "{peer}: {request:?}: {exception}"),
+            None => tracing::debug!(parent: span, %peer, "{peer}: {request:?}"),
+            Some(exception) => {
+                tracing::debug!(parent: span, %peer, "{peer}: {request:?}: {exception}");
+            }
         }
         let now = self.connections.millis();
         self.activity.last.store(now, Ordering::Relaxed);
         self.activity.requests.fetch_add(1, Ordering::Relaxed);
         if !self.activity.polls.swap(true, Ordering::Relaxed) {
-            self.connections.lock().polls(peer.ip(), now);
+            self.connections.lock().polls(peer.ip(), now, span);
         }
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        let peer = self.activity.peer;
+        let (peer, span) = (self.activity.peer, &self.connections.span);
         let requests = self.activity.requests.load(Ordering::Relaxed);
-        tracing::debug!(%peer, "{peer} disconnected after {requests} requests");
+        tracing::debug!(parent: span, %peer, "{peer} disconnected after {requests} requests");
         let mut registry = self.connections.lock();
         registry.open.retain(|open| !Arc::ptr_eq(&open.activity, &self.activity));
         if requests > 0 {
@@ -258,7 +268,7 @@ impl Drop for Connection {
             registry.requests = registry.requests.saturating_add(requests);
             registry.last_request = registry.last_request.max(Some(last));
             if self.activity.polls.load(Ordering::Relaxed) {
-                registry.polls(peer.ip(), last);
+                registry.polls(peer.ip(), last, span);
             }
         }
     }

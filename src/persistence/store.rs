@@ -9,6 +9,7 @@ use std::{
 };
 
 use tokio::sync::{mpsc as events, oneshot};
+use tracing::Span;
 
 use super::{
     directory::{self, MeterDirectory},
@@ -84,7 +85,8 @@ impl CounterStore {
             is_failing: false,
         };
         let thread = thread::Builder::new().name("store".to_owned());
-        match thread.spawn(move || worker.run(&receiver)) {
+        let span = Span::current();
+        match thread.spawn(move || span.in_scope(|| worker.run(&receiver))) {
             Ok(_) => Self { commands: Some(commands), events },
             Err(error) => {
                 tracing::warn!("counters will not survive a restart: {error}");

@@ -7,22 +7,29 @@
 use std::{io, panic};
 
 use chrono::Utc;
-use tracing::{Event, Level, Subscriber};
+use tracing::{
+    Event, Level, Subscriber,
+    span::{Attributes, Id},
+};
 use tracing_subscriber::{
     Layer,
     filter::{LevelFilter, Targets},
     layer::{Context, SubscriberExt},
+    registry::{LookupSpan, Scope},
     util::{SubscriberInitExt, TryInitError},
 };
 
 use super::outbox::Outbox;
 use crate::time_zone::TimeZone;
 
+mod about;
 mod output;
 mod quota;
 mod record;
 mod writer;
 
+use about::MeterSpan;
+pub use about::about;
 use output::Output;
 use record::Record;
 use writer::Writer;
@@ -74,12 +81,24 @@ pub fn init(level: Level, time_zone: TimeZone) -> Result<Logging, LoggingError> 
     Ok(logging)
 }
 
-/// Makes records of events.
+/// Makes records of events, and of the spans they are in.
 struct Gather<F>(F);
 
-impl<S: Subscriber, F: Fn(Record) + 'static> Layer<S> for Gather<F> {
-    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        (self.0)(Record::of(event, Utc::now()));
+impl<S, F> Layer<S> for Gather<F>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+    F: Fn(Record) + 'static,
+{
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
+        if let (Some(span), Some(known)) = (MeterSpan::of(attributes), ctx.span(id)) {
+            known.extensions_mut().insert(span);
+        }
+    }
+
+    fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
+        let scope = ctx.event_scope(event).into_iter().flat_map(Scope::from_root);
+        let spans = scope.filter_map(|span| span.extensions().get::<MeterSpan>().cloned());
+        (self.0)(Record::of(event, spans.collect(), Utc::now()));
     }
 }
 

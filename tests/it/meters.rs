@@ -41,6 +41,8 @@ const ITEMS: [(&str, &str); 12] = [
     ("E5", "50000 Wh"),
 ];
 
+const METERS: [&str; 4] = ["roofs", "grid", "garage", "shed"];
+
 /// Three roofs as one, the grid, and two that share a port.
 fn house(openhab: impl Display, more: &str) -> String {
     format!(
@@ -154,17 +156,36 @@ async fn each_meter_has_its_own_model() {
 }
 
 #[tokio::test]
-async fn log_and_status_name_the_meter() {
+async fn a_client_is_that_of_the_meters_of_its_port() {
     let openhab = OpenHab::start(&ITEMS);
     let mut house = House::start(&house(openhab.address, "")).await;
-    let mut said = Vec::new();
-    for _ in 0..4 {
-        let line = house.running.err.find("data is live").await;
-        said.push(line.split("INFO ").nth(1).unwrap().to_owned());
+    for host in [1, 3] {
+        house.client(host).await.read_of(3, 40_000, 2).await.unwrap();
     }
-    said.sort();
-    let expected = ["garage", "grid", "roofs", "shed"].map(|name| format!("{name}: data is live"));
-    assert_eq!(said, expected);
+    for place in ["roofs", "garage, shed"] {
+        house.running.err.find(&format!("{place}: client 127.0.0.1 polls")).await;
+    }
+}
+
+#[tokio::test]
+async fn each_line_about_a_meter_names_it() {
+    let openhab = OpenHab::start(&ITEMS);
+    let config = file(&house(openhab.address, "state_dir: /proc/none"));
+    let mut running = RunningProgram::start(program(&["--config", text(config.path())]));
+    let (mut said, mut nameless) = (Vec::new(), Vec::new());
+    while said.iter().filter(|line: &&String| line.ends_with("data is live")).count() < 4 {
+        let line = running.err.find(" ").await;
+        let text = line.split_once("INFO ").or(line.split_once("WARN ")).unwrap().1.to_owned();
+        let names = text.split_once(": ").map_or("", |(names, _)| names);
+        let is_named = names.split(", ").all(|name| METERS.contains(&name));
+        if is_named { said.push(text) } else { nameless.push(text) }
+    }
+    let shared = ["fronius-smartmeter ", "event stream of ", "openHAB at "];
+    let is_shared = |line: &&String| shared.iter().any(|start| line.starts_with(start));
+    assert_eq!(nameless.iter().filter(is_shared).count(), nameless.len(), "{nameless:#?}");
+    for about in ["listening on", "current_power: item", "/proc/none: cannot be used"] {
+        assert!(said.iter().any(|line| line.contains(about)), "{about}: {said:#?}");
+    }
 }
 
 #[tokio::test]

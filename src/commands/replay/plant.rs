@@ -214,7 +214,7 @@ impl Plant {
         let reading = self.readings.borrow_and_update();
         let events = self.meter.judge(&reading, now, clock);
         for event in &events {
-            log::counter(None, event);
+            log::counter(event);
         }
         if self.saving.may_begin(now)
             && let Some(record) = self.meter.unsaved(now, clock)
@@ -238,7 +238,7 @@ impl Plant {
         let condition = self.meter.condition(&reading, now);
         if self.condition != condition {
             self.condition = condition;
-            log::condition(None, &self.meter.image(&reading, now));
+            log::condition(&self.meter.image(&reading, now));
         }
         self.next_expiry = self.meter.next_expiry(&reading, now);
     }
@@ -269,6 +269,7 @@ fn started(
     let ConfiguredMeter { config, bindings, .. } = configured;
     let meter = Meter::new(config.clone(), freshness, bindings, now);
     let (sender, readings) = watch::channel(Reading::default());
-    let watched = Watched { bindings: bindings.clone(), readings: sender };
+    let watched =
+        Watched { bindings: bindings.clone(), readings: sender, span: tracing::Span::none() };
     (meter, Tracker::new(vec![watched]), readings)
 }

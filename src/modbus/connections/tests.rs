@@ -109,6 +109,7 @@ fn a_client_polls_until_it_is_silent_for_long() {
     let long_ago = Connections {
         registry: Arc::clone(&clients.registry),
         start: clients.start.checked_sub(SILENCE * 2).unwrap(),
+        span: Span::none(),
     };
     long_ago.notice_silence();
     assert_eq!(clients.lock().polling.len(), 0);

@@ -154,7 +154,7 @@ mod tests {
         ];
         let bindings = items.map(binding).to_vec();
         let (readings, _) = watch::channel(Reading::default());
-        Schedule::new(&[Watched { bindings, readings }], now)
+        Schedule::new(&[Watched { bindings, readings, span: tracing::Span::none() }], now)
     }
 
     /// Reads what is due, each time in no time, until that is so many items.

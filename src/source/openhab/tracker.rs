@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use tokio::sync::watch;
+use tracing::Span;
 
 use super::{ItemProblem, ItemReply, server::Server, state};
 use crate::{
@@ -16,6 +17,8 @@ struct Tracked {
     binding: Binding,
     /// Those of its meter.
     readings: watch::Sender<Reading>,
+    /// That of its meter.
+    span: Span,
     /// The last problem with it, of a kind that was logged.
     problem: Option<ItemProblem>,
     /// Whether it ever had a value.
@@ -43,20 +46,19 @@ pub(crate) struct Tracker {
 impl Tracker {
     pub(crate) fn new(meters: Vec<Watched>) -> Self {
         let readings = meters.iter().map(|meter| meter.readings.clone()).collect();
-        let bindings = meters.into_iter().flat_map(|Watched { bindings, readings }| {
-            bindings.into_iter().map(move |binding| (binding, readings.clone()))
-        });
-        let items = bindings
-            .map(|(binding, readings)| Tracked {
+        let items = meters.into_iter().flat_map(|Watched { bindings, readings, span }| {
+            bindings.into_iter().map(move |binding| Tracked {
                 binding,
-                readings,
+                readings: readings.clone(),
+                span: span.clone(),
                 problem: None,
                 known: false,
                 last_event: None,
                 speaks: false,
                 last_reply: None,
             })
-            .collect();
+        });
+        let items = items.collect();
         Self { items, connected: None, server: Server::Unknown, readings }
     }
 
@@ -202,7 +204,8 @@ impl Tracked {
         });
         if self.problem.take().is_some() || !self.known {
             let key = point.measurand.key();
-            tracing::info!(item, key, "{key}: item {item} has the state {}", excerpt(state.trim()));
+            let state = excerpt(state.trim());
+            tracing::info!(parent: &self.span, item, key, "{key}: item {item} has the state {state}");
         }
         self.known = true;
         true
@@ -223,7 +226,7 @@ impl Tracked {
         if !same {
             let Binding { point, item, .. } = &self.binding;
             let key = point.measurand.key();
-            tracing::warn!(item, key, "{key}: item {item} gives no value: {problem}");
+            tracing::warn!(parent: &self.span, item, key, "{key}: item {item} gives no value: {problem}");
         }
         self.problem = Some(problem);
     }
@@ -251,7 +254,8 @@ mod tests {
             factor: 1.0,
             max_power_w: 50_000.0,
         };
-        (Tracker::new(vec![Watched { bindings: vec![binding], readings: sender }]), receiver)
+        let watched = Watched { bindings: vec![binding], readings: sender, span: Span::none() };
+        (Tracker::new(vec![watched]), receiver)
     }
 
     fn reply(state: &str, last_state_update: Option<u64>) -> ItemReply {

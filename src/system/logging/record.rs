@@ -7,7 +7,10 @@ use tracing::{
     Dispatch, Event, Level, Metadata,
     callsite::Identifier,
     field::{Field, Value, Visit},
+    span::Id,
 };
+
+use super::about::MeterSpan;
 
 /// The field that people read.
 const MESSAGE: &str = "message";
@@ -22,19 +25,26 @@ pub(super) struct Record {
     pub(super) time: DateTime<Utc>,
     /// In the order of the fields.
     values: Vec<Option<String>>,
+    /// Of the meters it is about.
+    spans: Vec<MeterSpan>,
 }
 
-/// What records have in common that say the same of the same thing: the place in the code, and all
-/// fields but the message and the client.
+/// What records have in common that say the same of the same thing: the place in the code, and the
+/// meters, and all fields but the message and the client.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Kind(Identifier, Vec<Option<String>>);
+pub(super) struct Kind(Identifier, Vec<String>, Vec<Option<String>>);
 
 impl Record {
-    pub(super) fn of(event: &Event<'_>, time: DateTime<Utc>) -> Self {
+    pub(super) fn of(event: &Event<'_>, spans: Vec<MeterSpan>, time: DateTime<Utc>) -> Self {
         let metadata = event.metadata();
         let mut values = Values(vec![None; metadata.fields().len()]);
         event.record(&mut values);
-        Self { metadata, time, values: values.0 }
+        let mut record = Self { metadata, time, values: values.0, spans };
+        let meters = record.meters().join(", ");
+        if let Some(message) = record.message_mut().filter(|_| !meters.is_empty()) {
+            message.insert_str(0, &format!("{meters}: "));
+        }
+        record
     }
 
     pub(super) fn level(&self) -> Level {
@@ -49,8 +59,7 @@ impl Record {
 
     /// Adds a remark to the message.
     pub(super) fn remark(&mut self, text: &str) {
-        let place = self.message_place();
-        if let Some(Some(message)) = place.and_then(|place| self.values.get_mut(place)) {
+        if let Some(message) = self.message_mut() {
             message.push_str(text);
         }
     }
@@ -62,23 +71,40 @@ impl Record {
                 *value = None;
             }
         }
-        Kind(self.metadata.callsite(), fields)
+        Kind(self.metadata.callsite(), self.meters(), fields)
     }
 
     /// The kind of all records from the same place in the code.
     pub(super) fn callsite(&self) -> Kind {
-        Kind(self.metadata.callsite(), Vec::new())
+        Kind(self.metadata.callsite(), Vec::new(), Vec::new())
     }
 
-    /// Hands it on as the event it was.
+    /// Hands it on as the event it was, in its spans.
     pub(super) fn replay(&self, to: &Dispatch) {
+        let mut spans: Vec<Id> = Vec::new();
+        for span in &self.spans {
+            spans.push(span.open(to, spans.last()));
+        }
         let values: Vec<_> = self
             .values
             .iter()
             .map(|value| value.as_ref().map(|value| value as &dyn Value))
             .collect();
         let values = self.metadata.fields().value_set_all(&values);
-        to.event(&Event::new(self.metadata, &values));
+        to.event(&Event::new_child_of(spans.last().cloned(), self.metadata, &values));
+        for span in spans.into_iter().rev() {
+            to.try_close(span);
+        }
+    }
+
+    /// The names of the meters it is about.
+    fn meters(&self) -> Vec<String> {
+        self.spans.iter().map(|span| span.meter.clone()).collect()
+    }
+
+    fn message_mut(&mut self) -> Option<&mut String> {
+        let place = self.message_place()?;
+        self.values.get_mut(place)?.as_mut()
     }
 
     fn message_place(&self) -> Option<usize> {

@@ -39,6 +39,53 @@ fn a_record_is_replayed_with_all_its_fields() {
 }
 
 #[test]
+fn a_record_names_the_meters_it_is_about() {
+    let found = records(|| {
+        about(["roof"]).in_scope(|| tracing::info!("data is live"));
+        tracing::info!(parent: &about(["roof", "grid"]), client = "::1", "client ::1 polls");
+        tracing::info!(parent: &about([]), "data is live");
+    });
+    let expected = ["roof: data is live", "roof, grid: client ::1 polls", "data is live"];
+    assert_eq!(messages(&found), expected);
+    assert_ne!(found[0].kind(), records(|| tracing::info!("data is live"))[0].kind());
+
+    // What the journal gets: a field for each.
+    let fields = Arc::new(Mutex::new(Vec::new()));
+    let journal = Registry::default().with(Fields(Arc::clone(&fields)));
+    found[1].replay(&journal.into());
+    assert_eq!(*fields.lock().unwrap(), ["meter=roof", "meter=grid"]);
+}
+
+/// Notes the fields of spans around each event.
+struct Fields(Arc<Mutex<Vec<String>>>);
+
+impl<S: Subscriber + for<'span> LookupSpan<'span>> Layer<S> for Fields {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
+        let mut fields = Spoken::default();
+        attributes.record(&mut fields);
+        ctx.span(id).unwrap().extensions_mut().insert(fields);
+    }
+
+    fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
+        for span in ctx.event_scope(event).unwrap().from_root() {
+            let fields = span.extensions().get::<Spoken>().unwrap().0.clone();
+            self.0.lock().unwrap().extend(fields);
+        }
+    }
+}
+
+#[derive(Default)]
+struct Spoken(Vec<String>);
+
+impl tracing::field::Visit for Spoken {
+    fn record_str(&mut self, field: &tracing::field::Field, value: &str) {
+        self.0.push(format!("{field}={value}"));
+    }
+
+    fn record_debug(&mut self, _: &tracing::field::Field, _: &dyn std::fmt::Debug) {}
+}
+
+#[test]
 fn lines_of_one_kind_are_few_and_then_a_count() {
     let start = Instant::now();
     let mut quota = Quota::default();

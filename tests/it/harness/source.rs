@@ -61,7 +61,11 @@ impl RunningSource {
     pub(crate) fn start(config: &Config) -> Self {
         let source = source(config).unwrap();
         let (sender, readings) = watch::channel(Reading::default());
-        let watched = Watched { bindings: config.meters[0].bindings.clone(), readings: sender };
+        let watched = Watched {
+            bindings: config.meters[0].bindings.clone(),
+            readings: sender,
+            span: tracing::Span::none(),
+        };
         let task =
             Task::spawn(async move { source.run(vec![watched], &Liveness::default()).await });
         Self { readings, _task: task }
