@@ -68,10 +68,21 @@ pub struct ConfiguredMeter {
     pub name: Option<String>,
     /// What it is.
     pub config: MeterConfig,
+    /// Its serial number is not given, but made of the names of items and the unit id.
+    has_default_serial: bool,
     /// The items it is made of.
     pub bindings: Vec<Binding>,
     /// Where it listens if no socket is inherited; if empty, port 502 on all addresses.
     pub listen: Vec<SocketAddr>,
+}
+
+impl ConfiguredMeter {
+    /// The items that another serial number comes with, if they are renamed.
+    #[must_use]
+    pub fn serial_items(&self) -> Vec<&str> {
+        let items = self.has_default_serial.then(|| meter::serial_items(&self.bindings));
+        items.into_iter().flatten().collect()
+    }
 }
 
 impl Config {

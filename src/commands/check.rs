@@ -129,7 +129,8 @@ pub async fn check(config: Config, json: bool) -> Result<(), CheckError> {
         printable_json(&text) + "\n"
     } else {
         let warnings = warnings(&config.meters);
-        format!("{name} answers.\n\n{}{}{warnings}", tables(&lines), sums(&lines))
+        let serials: String = config.meters.iter().filter_map(serial).collect();
+        format!("{name} answers.\n\n{}{}{warnings}{serials}", tables(&lines), sums(&lines))
     };
     match io::stdout().write_all(text.as_bytes()) {
         // Whoever reads it has seen enough; the verdict is the exit code.
@@ -189,6 +190,20 @@ fn sums(lines: &[Line]) -> String {
         )
     };
     lines.iter().filter(|line| line.is_sum).map(sum).collect()
+}
+
+/// Where the serial number comes from, unless the configuration gives it.
+fn serial(meter: &ConfiguredMeter) -> Option<String> {
+    let names = match meter.serial_items().as_slice() {
+        [] => return None,
+        [item] => format!("the name of {item}: set serial_number before you rename it"),
+        items => {
+            let items = items.join(", ");
+            format!("the names of {items}: set serial_number before you rename one")
+        }
+    };
+    let (name, serial) = (Prefix(meter.name.as_deref()), &meter.config.identity.serial_number);
+    Some(format!("{name}serial number {serial} comes from {names}\n"))
 }
 
 /// A table for each meter, under its name where there may be several.

@@ -34,6 +34,7 @@ pub(super) fn read(
     bindings: &[Binding],
     model: MeterModel,
     max_power_w: f64,
+    serial_number: Option<String>,
 ) -> MeterConfig {
     let role =
         values::choice(entries, "role", &[("producer", Role::Producer), ("grid", Role::Grid)]);
@@ -58,7 +59,7 @@ pub(super) fn read(
     });
     MeterConfig {
         role,
-        identity: identity(entries, role, bindings),
+        identity: identity(entries, role, bindings, serial_number),
         model,
         on_stale: on_stale.unwrap_or(default_on_stale),
         min_energy_wh: min_energy_kwh.unwrap_or(0.1) * 1000.0,
@@ -66,7 +67,12 @@ pub(super) fn read(
     }
 }
 
-fn identity(entries: &mut Entries<'_>, role: Role, bindings: &[Binding]) -> Identity {
+fn identity(
+    entries: &mut Entries<'_>,
+    role: Role,
+    bindings: &[Binding],
+    serial_number: Option<String>,
+) -> Identity {
     // As real meters have them; `Opt` is the place of the meter in the plant.
     let options = match role {
         Role::Producer => "<secondary>",
@@ -77,7 +83,6 @@ fn identity(entries: &mut Entries<'_>, role: Role, bindings: &[Binding]) -> Iden
             values::parse(text).filter(|address| *address <= 247)
         })
         .unwrap_or(1);
-    let serial_number = values::text(entries, "serial_number", 1, 32);
     Identity {
         manufacturer: values::text(entries, "manufacturer", 1, 32).unwrap_or("Fronius".to_owned()),
         model: values::text(entries, "model", 1, 32).unwrap_or("Smart Meter IP".to_owned()),
@@ -91,11 +96,16 @@ fn identity(entries: &mut Entries<'_>, role: Role, bindings: &[Binding]) -> Iden
 /// Eleven digits that stay the same over restarts and moves, and differ between two meters of a
 /// plant: FNV-1a of the energy items' names, of a list the first one's, and the address.
 fn default_serial(address: u8, bindings: &[Binding]) -> String {
-    let names = bindings
-        .iter()
-        .filter(|binding| binding.point.measurand == Measurand::EnergyOut && binding.member == 0)
-        .flat_map(|binding| binding.item.bytes());
-    let hash = names
+    let hash = serial_items(bindings)
+        .flat_map(str::bytes)
         .fold(0x811C_9DC5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     format!("{:08}{address:03}", hash.checked_rem(100_000_000).unwrap_or_default())
+}
+
+/// The items whose names are in the default serial number.
+pub(super) fn serial_items(bindings: &[Binding]) -> impl Iterator<Item = &str> {
+    bindings
+        .iter()
+        .filter(|binding| binding.point.measurand == Measurand::EnergyOut && binding.member == 0)
+        .map(|binding| binding.item.as_str())
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use super::{
     ConfiguredMeter, bindings, document::Part, entries::Entries, entry::Entry, listen, meter,
+    values,
 };
 
 /// What the list of meters may be.
@@ -49,8 +50,11 @@ fn one(entries: &mut Entries<'_>, name: Option<String>) -> ConfiguredMeter {
     let model = meter::model(entries);
     let max_power_w = meter::max_power_w(entries, model);
     let bindings = bindings::read(entries, max_power_w);
-    let config = meter::read(entries, &bindings, model, max_power_w);
-    ConfiguredMeter { name, config, bindings, listen: listen::read(entries) }
+    let serial_number = values::text(entries, "serial_number", 1, 32);
+    let has_default_serial = serial_number.is_none();
+    let config = meter::read(entries, &bindings, model, max_power_w, serial_number);
+    let listen = listen::read(entries);
+    ConfiguredMeter { name, config, has_default_serial, bindings, listen }
 }
 
 fn name(entries: &mut Entries<'_>) -> Option<String> {
