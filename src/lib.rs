@@ -11,6 +11,7 @@
 //! - [`meter`] decides what may be served, and encodes it as registers.
 //! - [`modbus`] answers every request from the latest image.
 //! - [`persistence`] keeps the counters across restarts.
+//! - [`status`] shows what is going on, as a page and for programs.
 //! - [`daemon`] wires these together; [`system`] connects it to the operating system.
 //! - [`time_zone`] and [`text`] are for output that people read.
 //! - [`cli`] is the command line, and [`commands`] has its commands besides `run`. [`client`] and
@@ -28,6 +29,7 @@ pub mod modbus;
 pub mod persistence;
 pub mod simulator;
 pub mod source;
+pub mod status;
 pub mod system;
 pub mod text;
 pub mod time_zone;
