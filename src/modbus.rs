@@ -1,5 +1,6 @@
 //! The Modbus TCP side: who is connected, and what each request gets.
 
+pub mod asked;
 pub mod connections;
 pub mod frame_guard;
 mod server;

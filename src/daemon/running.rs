@@ -17,7 +17,7 @@ use super::{
 use crate::{
     config::ConfiguredMeter,
     meter::{Image, Meter, binding, reading::Freshness, reading::Reading, sunspec::Identity},
-    modbus::{Device, connections::Usage},
+    modbus::{Device, asked::Asked, connections::Usage},
     persistence::{
         error::CounterFileError,
         store::{self, CounterStore, StoreEvent},
@@ -36,6 +36,7 @@ pub(super) struct RunningMeter {
     stop: Option<oneshot::Sender<()>>,
     images: watch::Receiver<Arc<Image>>,
     status: watch::Receiver<MeterStatus>,
+    asked: Arc<Asked>,
 }
 
 impl RunningMeter {
@@ -67,11 +68,16 @@ impl RunningMeter {
         let span = Span::current();
         let watched = Watched { bindings, readings: sender, span: span.clone() };
         let stop = Some(stop);
-        Ok((Self { name, span, identity, task, stop, images, status }, watched))
+        let asked = Arc::default();
+        Ok((Self { name, span, identity, task, stop, images, status, asked }, watched))
     }
 
     pub(super) fn device(&self) -> Device {
-        Device { identity: self.identity.clone(), images: self.images.clone() }
+        Device {
+            identity: self.identity.clone(),
+            images: self.images.clone(),
+            asked: Arc::clone(&self.asked),
+        }
     }
 
     pub(super) fn images(&self) -> watch::Receiver<Arc<Image>> {
@@ -95,7 +101,8 @@ impl RunningMeter {
 
     fn condition(&self, usage: Usage) -> String {
         let (image, meter) = (&self.images.borrow(), &self.status.borrow());
-        Status { image, meter, usage }.to_string()
+        let last_poll = self.asked.last().map(|poll| poll.at);
+        Status { image, meter, usage, last_poll }.to_string()
     }
 
     /// Waits for the end of its task, which should not come.

@@ -1,6 +1,9 @@
 //! How things are, in one line: for the log and for `systemctl status`.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
 
 use crate::{
     meter::{Condition, Image, news::CounterEvent},
@@ -28,11 +31,12 @@ pub(super) struct Status<'a> {
     pub(super) image: &'a Image,
     pub(super) meter: &'a MeterStatus,
     pub(super) usage: Usage,
+    pub(super) last_poll: Option<Instant>,
 }
 
 impl fmt::Display for Status<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { image, meter, usage } = self;
+        let Self { image, meter, usage, last_poll } = self;
         write!(f, "{}, ", image.condition)?;
         match image.confirmed {
             _ if image.condition == Condition::Waiting && !image.overdue.is_empty() => {
@@ -47,8 +51,8 @@ impl fmt::Display for Status<'_> {
             write!(f, ", {watts:.1} W, {exported} exported, {imported} imported")?;
         }
         write!(f, "; clients {}, requests {}, ", usage.connections, usage.requests)?;
-        match usage.idle {
-            Some(idle) => write!(f, "last polled {} ago", Seconds(idle))?,
+        match last_poll {
+            Some(at) => write!(f, "last polled {} ago", Seconds(at.elapsed()))?,
             None => f.write_str("never polled")?,
         }
         if !meter.has_disk {
