@@ -2,4 +2,7 @@
 //!
 //! It runs on a thread of its own, and only looks: whatever is asked of it, no poll waits.
 
+pub mod board;
+mod history;
+mod registers;
 pub mod snapshot;

@@ -9,11 +9,7 @@ use tokio::{
 };
 use tracing::{Instrument, Span};
 
-use super::{
-    DaemonError,
-    meter_task::MeterTask,
-    status::{MeterStatus, Status},
-};
+use super::{DaemonError, meter_task::MeterTask, status::Status};
 use crate::{
     config::ConfiguredMeter,
     meter::{Image, Meter, binding, reading::Freshness, reading::Reading, sunspec::Identity},
@@ -23,6 +19,7 @@ use crate::{
         store::{self, CounterStore, StoreEvent},
     },
     source::Watched,
+    status::board::MeterStatus,
 };
 
 /// A meter, its task, and what that makes.

@@ -6,25 +6,11 @@ use std::{
 };
 
 use crate::{
-    meter::{Condition, Image, news::CounterEvent},
+    meter::{Condition, Image},
     modbus::connections::Usage,
+    status::board::MeterStatus,
     text::Kwh,
 };
-
-/// What there is to know of a meter besides its image.
-#[derive(Clone, Debug)]
-pub(super) struct MeterStatus {
-    /// The counters that stand.
-    pub(super) stands: Vec<CounterEvent>,
-    /// Values are on disk before they are served.
-    pub(super) has_disk: bool,
-}
-
-impl Default for MeterStatus {
-    fn default() -> Self {
-        Self { stands: Vec::new(), has_disk: true }
-    }
-}
 
 /// What is served, how old it is, and whether anybody asks for it.
 pub(super) struct Status<'a> {
