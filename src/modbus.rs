@@ -1,10 +1,10 @@
 //! The Modbus TCP side: who is connected, and what each request gets.
 
-pub mod asked;
 pub mod connections;
 pub mod frame_guard;
 mod server;
 mod service;
+pub mod tally;
 
 pub use server::{Server, ServerConfig, UnitIds};
 pub use service::Device;

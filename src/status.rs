@@ -4,5 +4,6 @@
 
 pub mod board;
 mod history;
+pub mod metrics;
 mod registers;
 pub mod snapshot;

@@ -12,10 +12,10 @@ use tokio_modbus::prelude::{
 };
 
 use super::{
-    asked::{Asked, Poll},
     connections::Connection,
     frame_guard::WRAPPED,
     server::UnitIds,
+    tally::{Poll, Tally},
 };
 use crate::meter::{
     Availability, Image,
@@ -39,7 +39,7 @@ pub struct Device {
     /// What its registers are.
     pub images: watch::Receiver<Arc<Image>>,
     /// What it was asked.
-    pub asked: Arc<Asked>,
+    pub tally: Arc<Tally>,
 }
 
 /// The meters of one port.
@@ -82,10 +82,10 @@ impl MeterService {
         let values = device.and_then(|device| device.values(&request.request));
         let exception = answer.as_ref().err();
         let at = self.connection.asked(&request.request, exception, values.is_some());
-        if let Some(Device { asked, .. }) = device {
-            asked.count(exception.copied());
+        if let Some(Device { tally, .. }) = device {
+            tally.count(exception.copied());
             if let Some((start, count)) = values {
-                asked.poll(Poll { client: self.connection.client(), at, start, count });
+                tally.poll(Poll { client: self.connection.client(), at, start, count });
             }
         }
         answer

@@ -24,7 +24,7 @@ use crate::{
         reading::{Freshness, Reading},
         sunspec::{Identity, MeterModel},
     },
-    modbus::{asked::Asked, connections::Connections},
+    modbus::{connections::Connections, tally::Tally},
     source::{ItemReport, Report, View},
 };
 
@@ -71,7 +71,7 @@ pub struct MeterView {
     /// Its status besides.
     pub status: watch::Receiver<MeterStatus>,
     /// What it was asked.
-    pub asked: Arc<Asked>,
+    pub tally: Arc<Tally>,
     /// Who is connected to its port.
     pub connections: Connections,
 }
@@ -127,7 +127,7 @@ impl Board {
             let items: Vec<_> = items.by_ref().take(meter.bindings.len()).collect();
             let mut snapshot = meter.snapshot(&items, now);
             if let Some(past) = past.get(place) {
-                snapshot.polls.per_minute = past.polls_since(meter.asked.polls());
+                snapshot.polls.per_minute = past.polls_since(meter.tally.polls());
                 snapshot.history = with_history.then(|| past.history.snapshot(now, clock));
             }
             snapshot
@@ -157,7 +157,7 @@ impl Past {
         if self.polls.len() >= LOOKS {
             self.polls.pop_front();
         }
-        self.polls.push_back(meter.asked.polls());
+        self.polls.push_back(meter.tally.polls());
     }
 
     /// The polls since a minute ago.
@@ -210,7 +210,7 @@ impl MeterView {
     }
 
     fn polls(&self, now: Instant) -> Polls {
-        let last = self.asked.last().map(|poll| LastPoll {
+        let last = self.tally.last().map(|poll| LastPoll {
             client: poll.client.to_string(),
             age_s: seconds(poll.at, now),
             start: poll.start,
@@ -218,8 +218,8 @@ impl MeterView {
         });
         Polls {
             connections: self.connections.usage().connections,
-            answered: self.asked.answered(),
-            refused: self.asked.refused().map(|(code, count)| Refused { code, count }).collect(),
+            answered: self.tally.answered(),
+            refused: self.tally.refused().map(|(code, count)| Refused { code, count }).collect(),
             per_minute: 0,
             last,
         }

@@ -161,7 +161,7 @@ fn serve(path: HotPath, count: u32) -> Result<()> {
             let config = config()?;
             let configured = config.meters.into_iter().next().context("no meter")?;
             let identity = configured.config.identity;
-            let device = Device { identity, images: receiver, asked: Arc::default() };
+            let device = Device { identity, images: receiver, tally: Arc::default() };
             let server = Server::new(&config.modbus, vec![device]);
             tokio::spawn(async move {
                 let _images = images;

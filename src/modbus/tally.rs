@@ -16,7 +16,7 @@ const CODES: [u8; 4] = [1, 2, 3, 0x0B];
 
 /// What one meter was asked since the start.
 #[derive(Debug, Default)]
-pub struct Asked {
+pub struct Tally {
     answered: AtomicU64,
     refused: [AtomicU64; CODES.len()],
     polls: AtomicU64,
@@ -37,7 +37,7 @@ pub struct Poll {
     pub count: u16,
 }
 
-impl Asked {
+impl Tally {
     /// Counts a request, and how it was answered.
     pub(super) fn count(&self, exception: Option<ExceptionCode>) {
         let code = exception.map(u8::from);
