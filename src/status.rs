@@ -2,8 +2,30 @@
 //!
 //! It runs on a thread of its own, and only looks: whatever is asked of it, no poll waits.
 
+pub mod answer;
 pub mod board;
 mod history;
+pub mod hosts;
+pub mod language;
+pub mod listener;
 pub mod metrics;
 mod registers;
+pub mod request;
+pub mod server;
+pub mod site;
 pub mod snapshot;
+
+mod connection;
+mod connections;
+
+pub use hosts::HostName;
+pub use listener::StatusAddress;
+
+/// Where the service can be looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StatusConfig {
+    /// Where it listens if no socket is inherited; nowhere if empty.
+    pub listen: Vec<StatusAddress>,
+    /// Further names by which it may be called, besides those of the machine.
+    pub hosts: Vec<HostName>,
+}
