@@ -11,7 +11,7 @@ use hyper::header::HOST;
 use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode, Version};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -161,7 +161,7 @@ impl Simulator {
             (&Method::GET, Route::State(name)) => {
                 self.state(name).map_or_else(|| no_item(name), reply::text)
             }
-            (&Method::GET, Route::Events) => return self.get_events(head.uri.query()),
+            (&Method::GET, Route::Events) => return self.get_events(&head),
             (&Method::PUT, Route::State(name)) => self.put_state(name, body).await,
             (&Method::PUT, Route::Item(name)) => self.put_item(name, body, &host()).await,
             (&Method::DELETE, Route::Item(name)) if self.remove(name) => {
@@ -226,11 +226,11 @@ impl Simulator {
         }
     }
 
-    fn get_events(&self, query: Option<&str>) -> Outcome {
-        match Topics::of_query(query) {
-            Some(topics) => {
-                Outcome::Events(EventStream::new(topics, self.shared.events.subscribe()))
-            }
+    fn get_events(&self, head: &Parts) -> Outcome {
+        let events = self.shared.events.subscribe();
+        let is_chunked = head.version > Version::HTTP_10;
+        match Topics::of_query(head.uri.query()) {
+            Some(topics) => Outcome::Events(EventStream::new(topics, events, is_chunked)),
             None => Outcome::Silence,
         }
     }

@@ -10,7 +10,7 @@ use tokio::{
 
 use crate::harness::{
     clock::FastClock,
-    openhab::OpenHab,
+    openhab::{Dialect, OpenHab},
     recording::{Exchange, exchanges, text},
     within,
 };
@@ -234,6 +234,26 @@ async fn an_event_has_the_times_before_it() {
     while !timeless_ends(&stream, updated) {
         stream += &client.receive(1).await;
     }
+}
+
+/// HTTP/1.0 has no chunks.
+#[tokio::test]
+async fn a_stream_for_an_old_client_is_not_chunked() {
+    // Without signs of life.
+    let mut openhab = OpenHab::start_as(Dialect::Legacy, &[("P", "NULL")]);
+    let mut client = Client::connect(&openhab).await;
+    client.send("GET /rest/events?topics=openhab/items/P/state HTTP/1.0\r\n\r\n").await;
+    let head = client.head().await;
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+    assert!(!head.contains("Transfer-Encoding"), "{head}");
+    let event = "event: message\ndata: {\"topic\":\"openhab/items/P/state\",\"payload\":\
+                 \"{\\\"type\\\":\\\"Quantity\\\",\\\"value\\\":\\\"5 W\\\"}\",\"type\":\"ItemStateEvent\"}\n\n";
+    for _ in 0..2 {
+        openhab.set("P", "5 W");
+        assert_eq!(client.receive(event.len()).await, event);
+    }
+    openhab.stop().await;
+    assert_eq!(client.rest().await, "");
 }
 
 /// Whether a stream that may end within a time ends with this line.
