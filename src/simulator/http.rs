@@ -21,6 +21,7 @@ use super::Simulator;
 use super::access::Access;
 use super::definition::Definition;
 use super::reply::{self, ReplyBody};
+use super::startup::Missing;
 use super::stream::EventStream;
 use super::topics::Topics;
 
@@ -116,6 +117,17 @@ impl<'a> Route<'a> {
         }
     }
 
+    /// What is answered while all of this is missing. Without items, only those cannot be found.
+    fn without(&self, missing: Missing, head: &Parts) -> Option<Response<ReplyBody>> {
+        Some(match (missing, self) {
+            (Missing::Servlet, _) => reply::no_servlet(&head.headers, head.uri.path()),
+            (Missing::Service, _) => reply::no_service(),
+            (Missing::Resource, _) => reply::no_resource(StatusCode::NOT_FOUND),
+            (Missing::Item, Self::Item(name) | Self::State(name)) => no_item(name),
+            (Missing::Item, _) => return None,
+        })
+    }
+
     /// Whether it may be read without credentials, if only because there is nothing to read.
     fn is_public(&self) -> bool {
         matches!(self, Self::Root | Self::NoResource | Self::NoService)
@@ -179,8 +191,9 @@ impl Simulator {
         if let Some(status) = oversize(head) {
             return Some(reply::refused(status));
         }
-        if self.is_starting() {
-            return Some(reply::no_service());
+        let missing = self.missing();
+        if let Some(answer) = missing.and_then(|missing| route.without(missing, head)) {
+            return Some(answer);
         }
         let message = match Access::of(&head.headers, self.shared.token.as_ref()) {
             Access::Refused => "Invalid credentials",
