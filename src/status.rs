@@ -4,6 +4,7 @@
 
 pub mod answer;
 pub mod board;
+pub mod health;
 mod history;
 pub mod hosts;
 pub mod language;
