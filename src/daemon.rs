@@ -24,7 +24,7 @@ use crate::{
         notifier::Notifier,
         signals::ShutdownSignals,
         sockets,
-        systemd::{self, Inherited},
+        systemd::{self, InheritedSockets},
     },
 };
 
@@ -102,11 +102,11 @@ impl Daemon {
     ///
     /// # Errors
     /// Returns an error if the source cannot be set up, or a socket cannot be opened.
-    pub async fn start(config: Config, inherited: Vec<Inherited>) -> Result<Self, DaemonError> {
+    pub async fn start(config: Config, inherited: InheritedSockets) -> Result<Self, DaemonError> {
         let signals = ShutdownSignals::install().map_err(DaemonError::Signals)?;
         let notifier = Arc::new(Notifier::start().map_err(DaemonError::Notifier)?);
         let source = config.source.build(config.freshness)?;
-        let ports = ports::open(&config.meters, inherited)?;
+        let ports = ports::open(&config.meters, inherited.modbus)?;
         let (mut meters, mut watched) = (Vec::new(), Vec::new());
         let opened_by = in_future(OPEN_LIMIT);
         for meter in config.meters {
