@@ -4,6 +4,7 @@
 
 pub mod answer;
 pub mod board;
+pub mod content;
 pub mod health;
 mod history;
 pub mod hosts;
