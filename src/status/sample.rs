@@ -101,8 +101,8 @@ fn served(power_w: f64) -> Served {
 fn registers() -> Vec<RegisterSnapshot> {
     (0..75_u16)
         .map(|place| RegisterSnapshot {
-            address: 40000 + 2 * place,
-            name: "TotWhExpPhA".into(),
+            address: 40000 + place,
+            name: "TotWhExpPhA".to_owned(),
             value: Some("12345678".to_owned()),
             words: vec![0x4B3C, place],
         })

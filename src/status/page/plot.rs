@@ -175,7 +175,7 @@ fn path(points: &[Option<f64>], scale: Scale) -> String {
         let y = point.map(|value| (HEIGHT * scale.place(value)).round());
         // Writing to a string cannot fail.
         let _ = match (y, pen) {
-            (Some(y), Some((pen_x, pen_y))) if y != pen_y => {
+            (Some(y), Some((pen_x, pen_y))) if (y - pen_y).abs() >= 1.0 => {
                 level(&mut path, pen_x, x.saturating_sub(1));
                 pen = Some((x, y));
                 write!(path, "l1 {:.0}", y - pen_y)
@@ -243,7 +243,7 @@ mod tests {
         assert_eq!(drawn.len(), 480);
         assert_eq!(drawn[479], Some(4.0));
         assert_eq!(drawn[478], None);
-        assert_eq!(points(&[Some(1.0); 2000]).len(), 480);
+        assert_eq!(points(&vec![Some(1.0); 2000]).len(), 480);
     }
 
     #[test]
