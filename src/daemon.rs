@@ -296,8 +296,8 @@ fn serve(
         let _about = logging::about(own().filter_map(RunningMeter::name)).entered();
         let server = Server::new(&config, own().map(RunningMeter::device).collect());
         let addresses = spawn_server(tasks, &server, listeners);
-        let served = Served { server, addresses };
-        all.extend(places.into_iter().map(|place| (place, served.clone())));
+        let how = Served { server, addresses };
+        all.extend(places.into_iter().map(|place| (place, how.clone())));
     }
     all.sort_by_key(|(place, _)| *place);
     all.into_iter().map(|(_, served)| served).collect()

@@ -65,7 +65,7 @@ pub async fn demo(listen: SocketAddr) -> Result<(), DemoError> {
     let simulator = Simulator::new(house::items(), Dialect::Current, None);
     let daemon = Daemon::start(config, InheritedSockets::default()).await?;
     let images = daemon.images();
-    let listen = daemon.addresses().first().copied().unwrap_or(listen);
+    let listen = daemon.address().unwrap_or(listen);
 
     writeln!(
         io::stdout(),

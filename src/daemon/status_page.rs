@@ -1,39 +1,28 @@
 //! The status page: what it looks at, and where it is.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Instant};
+use std::{io, net::SocketAddr, sync::Arc};
 
 use tokio::task::JoinSet;
 
-use crate::{
-    status::{
-        HostName,
-        board::{Board, MeterView},
-        content,
-        hosts::Hosts,
-        listener::StatusListener,
-        server::{self, StatusServer},
-    },
-    source::View,
+use crate::status::{
+    HostName,
+    board::Board,
+    content,
+    hosts::Hosts,
+    listener::StatusListener,
+    server::{self, StatusServer},
 };
 
-/// The running page, and where it is.
+/// The status page while it is served.
 #[derive(Debug)]
 pub(super) struct StatusPage {
-    pub(super) addresses: Vec<SocketAddr>,
+    address: Option<SocketAddr>,
     /// Serves until it is dropped.
     _server: StatusServer,
 }
 
-/// What the page shows besides the meters.
-#[derive(Debug)]
-pub(super) struct Shown {
-    pub(super) source_name: String,
-    pub(super) source: View,
-    pub(super) configuration: String,
-}
-
 impl StatusPage {
-    /// Starts the page, and looks at the meters from now on.
+    /// Starts the page, and has the board keep looking.
     ///
     /// # Errors
     /// Returns an error if the system gives no thread for it.
@@ -41,18 +30,10 @@ impl StatusPage {
         tasks: &mut JoinSet<&'static str>,
         listeners: Vec<StatusListener>,
         hosts: Vec<HostName>,
-        Shown { source_name, source, configuration }: Shown,
-        meters: Vec<MeterView>,
+        board: Board,
     ) -> io::Result<Self> {
-        let addresses = listeners.iter().filter_map(StatusListener::address).collect();
-        let board = Arc::new(Board {
-            started: Instant::now(),
-            source_name,
-            source,
-            configuration,
-            meters,
-            past: std::sync::Mutex::default(),
-        });
+        let address = listeners.iter().find_map(StatusListener::address);
+        let board = Arc::new(board);
         let looking = Arc::clone(&board);
         tasks.spawn(async move {
             looking.look().await;
@@ -60,6 +41,11 @@ impl StatusPage {
         });
         let answer = move |asked: &_| content::answer(&board, asked);
         let server = server::start(listeners, Hosts::of_this_machine(hosts), answer)?;
-        Ok(Self { addresses, _server: server })
+        Ok(Self { address, _server: server })
+    }
+
+    /// Where it is, if it has an address.
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        self.address
     }
 }

@@ -29,10 +29,10 @@ pub fn answer(board: &Board, asked: &Asked) -> Answer {
                 ..ok("text/html; charset=utf-8", html.into_bytes())
             }
         }
-        Path::Status => {
-            ok(JSON, api::status(&board.snapshot(asked.with_history), asked.language))
+        Path::Status => ok(JSON, api::status(&board.snapshot(asked.with_history), asked.language)),
+        Path::Metrics => {
+            ok(metrics::TEXT_FORMAT, metrics::text(&board.snapshot(false)).into_bytes())
         }
-        Path::Metrics => ok(metrics::TEXT_FORMAT, metrics::text(&board.snapshot(false)).into_bytes()),
         Path::Health => {
             let snapshot = board.snapshot(false);
             // Cannot fail: its keys are texts.
