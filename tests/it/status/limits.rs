@@ -84,6 +84,19 @@ async fn silence_and_half_a_head_end_after_five_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_leaves_leaves_at_once() {
+    quickly(async {
+        for said in ["", "GET / HT", "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"] {
+            let (mut client, served) = connect();
+            client.write_all(said.as_bytes()).await.unwrap();
+            drop(client);
+            assert!(served.await.unwrap() < SECOND / 10, "{said:?}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_head_that_comes_byte_by_byte_gets_no_more_time() {
     quickly(async {
         let (mut client, served) = connect();
