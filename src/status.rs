@@ -3,13 +3,25 @@
 //! It runs on a thread of its own, and only looks: whatever is asked of it, no poll waits.
 
 pub mod answer;
+pub mod api;
+pub mod board;
+pub mod content;
+mod format;
+pub mod health;
+mod history;
 pub mod hosts;
 pub mod language;
 pub mod listener;
+pub mod metrics;
+pub mod page;
+mod registers;
 pub mod request;
+#[cfg(test)]
+mod sample;
 pub mod server;
 pub mod site;
 pub mod snapshot;
+pub mod verdict;
 
 mod connection;
 mod connections;
