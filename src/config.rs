@@ -27,6 +27,7 @@ mod entry;
 mod error;
 mod freshness;
 mod listen;
+mod masked;
 mod meter;
 mod meters;
 mod modbus;
@@ -59,6 +60,8 @@ pub struct Config {
     pub modbus: ServerConfig,
     /// Where the last good counters are kept; `$STATE_DIRECTORY` where it is not given.
     pub state_dir: Option<PathBuf>,
+    /// The file as people may see it, without secrets.
+    pub shown: String,
 }
 
 /// One of the meters.
@@ -108,7 +111,8 @@ impl Config {
     /// # Errors
     /// Returns everything that is wrong with it.
     pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
-        entries::read(text, read)
+        let (config, shown) = entries::read(text, read)?;
+        Ok(Self { shown, ..config })
     }
 }
 
@@ -130,6 +134,7 @@ fn read(entries: &mut Entries<'_>) -> Config {
         meters,
         modbus,
         state_dir,
+        shown: String::new(),
     }
 }
 

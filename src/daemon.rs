@@ -17,7 +17,7 @@ use crate::{
     meter::Image,
     modbus::{Server, ServerConfig, connections::Usage},
     persistence::error::CounterFileError,
-    source::{SetupError, Source, Watched},
+    source::{SetupError, Watching},
     system::{
         liveness::Liveness,
         logging,
@@ -118,7 +118,8 @@ impl Daemon {
             watched.push(items);
         }
         let mut tasks = JoinSet::new();
-        spawn_source(&mut tasks, source, watched, &notifier);
+        let source = source.watch(watched);
+        spawn_source(&mut tasks, source, &notifier);
         let server_config = limited(config.modbus, ports.len());
         let mut addresses = Vec::new();
         let mut served_by = Vec::new();
@@ -227,17 +228,12 @@ fn ended_task(ended: Result<&'static str, JoinError>) -> DaemonError {
 }
 
 /// Starts the source, and the watchdog if systemd expects one.
-fn spawn_source(
-    tasks: &mut JoinSet<&'static str>,
-    source: Source,
-    watched: Vec<Watched>,
-    notifier: &Arc<Notifier>,
-) {
+fn spawn_source(tasks: &mut JoinSet<&'static str>, source: Watching, notifier: &Arc<Notifier>) {
     let watchdog = systemd::watchdog();
     let liveness = Liveness::new(SOURCE_LIMIT);
     let pulses = liveness.clone();
     tasks.spawn(async move {
-        source.run(watched, &pulses).await;
+        source.run(&pulses).await;
         "source"
     });
     if let Some(limit) = watchdog {

@@ -4,6 +4,7 @@ pub mod connections;
 pub mod frame_guard;
 mod server;
 mod service;
+pub mod tally;
 
 pub use server::{Server, ServerConfig, UnitIds};
 pub use service::Device;

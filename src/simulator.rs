@@ -14,6 +14,7 @@ mod http;
 mod item;
 mod reply;
 mod solar;
+mod startup;
 mod state;
 mod stream;
 mod topics;
@@ -31,7 +32,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, broadcast};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use access::Token;
 use definition::Definition;
@@ -39,6 +40,7 @@ use disorder::Disorder;
 use event::{Event, Kind};
 use item::Item;
 pub use solar::{SolarDay, Sunlight};
+use startup::{Missing, Startup};
 
 /// The most connections served at once; others are closed unanswered.
 const MAX_CONNECTIONS: usize = 256;
@@ -99,8 +101,7 @@ struct Shared {
     groups_changed: Notify,
     dialect: Dialect,
     token: Option<Token>,
-    /// Until when it is starting.
-    ready: OnceLock<Instant>,
+    startup: OnceLock<Startup>,
 }
 
 impl Simulator {
@@ -124,21 +125,20 @@ impl Simulator {
                 groups_changed: Notify::new(),
                 dialect,
                 token: token.map(Token::new),
-                ready: OnceLock::new(),
+                startup: OnceLock::new(),
             }),
         }
     }
 
-    /// Answers every request with 404 for this long, as openHAB does while it starts. Only the first
-    /// call counts.
+    /// Finds nothing for this long, as openHAB does while it starts: in four ways one after another.
+    /// Only the first call counts.
     pub fn start_slowly(&self, time: Duration) {
-        if let Some(ready) = Instant::now().checked_add(time) {
-            self.shared.ready.get_or_init(|| ready);
-        }
+        self.shared.startup.get_or_init(|| Startup::new(time));
     }
 
-    fn is_starting(&self) -> bool {
-        self.shared.ready.get().is_some_and(|&ready| Instant::now() < ready)
+    /// What is missing while it starts.
+    fn missing(&self) -> Option<Missing> {
+        self.shared.startup.get()?.missing()
     }
 
     /// Updates an item as a `PUT` of its state would, and emits the events of an update.

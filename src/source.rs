@@ -3,7 +3,10 @@
 //! A source is a task that keeps a [`Reading`] up to date for as long as it runs. Another source is
 //! another folder and another variant; the HTTP connection, TLS, secrets and back-off are shared.
 
-use std::{fmt, time::SystemTime};
+use std::{
+    fmt,
+    time::{Instant, SystemTime},
+};
 
 use tokio::sync::watch;
 use tracing::Span;
@@ -28,7 +31,7 @@ pub mod secret;
 pub mod tls;
 
 use http::HttpError;
-use openhab::{ItemProblem, OpenHab, OpenHabConfig};
+use openhab::{ItemProblem, OpenHab, OpenHabConfig, OpenHabView, WatchingOpenHab};
 use secret::SecretError;
 use tls::TlsError;
 
@@ -101,6 +104,71 @@ pub enum Source {
     OpenHab(OpenHab),
 }
 
+/// How a source is, and what it said: for people to see.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    /// Whether it answers: none before it was reached for the first time.
+    pub answers: Option<bool>,
+    /// Since when it has been so.
+    pub since: Instant,
+    /// Whether it reports changes by itself at present.
+    pub has_events: bool,
+    /// While it is away: why, and when the next attempt is due.
+    pub outage: Option<(String, Instant)>,
+    /// Of each item, in the order of the meters and their bindings.
+    pub items: Vec<ItemReport>,
+}
+
+/// What a source said about an item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ItemReport {
+    /// Its last state, in the source's words.
+    pub state: Option<String>,
+    /// Why it gives no value.
+    pub problem: Option<String>,
+}
+
+/// A source that keeps readings up to date while it runs.
+#[derive(Debug)]
+pub enum Watching {
+    /// Items of an openHAB server.
+    OpenHab(WatchingOpenHab),
+}
+
+/// A look at a source that runs.
+#[derive(Clone, Debug)]
+pub enum View {
+    /// Items of an openHAB server.
+    OpenHab(OpenHabView),
+}
+
+impl Watching {
+    /// Keeps the readings up to date. Never gives up: what fails is tried again.
+    pub async fn run(self, liveness: &Liveness) {
+        match self {
+            Self::OpenHab(openhab) => openhab.run(liveness).await,
+        }
+    }
+
+    /// A look at it, for while it runs.
+    #[must_use]
+    pub fn view(&self) -> View {
+        match self {
+            Self::OpenHab(openhab) => View::OpenHab(openhab.view()),
+        }
+    }
+}
+
+impl View {
+    /// How it is now.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        match self {
+            Self::OpenHab(openhab) => openhab.report(),
+        }
+    }
+}
+
 impl Source {
     /// Reads one item, once.
     ///
@@ -112,10 +180,11 @@ impl Source {
         }
     }
 
-    /// Keeps the readings of these meters up to date. Never gives up: what fails is tried again.
-    pub async fn run(self, meters: Vec<Watched>, liveness: &Liveness) {
+    /// Gets ready to keep the readings of these meters up to date.
+    #[must_use]
+    pub fn watch(self, meters: Vec<Watched>) -> Watching {
         match self {
-            Self::OpenHab(openhab) => openhab.run(meters, liveness).await,
+            Self::OpenHab(openhab) => Watching::OpenHab(openhab.watch(meters)),
         }
     }
 }

@@ -7,16 +7,17 @@ use super::{
     document::{Document, Node, Part, Path, Position},
     entry::{self, Entry},
     error::Problem,
+    masked,
     notes::{Note, Notes},
     sections, unknown,
 };
 use crate::text::excerpt;
 
-/// Reads a file by taking the entries of its root.
+/// Reads a file by taking the entries of its root. Also gives the file as people may see it.
 pub(super) fn read<T>(
     text: &str,
     reader: impl FnOnce(&mut Entries<'_>) -> T,
-) -> Result<T, Vec<Problem>> {
+) -> Result<(T, String), Vec<Problem>> {
     let whole = |position, message| vec![Problem { position, key: String::new(), message }];
     let (document, root) =
         Document::parse(text).map_err(|(position, message)| whole(position, message))?;
@@ -24,13 +25,14 @@ pub(super) fn read<T>(
         let message = "expected lines of the form key: value";
         return Err(whole(Position::START, message.to_owned()));
     }
+    let shown = masked::text(&root);
     let mut notes = Notes::default();
     let mut entries = Entries::of(Entry::root(root), &mut notes);
     entries.left = entries.left.into_iter().flat_map(Entry::flattened).collect();
     let value = reader(&mut entries);
     entries.finish();
     let problems = notes.into_problems(document);
-    if problems.is_empty() { Ok(value) } else { Err(problems) }
+    if problems.is_empty() { Ok((value, shown)) } else { Err(problems) }
 }
 
 /// A map that is being read: the entries that were not taken yet.

@@ -10,7 +10,6 @@ use tokio::{
 };
 
 use super::log;
-use super::status::MeterStatus;
 use crate::{
     meter::{Image, Meter, reading::Reading},
     persistence::{
@@ -18,6 +17,7 @@ use crate::{
         saving::Saving,
         store::{CounterStore, StoreEvent},
     },
+    status::board::MeterStatus,
 };
 
 /// One meter, its readings, and where its images go.

@@ -9,20 +9,26 @@ use tokio::{
 };
 use tracing::{Instrument, Span};
 
-use super::{
-    DaemonError,
-    meter_task::MeterTask,
-    status::{MeterStatus, Status},
-};
+use super::{DaemonError, meter_task::MeterTask, status::Status};
 use crate::{
     config::ConfiguredMeter,
-    meter::{Image, Meter, binding, reading::Freshness, reading::Reading, sunspec::Identity},
-    modbus::{Device, connections::Usage},
+    meter::{
+        Image, Meter, Role,
+        binding::{self, Binding},
+        reading::{Freshness, Reading},
+        sunspec::Identity,
+    },
+    modbus::{
+        Device,
+        connections::{Connections, Usage},
+        tally::Tally,
+    },
     persistence::{
         error::CounterFileError,
         store::{self, CounterStore, StoreEvent},
     },
     source::Watched,
+    status::board::{MeterStatus, MeterView},
 };
 
 /// A meter, its task, and what that makes.
@@ -31,11 +37,15 @@ pub(super) struct RunningMeter {
     name: Option<String>,
     span: Span,
     identity: Identity,
+    role: Role,
+    bindings: Vec<Binding>,
+    readings: watch::Receiver<Reading>,
     task: JoinHandle<Result<(), CounterFileError>>,
     /// Makes the task save its counters and end.
     stop: Option<oneshot::Sender<()>>,
     images: watch::Receiver<Arc<Image>>,
     status: watch::Receiver<MeterStatus>,
+    tally: Arc<Tally>,
 }
 
 impl RunningMeter {
@@ -54,24 +64,62 @@ impl RunningMeter {
         if let Some(warning) = binding::warning(&bindings) {
             tracing::warn!("{warning}");
         }
-        let identity = config.identity.clone();
+        let (identity, role) = (config.identity.clone(), config.role);
         let now = Instant::now().into_std();
         let meter = Meter::new(config, freshness, &bindings, now);
         let store = CounterStore::open(store::directory(state_dir), identity.serial_number.clone());
         let (meter, store) = restored(meter, store, deadline).await?;
         let (sender, readings) = watch::channel(Reading::default());
-        let task = MeterTask::new(meter, store, readings);
+        let task = MeterTask::new(meter, store, readings.clone());
         let (images, status) = (task.images(), task.status());
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(task.run(stopped).in_current_span());
         let span = Span::current();
-        let watched = Watched { bindings, readings: sender, span: span.clone() };
-        let stop = Some(stop);
-        Ok((Self { name, span, identity, task, stop, images, status }, watched))
+        let watched = Watched { bindings: bindings.clone(), readings: sender, span: span.clone() };
+        let running = Self {
+            name,
+            span,
+            identity,
+            role,
+            bindings,
+            readings,
+            task,
+            stop: Some(stop),
+            images,
+            status,
+            tally: Arc::default(),
+        };
+        Ok((running, watched))
     }
 
     pub(super) fn device(&self) -> Device {
-        Device { identity: self.identity.clone(), images: self.images.clone() }
+        Device {
+            identity: self.identity.clone(),
+            images: self.images.clone(),
+            tally: Arc::clone(&self.tally),
+        }
+    }
+
+    /// A look at it. It is polled at the addresses `listens`, on the port of `connections`.
+    pub(super) fn view(
+        &self,
+        freshness: Freshness,
+        listens: Vec<String>,
+        connections: Connections,
+    ) -> MeterView {
+        MeterView {
+            name: self.name.clone(),
+            role: self.role,
+            identity: self.identity.clone(),
+            listens,
+            bindings: self.bindings.clone(),
+            freshness,
+            readings: self.readings.clone(),
+            images: self.images.clone(),
+            status: self.status.clone(),
+            tally: Arc::clone(&self.tally),
+            connections,
+        }
     }
 
     pub(super) fn images(&self) -> watch::Receiver<Arc<Image>> {
@@ -95,7 +143,8 @@ impl RunningMeter {
 
     fn condition(&self, usage: Usage) -> String {
         let (image, meter) = (&self.images.borrow(), &self.status.borrow());
-        Status { image, meter, usage }.to_string()
+        let last_poll = self.tally.last().map(|poll| poll.at);
+        Status { image, meter, usage, last_poll }.to_string()
     }
 
     /// Waits for the end of its task, which should not come.

@@ -1,38 +1,28 @@
 //! How things are, in one line: for the log and for `systemctl status`.
 
-use std::{fmt, time::Duration};
-
-use crate::{
-    meter::{Condition, Image, news::CounterEvent},
-    modbus::connections::Usage,
-    text::Kwh,
+use std::{
+    fmt,
+    time::{Duration, Instant},
 };
 
-/// What there is to know of a meter besides its image.
-#[derive(Clone, Debug)]
-pub(super) struct MeterStatus {
-    /// The counters that stand.
-    pub(super) stands: Vec<CounterEvent>,
-    /// Values are on disk before they are served.
-    pub(super) has_disk: bool,
-}
-
-impl Default for MeterStatus {
-    fn default() -> Self {
-        Self { stands: Vec::new(), has_disk: true }
-    }
-}
+use crate::{
+    meter::{Condition, Image},
+    modbus::connections::Usage,
+    status::board::MeterStatus,
+    text::Kwh,
+};
 
 /// What is served, how old it is, and whether anybody asks for it.
 pub(super) struct Status<'a> {
     pub(super) image: &'a Image,
     pub(super) meter: &'a MeterStatus,
     pub(super) usage: Usage,
+    pub(super) last_poll: Option<Instant>,
 }
 
 impl fmt::Display for Status<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { image, meter, usage } = self;
+        let Self { image, meter, usage, last_poll } = self;
         write!(f, "{}, ", image.condition)?;
         match image.confirmed {
             _ if image.condition == Condition::Waiting && !image.overdue.is_empty() => {
@@ -47,8 +37,8 @@ impl fmt::Display for Status<'_> {
             write!(f, ", {watts:.1} W, {exported} exported, {imported} imported")?;
         }
         write!(f, "; clients {}, requests {}, ", usage.connections, usage.requests)?;
-        match usage.idle {
-            Some(idle) => write!(f, "last polled {} ago", Seconds(idle))?,
+        match last_poll {
+            Some(at) => write!(f, "last polled {} ago", Seconds(at.elapsed()))?,
             None => f.write_str("never polled")?,
         }
         if !meter.has_disk {

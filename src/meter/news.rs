@@ -12,8 +12,12 @@ use super::{
 };
 use crate::text::Kwh;
 
-/// Anything shorter than this is not logged, except a change of counter.
-const PATIENCE: Duration = Duration::from_secs(600);
+/// Anything shorter than this is not logged, except what cannot be the same counter.
+const PATIENCE: Duration = Duration::from_mins(10);
+
+/// Nor is that, if it is over within this time: it may be one wrong value, or the sum of a source
+/// that restarts and still lacks parts of it.
+const BRIEF: Duration = Duration::from_mins(2);
 
 /// A held counter is logged at most this often; held for this long, it is a fault.
 const HOUR: Duration = Duration::from_secs(3600);
@@ -200,7 +204,7 @@ impl Standing {
             });
         }
         let patience = match outcome {
-            CounterOutcome::Candidate => Duration::ZERO,
+            CounterOutcome::Candidate => BRIEF,
             // Some sources take hours for two updates; that is not worth a line.
             CounterOutcome::Unconfirmed => return None,
             CounterOutcome::Behind if stand.rise_wh > -TOLERANCE_WH => return None,

@@ -35,7 +35,6 @@ struct Registry {
     limit: usize,
     open: Vec<Entry>,
     requests: u64,
-    last_request: Option<u64>,
     /// Clients that poll, with the time of their last request on connections that are closed now.
     polling: Vec<(IpAddr, u64)>,
 }
@@ -66,21 +65,13 @@ pub struct Usage {
     pub connections: usize,
     /// Requests answered since the start.
     pub requests: u64,
-    /// Time since the last request.
-    pub idle: Option<Duration>,
 }
 
 impl Connections {
     /// No connections yet, and room for `limit`.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        let registry = Registry {
-            limit,
-            open: Vec::new(),
-            requests: 0,
-            last_request: None,
-            polling: Vec::new(),
-        };
+        let registry = Registry { limit, open: Vec::new(), requests: 0, polling: Vec::new() };
         Self {
             registry: Arc::new(Mutex::new(registry)),
             start: Instant::now(),
@@ -143,16 +134,10 @@ impl Connections {
     pub fn usage(&self) -> Usage {
         let registry = self.lock();
         let open = registry.open.iter().map(|open| &open.activity);
-        let requests = open.clone().map(|activity| activity.requests.load(Ordering::Relaxed));
-        let last = open
-            .filter(|activity| activity.requests.load(Ordering::Relaxed) > 0)
-            .map(|activity| activity.last.load(Ordering::Relaxed))
-            .max()
-            .max(registry.last_request);
+        let requests = open.map(|activity| activity.requests.load(Ordering::Relaxed));
         Usage {
             connections: registry.open.len(),
             requests: requests.sum::<u64>().saturating_add(registry.requests),
-            idle: last.map(|last| Duration::from_millis(self.millis().saturating_sub(last))),
         }
     }
 
@@ -176,7 +161,12 @@ impl Connections {
     }
 
     fn millis(&self) -> u64 {
-        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+        self.millis_at(Instant::now())
+    }
+
+    fn millis_at(&self, time: Instant) -> u64 {
+        let elapsed = time.saturating_duration_since(self.start);
+        u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
     }
 
     /// The registry is consistent between any two statements, so a panic elsewhere does no harm.
@@ -219,7 +209,7 @@ impl Registry {
         self.open.iter().enumerate().min_by_key(|(_, open)| key(open)).map(|(place, _)| place)
     }
 
-    /// Records when a client sent a request, and logs the client if it has not polled so far.
+    /// Records when a client that polls sent a request, and logs it if it has not polled so far.
     fn polls(&mut self, ip: IpAddr, now: u64, span: &Span) {
         if let Some((_, last)) = self.polling.iter_mut().find(|(polling, _)| *polling == ip) {
             *last = now;
@@ -238,8 +228,18 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Records a request, and logs how it was answered.
-    pub(super) fn asked(&self, request: &Request<'_>, exception: Option<&ExceptionCode>) {
+    /// Where it comes from.
+    pub(super) fn client(&self) -> IpAddr {
+        self.activity.peer.ip()
+    }
+
+    /// Records a request, and logs how it was answered. One for values `polls`. Returns the time.
+    pub(super) fn asked(
+        &self,
+        request: &Request<'_>,
+        exception: Option<&ExceptionCode>,
+        polls: bool,
+    ) -> Instant {
         let (peer, span) = (self.activity.peer, &self.connections.span);
         match exception {
             None => tracing::debug!(parent: span, %peer, "{peer}: {request:?}"),
@@ -247,12 +247,14 @@ impl Connection {
                 tracing::debug!(parent: span, %peer, "{peer}: {request:?}: {exception}");
             }
         }
-        let now = self.connections.millis();
+        let at = Instant::now();
+        let now = self.connections.millis_at(at);
         self.activity.last.store(now, Ordering::Relaxed);
         self.activity.requests.fetch_add(1, Ordering::Relaxed);
-        if !self.activity.polls.swap(true, Ordering::Relaxed) {
+        if polls && !self.activity.polls.swap(true, Ordering::Relaxed) {
             self.connections.lock().polls(peer.ip(), now, span);
         }
+        at
     }
 }
 
@@ -266,7 +268,6 @@ impl Drop for Connection {
         if requests > 0 {
             let last = self.activity.last.load(Ordering::Relaxed);
             registry.requests = registry.requests.saturating_add(requests);
-            registry.last_request = registry.last_request.max(Some(last));
             if self.activity.polls.load(Ordering::Relaxed) {
                 registry.polls(peer.ip(), last, span);
             }

@@ -11,10 +11,15 @@ use tokio_modbus::prelude::{
     Request, Response, SlaveRequest,
 };
 
-use super::{connections::Connection, frame_guard::WRAPPED, server::UnitIds};
+use super::{
+    connections::Connection,
+    frame_guard::WRAPPED,
+    server::UnitIds,
+    tally::{Poll, Tally},
+};
 use crate::meter::{
     Availability, Image,
-    sunspec::{BASE, Identity},
+    sunspec::{BASE, Identity, MeterModel},
 };
 
 /// The most registers that a read may ask for, according to the Modbus specification.
@@ -33,6 +38,8 @@ pub struct Device {
     pub identity: Identity,
     /// What its registers are.
     pub images: watch::Receiver<Arc<Image>>,
+    /// What it was asked.
+    pub tally: Arc<Tally>,
 }
 
 /// The meters of one port.
@@ -67,24 +74,50 @@ pub(super) struct MeterService {
 
 impl MeterService {
     fn answer(&self, request: &SlaveRequest<'_>) -> Result<Response, ExceptionCode> {
-        let device =
-            self.devices.of_unit(request.slave).ok_or(ExceptionCode::GatewayTargetDevice)?;
-        match request.request {
+        let device = self.devices.of_unit(request.slave);
+        let answer = match device {
+            Some(device) => device.answer(&request.request),
+            None => Err(ExceptionCode::GatewayTargetDevice),
+        };
+        let values = device.and_then(|device| device.values(&request.request));
+        let exception = answer.as_ref().err();
+        let at = self.connection.asked(&request.request, exception, values.is_some());
+        if let Some(Device { tally, .. }) = device {
+            tally.count(exception.copied());
+            if let Some((start, count)) = values {
+                tally.poll(Poll { client: self.connection.client(), at, start, count });
+            }
+        }
+        answer
+    }
+}
+
+impl Device {
+    fn answer(&self, request: &Request<'_>) -> Result<Response, ExceptionCode> {
+        match *request {
             Request::ReadHoldingRegisters(start, count)
             | Request::ReadInputRegisters(start, count) => {
-                let function = request.request.function_code().value();
-                device.read(start, count).map(|data| Response::Custom(function, data.into()))
+                let function = request.function_code().value();
+                self.read(start, count).map(|data| Response::Custom(function, data.into()))
             }
             Request::ReadDeviceIdentification(code, first) => {
-                device.identify(code, first).map(Response::ReadDeviceIdentification)
+                self.identify(code, first).map(Response::ReadDeviceIdentification)
             }
             Request::Custom(function, ref data) => Err(refusal(function, data)),
             _ => Err(ExceptionCode::IllegalFunction),
         }
     }
-}
 
-impl Device {
+    /// The registers that a request asks for, if measured values are among them.
+    fn values(&self, request: &Request<'_>) -> Option<(u16, u16)> {
+        let (Request::ReadHoldingRegisters(start, count)
+        | Request::ReadInputRegisters(start, count)) = *request
+        else {
+            return None;
+        };
+        is_measured(self.images.borrow().model, start, count).then_some((start, count))
+    }
+
     /// The part of a read's answer after the function code. The bytes of the image are copied as
     /// they are; tokio-modbus would encode each register again, a fifth of all its instructions.
     fn read(&self, start: u16, count: u16) -> Result<Vec<u8>, ExceptionCode> {
@@ -100,9 +133,7 @@ impl Device {
                 served.get(first..first.checked_add(count.into())?)
             })
             .ok_or(ExceptionCode::IllegalDataAddress)?;
-        let measured = image.model.measured();
-        let is_measured = start < measured.end && start.saturating_add(count) > measured.start;
-        if is_measured && image.availability != Availability::Registers {
+        if is_measured(image.model, start, count) && image.availability != Availability::Registers {
             return Err(ExceptionCode::GatewayTargetDevice);
         }
         let bytes = registers.as_flattened();
@@ -139,6 +170,12 @@ impl Device {
     }
 }
 
+/// Whether there are measured values among these registers.
+fn is_measured(model: MeterModel, start: u16, count: u16) -> bool {
+    let measured = model.measured();
+    start < measured.end && start.saturating_add(count) > measured.start
+}
+
 /// Makes of a request that the frame guard has wrapped the one that the client sent.
 fn restore_request(request: &mut Request<'static>) {
     if let Request::Custom(WRAPPED, wrapped) = request
@@ -166,7 +203,6 @@ impl tokio_modbus::server::Service for MeterService {
     fn call(&self, mut request: Self::Request) -> Self::Future {
         restore_request(&mut request.request);
         let answer = self.answer(&request);
-        self.connection.asked(&request.request, answer.as_ref().err());
         let Err(exception) = answer else { return ready(answer) };
         // tokio-modbus would answer to the function code that it has decoded.
         let function = request.request.function_code().value() | EXCEPTION;

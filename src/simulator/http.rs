@@ -11,7 +11,7 @@ use hyper::header::HOST;
 use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode, Version};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -21,6 +21,7 @@ use super::Simulator;
 use super::access::Access;
 use super::definition::Definition;
 use super::reply::{self, ReplyBody};
+use super::startup::Missing;
 use super::stream::EventStream;
 use super::topics::Topics;
 
@@ -116,6 +117,17 @@ impl<'a> Route<'a> {
         }
     }
 
+    /// What is answered while all of this is missing. Without items, only those cannot be found.
+    fn without(&self, missing: Missing, head: &Parts) -> Option<Response<ReplyBody>> {
+        Some(match (missing, self) {
+            (Missing::Servlet, _) => reply::no_servlet(&head.headers, head.uri.path()),
+            (Missing::Service, _) => reply::no_service(),
+            (Missing::Resource, _) => reply::no_resource(StatusCode::NOT_FOUND),
+            (Missing::Item, Self::Item(name) | Self::State(name)) => no_item(name),
+            (Missing::Item, _) => return None,
+        })
+    }
+
     /// Whether it may be read without credentials, if only because there is nothing to read.
     fn is_public(&self) -> bool {
         matches!(self, Self::Root | Self::NoResource | Self::NoService)
@@ -161,7 +173,7 @@ impl Simulator {
             (&Method::GET, Route::State(name)) => {
                 self.state(name).map_or_else(|| no_item(name), reply::text)
             }
-            (&Method::GET, Route::Events) => return self.get_events(head.uri.query()),
+            (&Method::GET, Route::Events) => return self.get_events(&head),
             (&Method::PUT, Route::State(name)) => self.put_state(name, body).await,
             (&Method::PUT, Route::Item(name)) => self.put_item(name, body, &host()).await,
             (&Method::DELETE, Route::Item(name)) if self.remove(name) => {
@@ -179,8 +191,9 @@ impl Simulator {
         if let Some(status) = oversize(head) {
             return Some(reply::refused(status));
         }
-        if self.is_starting() {
-            return Some(reply::no_service());
+        let missing = self.missing();
+        if let Some(answer) = missing.and_then(|missing| route.without(missing, head)) {
+            return Some(answer);
         }
         let message = match Access::of(&head.headers, self.shared.token.as_ref()) {
             Access::Refused => "Invalid credentials",
@@ -226,11 +239,11 @@ impl Simulator {
         }
     }
 
-    fn get_events(&self, query: Option<&str>) -> Outcome {
-        match Topics::of_query(query) {
-            Some(topics) => {
-                Outcome::Events(EventStream::new(topics, self.shared.events.subscribe()))
-            }
+    fn get_events(&self, head: &Parts) -> Outcome {
+        let events = self.shared.events.subscribe();
+        let is_chunked = head.version > Version::HTTP_10;
+        match Topics::of_query(head.uri.query()) {
+            Some(topics) => Outcome::Events(EventStream::new(topics, events, is_chunked)),
             None => Outcome::Silence,
         }
     }

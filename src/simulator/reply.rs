@@ -9,10 +9,10 @@ use chrono::Utc;
 use http_body_util::Full;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use hyper::header::{
-    ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderName, HeaderValue, SERVER,
-    TRANSFER_ENCODING, VARY,
+    ACCEPT, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderName,
+    HeaderValue, SERVER, TRANSFER_ENCODING, VARY,
 };
-use hyper::{Response, StatusCode};
+use hyper::{HeaderMap, Response, StatusCode};
 use serde::Serialize;
 
 use super::gson;
@@ -98,7 +98,36 @@ pub(super) fn no_resource(status: StatusCode) -> Response<ReplyBody> {
     reply(status, headers, ReplyBody::Sized(Full::default()))
 }
 
-/// The answer to a path outside `/rest`, and to every path while openHAB starts.
+/// The answer to every path while there is no servlet: in text, in JSON, or none at all to who accepts
+/// neither.
+pub(super) fn no_servlet(headers: &HeaderMap, path: &str) -> Response<ReplyBody> {
+    let (content_type, text) = match headers.get(ACCEPT).map(HeaderValue::as_bytes) {
+        Some(b"text/plain") => (
+            Some("text/plain;charset=iso-8859-1"),
+            format!(
+                "HTTP ERROR 404 Not Found\nURI: {path}\nSTATUS: 404\nMESSAGE: Not Found\n\
+                 SERVLET: null\n"
+            ),
+        ),
+        Some(b"application/json") => (
+            Some("application/json"),
+            format!(
+                "{{\n\"message\":\"Not Found\",\n\"url\":{},\n\"status\":\"404\"\n}}",
+                gson::to_string(&path)
+            ),
+        ),
+        _ => (None, String::new()),
+    };
+    let headers = [
+        Some(fixed(CACHE_CONTROL, "must-revalidate,no-cache,no-store")),
+        content_type.map(|content_type| fixed(CONTENT_TYPE, content_type)),
+        Some(length(text.len())),
+    ];
+    let body = ReplyBody::Sized(Full::from(text));
+    reply(StatusCode::NOT_FOUND, headers.into_iter().flatten(), body)
+}
+
+/// The answer to a path outside `/rest`, and to every path while there is no REST API.
 pub(super) fn no_service() -> Response<ReplyBody> {
     const PAGE: &str = "<html><body>No service was found.</body></html>";
     let headers = [fixed(CONTENT_TYPE, "text/html;charset=utf-8"), length(PAGE.len())];

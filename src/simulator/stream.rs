@@ -16,11 +16,13 @@ use super::topics::Topics;
 pub(super) struct EventStream {
     topics: Topics,
     events: Receiver<Arc<Event>>,
+    /// Not for clients of HTTP/1.0, which knows no chunks.
+    is_chunked: bool,
 }
 
 impl EventStream {
-    pub(super) fn new(topics: Topics, events: Receiver<Arc<Event>>) -> Self {
-        Self { topics, events }
+    pub(super) fn new(topics: Topics, events: Receiver<Arc<Event>>, is_chunked: bool) -> Self {
+        Self { topics, events, is_chunked }
     }
 
     /// Sends head and events, byte for byte as openHAB does, until the client goes or the bus is
@@ -34,9 +36,11 @@ impl EventStream {
     }
 
     async fn write(mut self, mut writer: impl AsyncWrite + Unpin) -> io::Result<()> {
+        let is_chunked = self.is_chunked;
+        let coding = if is_chunked { "Transfer-Encoding: chunked\r\n" } else { "" };
         let head = format!(
             "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nX-Accel-Buffering: no\r\n\
-             Content-Encoding: identity\r\nTransfer-Encoding: chunked\r\nServer: {JETTY}\r\n\r\n"
+             Content-Encoding: identity\r\n{coding}Server: {JETTY}\r\n\r\n"
         );
         writer.write_all(head.as_bytes()).await?;
         writer.flush().await?;
@@ -44,10 +48,14 @@ impl EventStream {
         // own. The end of a chunk comes with the next.
         let mut end_before = "";
         while let Some(event) = self.next().await {
-            let size = format!("{end_before}{:X}\r\n", event.len());
+            let (size, blank_line) = if is_chunked {
+                (format!("{end_before}{:X}\r\n", event.len()), "\r\n2\r\n\n\n")
+            } else {
+                (String::new(), "\n\n")
+            };
             writer.write_all(&[size.as_bytes(), &event].concat()).await?;
             writer.flush().await?;
-            writer.write_all(b"\r\n2\r\n\n\n").await?;
+            writer.write_all(blank_line.as_bytes()).await?;
             writer.flush().await?;
             end_before = "\r\n";
         }
@@ -86,7 +94,8 @@ mod tests {
 
     /// A client that listens to `bus`, and has read the head.
     async fn listen(bus: &Sender<Arc<Event>>, query: &str) -> DuplexStream {
-        let events = EventStream::new(Topics::of_query(Some(query)).unwrap(), bus.subscribe());
+        let topics = Topics::of_query(Some(query)).unwrap();
+        let events = EventStream::new(topics, bus.subscribe(), true);
         let (mut client, server) = duplex(64 * 1024);
         tokio::spawn(events.send(server));
         let mut head = Vec::new();

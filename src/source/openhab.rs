@@ -6,7 +6,7 @@
 
 use std::{
     path::PathBuf,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::{
-    Probe, SetupError, Watched,
+    Probe, Report, SetupError, Watched,
     endpoint::{Endpoint, InvalidEndpoint},
     http::{Client, HttpError},
 };
@@ -158,17 +158,34 @@ impl OpenHab {
         })
     }
 
-    /// Keeps the readings of these meters up to date. Never returns.
-    pub async fn run(self, meters: Vec<Watched>, liveness: &Liveness) {
+    /// Gets ready to keep the readings of these meters up to date.
+    #[must_use]
+    pub fn watch(self, meters: Vec<Watched>) -> WatchingOpenHab {
         let Self { config, freshness, client } = self;
+        let now = Instant::now();
         let session = Session {
-            schedule: Mutex::new(Schedule::new(&meters, Instant::now())),
-            tracker: Mutex::new(Tracker::new(meters)),
+            schedule: Mutex::new(Schedule::new(&meters, now)),
+            tracker: Mutex::new(Tracker::new(meters, now.into_std())),
             touched: Notify::new(),
             stream: watch::Sender::new(StreamHealth::Down),
             config,
             freshness,
         };
+        WatchingOpenHab { session: Arc::new(session), client }
+    }
+}
+
+/// An openHAB server whose items are watched.
+#[derive(Debug)]
+pub struct WatchingOpenHab {
+    session: Arc<Session>,
+    client: Client,
+}
+
+impl WatchingOpenHab {
+    /// Keeps the readings up to date. Never returns.
+    pub async fn run(self, liveness: &Liveness) {
+        let Self { session, client } = self;
         match session.config.update {
             Update::Events => {
                 tokio::join!(
@@ -179,9 +196,29 @@ impl OpenHab {
             Update::Poll => session.poll(client, liveness.of("polling")).await,
         }
     }
+
+    /// A look at it, for while it runs.
+    #[must_use]
+    pub fn view(&self) -> OpenHabView {
+        OpenHabView(Arc::clone(&self.session))
+    }
+}
+
+/// A look at an openHAB server whose items are watched.
+#[derive(Clone, Debug)]
+pub struct OpenHabView(Arc<Session>);
+
+impl OpenHabView {
+    /// How it is now.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        let has_events = *self.0.stream.borrow() == StreamHealth::Alive;
+        self.0.tracker().report(has_events)
+    }
 }
 
 /// What the two loops share.
+#[derive(Debug)]
 struct Session {
     config: OpenHabConfig,
     freshness: Freshness,

@@ -93,7 +93,7 @@ impl View<'_> {
             "guard" => self.guard(html),
             "plots" => self.plots(html),
             "registers" => self.registers(html),
-            "bug report" => _ = html.text_lines(&bug_report::text(self.snapshot)),
+            "bug report" => _ = html.text_lines(bug_report::text(self.snapshot)),
             _ => {}
         }
     }

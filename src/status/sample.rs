@@ -99,12 +99,12 @@ fn served(power_w: f64) -> Served {
 
 /// As many as a meter of model 213 has.
 fn registers() -> Vec<RegisterSnapshot> {
-    (0..75_u16)
-        .map(|place| RegisterSnapshot {
-            address: 40000 + place,
+    (40000..40075)
+        .map(|address| RegisterSnapshot {
+            address,
             name: "TotWhExpPhA".to_owned(),
             value: Some("12345678".to_owned()),
-            words: vec![0x4B3C, place],
+            words: vec![0x4B3C, 0x614E],
         })
         .collect()
 }
@@ -134,14 +134,13 @@ fn day() -> HistorySnapshot {
 /// A house of three meters, all well.
 pub(super) fn house() -> Snapshot {
     let mut snapshot = well();
-    for (place, (name, role)) in
-        [("grid", "grid"), ("garage", "producer"), ("roof", "producer")].into_iter().enumerate()
+    for (unit, name, role) in
+        [(1, "grid", "grid"), (2, "garage", "producer"), (3, "roof", "producer")]
     {
         let mut meter = meter();
         meter.name = Some(name.to_owned());
-        meter.role = role;
-        meter.unit = u8::try_from(place).unwrap() + 1;
-        meter.serial_number = format!("0169927500{place}");
+        meter.serial_number = format!("0169927500{unit}");
+        (meter.unit, meter.role) = (unit, role);
         snapshot.meters.push(meter);
     }
     snapshot.meters.remove(0);

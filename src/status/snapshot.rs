@@ -206,8 +206,8 @@ pub struct RegisterSnapshot {
     /// The address of its first register.
     pub address: u16,
     /// Its SunSpec name.
-    pub name: &'static str,
-    /// As a client decodes it; none where the point has no value.
+    pub name: String,
+    /// As a client decodes it, before any scale factor; none where the point has no value.
     pub value: Option<String>,
     /// The registers.
     pub words: Vec<u16>,

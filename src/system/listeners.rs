@@ -3,15 +3,25 @@
 use std::{
     io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    os::unix::net::UnixListener,
 };
 
-use socket2::SockRef;
-use tokio::net::{TcpListener, TcpSocket};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::TcpListener;
 
 use crate::modbus;
 
 /// Connections that may wait to be accepted.
-const BACKLOG: u32 = 1024;
+const BACKLOG: i32 = 1024;
+
+/// A listening socket in non-blocking mode, of one kind or the other.
+#[derive(Debug)]
+pub enum StreamListener {
+    /// TCP
+    Tcp(std::net::TcpListener),
+    /// A Unix socket.
+    Unix(UnixListener),
+}
 
 /// An address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -69,28 +79,35 @@ pub fn open(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, ListenError> {
 }
 
 /// Whether the system may lack IPv6. A port that is refused or taken would be so for IPv4, too.
-fn lacks_ipv6(error: &io::Error) -> bool {
+pub(crate) fn lacks_ipv6(error: &io::Error) -> bool {
     !matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::AddrInUse)
 }
 
 /// Opens one of the `listed` addresses.
 fn bind(address: SocketAddr, listed: &[SocketAddr]) -> Result<TcpListener, ListenError> {
-    let bind = || {
-        let socket = match address {
-            SocketAddr::V4(_) => TcpSocket::new_v4()?,
-            SocketAddr::V6(_) => {
-                let socket = TcpSocket::new_v6()?;
-                // `[::]` includes IPv4 whatever the system's default is, and may take it from nobody.
-                let is_v4 = |other: &SocketAddr| other.is_ipv4() && other.port() == address.port();
-                let only_v6 = address.ip().is_unspecified() && listed.iter().any(is_v4);
-                SockRef::from(&socket).set_only_v6(only_v6)?;
-                socket
-            }
-        };
-        // A restart must not have to wait until old connections time out.
-        socket.set_reuseaddr(true)?;
-        socket.bind(address)?;
-        socket.listen(BACKLOG)
-    };
-    bind().map_err(|source| ListenError { address, source })
+    let bound = listen(address, listed).and_then(TcpListener::from_std);
+    bound.map_err(|source| ListenError { address, source })
+}
+
+/// Listens on one of the `listed` addresses, in non-blocking mode.
+///
+/// # Errors
+/// Returns an error if the system refuses it.
+pub(crate) fn listen(
+    address: SocketAddr,
+    listed: &[SocketAddr],
+) -> io::Result<std::net::TcpListener> {
+    let kind = Type::STREAM.nonblocking().cloexec();
+    let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        // `[::]` includes IPv4 whatever the system's default is, and may take it from nobody.
+        let is_v4 = |other: &SocketAddr| other.is_ipv4() && other.port() == address.port();
+        let only_v6 = address.ip().is_unspecified() && listed.iter().any(is_v4);
+        socket.set_only_v6(only_v6)?;
+    }
+    // A restart must not have to wait until old connections time out.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
 }

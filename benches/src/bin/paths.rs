@@ -160,7 +160,8 @@ fn serve(path: HotPath, count: u32) -> Result<()> {
             let (images, receiver) = watch::channel(Arc::new(image));
             let config = config()?;
             let configured = config.meters.into_iter().next().context("no meter")?;
-            let device = Device { identity: configured.config.identity, images: receiver };
+            let identity = configured.config.identity;
+            let device = Device { identity, images: receiver, tally: Arc::default() };
             let server = Server::new(&config.modbus, vec![device]);
             tokio::spawn(async move {
                 let _images = images;

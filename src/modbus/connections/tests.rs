@@ -8,7 +8,7 @@ fn peer(port: u16) -> SocketAddr {
 fn a_crowd_from_one_address_pushes_out_nobody_but_itself() {
     let clients = Connections::new(3);
     let (inverter, mut inverter_closed) = clients.admit(([127, 0, 0, 2], 1).into());
-    inverter.asked(&Request::ReadHoldingRegisters(0, 1), None);
+    inverter.asked(&Request::ReadHoldingRegisters(0, 1), None, true);
     let mut crowd: Vec<_> = (1..=3).map(|port| clients.admit(peer(port))).collect();
     assert_eq!(inverter_closed.try_recv(), Err(oneshot::error::TryRecvError::Empty));
     let mut closed = crowd.iter_mut().map(|(_, closed)| closed.try_recv());
@@ -36,7 +36,7 @@ fn in_one_ipv6_network_the_address_with_the_most_connections_gives_way() {
     let mut crowd: Vec<_> = (1..=20)
         .map(|port| {
             let (connection, closed) = clients.admit(of_house(2, port));
-            connection.asked(&Request::ReadHoldingRegisters(0, 1), None);
+            connection.asked(&Request::ReadHoldingRegisters(0, 1), None, true);
             (connection, closed)
         })
         .collect();
@@ -52,8 +52,8 @@ fn past_the_limit_the_connection_that_was_idle_longest_goes() {
     let clients = Connections::new(2);
     let (first, mut first_closed) = clients.admit(peer(1));
     let (second, mut second_closed) = clients.admit(peer(2));
-    first.asked(&Request::ReadHoldingRegisters(0, 1), None);
-    second.asked(&Request::ReadHoldingRegisters(0, 1), None);
+    first.asked(&Request::ReadHoldingRegisters(0, 1), None, true);
+    second.asked(&Request::ReadHoldingRegisters(0, 1), None, true);
     first.activity.last.store(20, Ordering::Relaxed);
     second.activity.last.store(10, Ordering::Relaxed);
     let (_third, mut third_closed) = clients.admit(peer(3));
@@ -67,7 +67,7 @@ fn past_the_limit_the_connection_that_was_idle_longest_goes() {
 fn a_connection_that_never_asked_goes_before_one_that_did() {
     let clients = Connections::new(2);
     let (inverter, mut inverter_closed) = clients.admit(peer(1));
-    inverter.asked(&Request::ReadHoldingRegisters(0, 1), None);
+    inverter.asked(&Request::ReadHoldingRegisters(0, 1), None, true);
     let (_silent, mut silent_closed) = clients.admit(peer(2));
     let (_another, _closed) = clients.admit(peer(3));
     let open = oneshot::error::TryRecvError::Empty;
@@ -90,20 +90,18 @@ fn a_connection_that_ends_takes_itself_off_the_books() {
 fn requests_are_counted_beyond_the_end_of_a_connection() {
     let clients = Connections::new(2);
     let (connection, _closed) = clients.admit(peer(1));
-    assert_eq!(clients.usage(), Usage { connections: 1, requests: 0, idle: None });
-    connection.asked(&Request::ReadHoldingRegisters(0, 1), None);
-    connection.asked(&Request::ReadHoldingRegisters(0, 1), None);
+    assert_eq!(clients.usage(), Usage { connections: 1, requests: 0 });
+    connection.asked(&Request::ReadHoldingRegisters(0, 1), None, true);
+    connection.asked(&Request::ReadHoldingRegisters(0, 1), None, true);
     drop(connection);
-    let usage = clients.usage();
-    assert_eq!((usage.connections, usage.requests), (0, 2));
-    assert!(usage.idle.is_some());
+    assert_eq!(clients.usage(), Usage { connections: 0, requests: 2 });
 }
 
 #[test]
 fn a_client_polls_until_it_is_silent_for_long() {
     let clients = Connections::new(2);
     let (connection, _closed) = clients.admit(peer(1));
-    connection.asked(&Request::ReadHoldingRegisters(0, 1), None);
+    connection.asked(&Request::ReadHoldingRegisters(0, 1), None, true);
     clients.notice_silence();
     assert_eq!(clients.lock().polling.len(), 1);
     let long_ago = Connections {

@@ -197,7 +197,7 @@ impl Poller<'_> {
     fn answered(&mut self) {
         let openhab = &self.session.config.endpoint;
         let mut tracker = self.session.tracker();
-        let before = tracker.server.answered(Instant::now().into_std());
+        let before = tracker.answered(Instant::now().into_std());
         if !matches!(before, Server::Answers(_)) {
             tracing::info!(%openhab, "openHAB at {openhab} answers");
         }
@@ -238,12 +238,13 @@ impl Poller<'_> {
     /// Nothing can be read.
     fn away(&mut self, fault: &str, scope: &str) {
         let openhab = &self.session.config.endpoint;
-        if self.outage.is_news(fault, Instant::now().into_std()) {
+        let now = Instant::now();
+        if self.outage.is_news(fault, now.into_std()) {
             tracing::warn!(%openhab, "{fault}{scope}; trying again");
         }
-        self.session.tracker().server = Server::Away;
         let pause = self.backoff.next().unwrap_or(RESYNC).max(self.session.config.poll_interval);
-        self.resume = later(Instant::now(), pause);
+        self.resume = later(now, pause);
+        self.session.tracker().away(fault, self.resume.into_std(), now.into_std());
     }
 
     /// Warns if a round of reads takes so long that values go stale before their next turn.

@@ -8,11 +8,12 @@ use tracing::Span;
 use super::{ItemProblem, ItemReply, server::Server, state};
 use crate::{
     meter::{binding::Binding, reading::Reading},
-    source::Watched,
+    source::{ItemReport, Report, Watched},
     text::excerpt,
 };
 
 /// An item, and what is known about it.
+#[derive(Debug)]
 struct Tracked {
     binding: Binding,
     /// Those of its meter.
@@ -32,6 +33,7 @@ struct Tracked {
 }
 
 /// Takes what openHAB reports about items, and keeps the reading up to date.
+#[derive(Debug)]
 pub(crate) struct Tracker {
     items: Vec<Tracked>,
     /// When the event stream last connected. The answer to an earlier request may have become
@@ -39,12 +41,16 @@ pub(crate) struct Tracker {
     connected: Option<Instant>,
     /// Whether openHAB itself is there.
     pub(super) server: Server,
+    /// While it is away: why, and when the next attempt is due.
+    pub(super) outage: Option<(String, Instant)>,
+    /// Since when it has been there, or away.
+    since: Instant,
     /// Of each meter.
     readings: Vec<watch::Sender<Reading>>,
 }
 
 impl Tracker {
-    pub(crate) fn new(meters: Vec<Watched>) -> Self {
+    pub(crate) fn new(meters: Vec<Watched>, now: Instant) -> Self {
         let readings = meters.iter().map(|meter| meter.readings.clone()).collect();
         let items = meters.into_iter().flat_map(|Watched { bindings, readings, span }| {
             bindings.into_iter().map(move |binding| Tracked {
@@ -59,7 +65,38 @@ impl Tracker {
             })
         });
         let items = items.collect();
-        Self { items, connected: None, server: Server::Unknown, readings }
+        let server = Server::Unknown;
+        Self { items, connected: None, server, outage: None, since: now, readings }
+    }
+
+    /// openHAB has answered. Returns what was known of it before.
+    pub(super) fn answered(&mut self, now: Instant) -> Server {
+        let before = self.server.answered(now);
+        if !matches!(before, Server::Answers(_)) {
+            self.since = now;
+        }
+        self.outage = None;
+        before
+    }
+
+    /// openHAB is away, for this reason, until the next attempt.
+    pub(super) fn away(&mut self, fault: &str, next_try: Instant, now: Instant) {
+        if self.server != Server::Away {
+            self.since = now;
+        }
+        self.server = Server::Away;
+        self.outage = Some((fault.to_owned(), next_try));
+    }
+
+    /// How openHAB is, and what it said.
+    pub(super) fn report(&self, has_events: bool) -> Report {
+        let answers = match self.server {
+            Server::Unknown => None,
+            Server::Away => Some(false),
+            Server::Answers(_) => Some(true),
+        };
+        let items = self.items.iter().map(Tracked::report).collect();
+        Report { answers, since: self.since, has_events, outage: self.outage.clone(), items }
     }
 
     /// The names to ask for, each once.
@@ -211,6 +248,16 @@ impl Tracked {
         true
     }
 
+    /// What openHAB said about it.
+    fn report(&self) -> ItemReport {
+        let state = self.last_reply.as_ref().map(|reply| excerpt(reply.state.trim()));
+        let problem = self.problem.as_ref().map(ItemProblem::to_string).or_else(|| {
+            let reply = self.last_reply.as_ref()?;
+            state::value(&reply.state, &self.binding).err().map(|error| error.to_string())
+        });
+        ItemReport { state, problem }
+    }
+
     /// Its value is not certain any more, whatever signs of life there are.
     fn invalidate(&self) {
         self.readings.send_modify(|reading| reading.invalidate(self.binding.channel()));
@@ -255,7 +302,7 @@ mod tests {
             max_power_w: 50_000.0,
         };
         let watched = Watched { bindings: vec![binding], readings: sender, span: Span::none() };
-        (Tracker::new(vec![watched]), receiver)
+        (Tracker::new(vec![watched], Instant::now()), receiver)
     }
 
     fn reply(state: &str, last_state_update: Option<u64>) -> ItemReply {

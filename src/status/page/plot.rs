@@ -170,7 +170,7 @@ impl Scale {
 /// The `d` of an SVG path through the points, with gaps where there are none.
 fn path(points: &[Option<f64>], scale: Scale) -> String {
     let mut path = String::new();
-    let mut pen = None;
+    let mut pen: Option<(u32, f64)> = None;
     for (x, point) in (0_u32..).zip(points) {
         let y = point.map(|value| (HEIGHT * scale.place(value)).round());
         // Writing to a string cannot fail.

@@ -44,10 +44,14 @@ impl Log {
         text
     }
 
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.text().lines().map(str::to_owned).collect()
+    }
+
     /// The lines of a level that are the source's.
     pub(crate) fn source_lines(&self, level: &str) -> Vec<String> {
         let ours = format!("{level} fronius_smartmeter::source");
-        self.text().lines().filter(|line| line.contains(&ours)).map(str::to_owned).collect()
+        self.lines().into_iter().filter(|line| line.contains(&ours)).collect()
     }
 
     pub(crate) fn clear(&self) {

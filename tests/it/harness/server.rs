@@ -132,8 +132,8 @@ pub(crate) fn serve(server_config: &ServerConfig, image: Image) -> Served {
     let listener = listen(anywhere());
     let address = listener.local_addr().unwrap();
     let (images, receiver) = watch::channel(Arc::new(image));
-    let server =
-        Server::new(server_config, vec![Device { identity: identity(), images: receiver }]);
+    let device = Device { identity: identity(), images: receiver, tally: Arc::default() };
+    let server = Server::new(server_config, vec![device]);
     let connections = server.connections().clone();
     let closer = server.clone();
     let tasks = [

@@ -67,7 +67,7 @@ impl RunningSource {
             span: tracing::Span::none(),
         };
         let task =
-            Task::spawn(async move { source.run(vec![watched], &Liveness::default()).await });
+            Task::spawn(async move { source.watch(vec![watched]).run(&Liveness::default()).await });
         Self { readings, _task: task }
     }
 
