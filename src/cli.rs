@@ -16,7 +16,7 @@ use crate::{
     daemon::Daemon,
     system::{
         logging::{self, Logging},
-        systemd::{Inherited, SocketError},
+        systemd::{InheritedSockets, SocketError},
     },
     time_zone::TimeZone,
 };
@@ -35,7 +35,7 @@ pub fn command() -> clap::Command {
 
 /// Runs the program. `sockets` are those that systemd passed to it.
 #[must_use]
-pub fn main(sockets: Result<Vec<Inherited>, SocketError>) -> ExitCode {
+pub fn main(sockets: Result<InheritedSockets, SocketError>) -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -63,7 +63,7 @@ fn complain(error: &impl Display) {
     let _ = writeln!(io::stderr(), "{error}");
 }
 
-fn run(cli: Cli, sockets: Result<Vec<Inherited>, SocketError>) -> Result<(), CliError> {
+fn run(cli: Cli, sockets: Result<InheritedSockets, SocketError>) -> Result<(), CliError> {
     let command = cli.command.unwrap_or(Command::Run(cli.config));
     // One thread is enough, and the fastest choice for this work.
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -78,7 +78,7 @@ fn run(cli: Cli, sockets: Result<Vec<Inherited>, SocketError>) -> Result<(), Cli
 
 async fn execute(
     command: Command,
-    sockets: Result<Vec<Inherited>, SocketError>,
+    sockets: Result<InheritedSockets, SocketError>,
 ) -> Result<(), CliError> {
     match command {
         Command::Run(config) => serve(&config.path(), sockets).await,
@@ -123,7 +123,10 @@ async fn execute(
 }
 
 /// Runs the service.
-async fn serve(path: &Path, sockets: Result<Vec<Inherited>, SocketError>) -> Result<(), CliError> {
+async fn serve(
+    path: &Path,
+    sockets: Result<InheritedSockets, SocketError>,
+) -> Result<(), CliError> {
     let config = Config::load(path)?;
     let sockets = sockets?;
     let logging = start_logging(config.log_level, config.time_zone);

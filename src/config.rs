@@ -17,6 +17,7 @@ use crate::{
     meter::{MeterConfig, binding::Binding, reading::Freshness},
     modbus::ServerConfig,
     source::SourceConfig,
+    status::StatusConfig,
     time_zone::TimeZone,
 };
 
@@ -34,6 +35,7 @@ mod modbus;
 mod notes;
 mod openhab;
 mod sections;
+mod status;
 mod unknown;
 mod values;
 
@@ -58,6 +60,8 @@ pub struct Config {
     pub meters: Vec<ConfiguredMeter>,
     /// How they are served.
     pub modbus: ServerConfig,
+    /// Where the service can be looked at.
+    pub status: StatusConfig,
     /// Where the last good counters are kept; `$STATE_DIRECTORY` where it is not given.
     pub state_dir: Option<PathBuf>,
     /// The file as people may see it, without secrets.
@@ -125,6 +129,7 @@ fn read(entries: &mut Entries<'_>) -> Config {
     let freshness = freshness::read(entries, openhab.poll_interval);
     let source = SourceConfig::OpenHab(openhab);
     let modbus = modbus::read(entries);
+    let status = status::read(entries, &meters);
     let state_dir = values::path(entries, "state_dir");
     Config {
         log_level,
@@ -133,6 +138,7 @@ fn read(entries: &mut Entries<'_>) -> Config {
         freshness,
         meters,
         modbus,
+        status,
         state_dir,
         shown: String::new(),
     }

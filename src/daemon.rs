@@ -18,13 +18,17 @@ use crate::{
     modbus::{Server, ServerConfig, connections::Usage},
     persistence::error::CounterFileError,
     source::{SetupError, Watching},
+    status::{
+        board::Board,
+        listener::{self, StatusListenError},
+    },
     system::{
         liveness::Liveness,
         logging,
         notifier::Notifier,
         signals::ShutdownSignals,
         sockets,
-        systemd::{self, Inherited},
+        systemd::{self, InheritedSockets},
     },
 };
 
@@ -33,11 +37,13 @@ mod meter_task;
 mod ports;
 mod running;
 mod status;
+mod status_page;
 
 use ports::Port;
 pub use ports::PortError;
 pub(crate) use running::Prefix;
 use running::RunningMeter;
+use status_page::StatusPage;
 
 /// Time between two summaries in the log.
 const SUMMARY_INTERVAL: Duration = Duration::from_hours(1);
@@ -76,6 +82,12 @@ pub enum DaemonError {
     /// The system gives no thread for what is reported to systemd.
     #[error("no thread for reports to systemd: {0}")]
     Notifier(io::Error),
+    /// An address of the status page cannot be listened on.
+    #[error(transparent)]
+    StatusListen(#[from] StatusListenError),
+    /// The system gives no thread for the status page.
+    #[error("no thread for the status page: {0}")]
+    StatusThread(io::Error),
     /// A task has ended that should run as long as the service.
     #[error("the {0} task has ended unexpectedly")]
     TaskEnded(&'static str),
@@ -89,10 +101,17 @@ pub enum DaemonError {
 pub struct Daemon {
     tasks: JoinSet<&'static str>,
     meters: Vec<RunningMeter>,
-    /// Of each meter, the server it is served by.
-    servers: Vec<Server>,
+    /// Of each meter.
+    served: Vec<Served>,
     signals: ShutdownSignals,
     notifier: Arc<Notifier>,
+    status_page: Option<StatusPage>,
+}
+
+/// How a meter is served. Those of one port share it.
+#[derive(Clone, Debug)]
+struct Served {
+    server: Server,
     addresses: Vec<SocketAddr>,
 }
 
@@ -102,11 +121,13 @@ impl Daemon {
     ///
     /// # Errors
     /// Returns an error if the source cannot be set up, or a socket cannot be opened.
-    pub async fn start(config: Config, inherited: Vec<Inherited>) -> Result<Self, DaemonError> {
+    pub async fn start(config: Config, inherited: InheritedSockets) -> Result<Self, DaemonError> {
         let signals = ShutdownSignals::install().map_err(DaemonError::Signals)?;
         let notifier = Arc::new(Notifier::start().map_err(DaemonError::Notifier)?);
+        let source_name = config.source.to_string();
         let source = config.source.build(config.freshness)?;
-        let ports = ports::open(&config.meters, inherited)?;
+        let ports = ports::open(&config.meters, inherited.modbus)?;
+        let status_listeners = listener::open(&config.status.listen, inherited.status)?;
         let (mut meters, mut watched) = (Vec::new(), Vec::new());
         let opened_by = in_future(OPEN_LIMIT);
         for meter in config.meters {
@@ -119,21 +140,21 @@ impl Daemon {
         }
         let mut tasks = JoinSet::new();
         let source = source.watch(watched);
+        let source_view = source.view();
         spawn_source(&mut tasks, source, &notifier);
-        let server_config = limited(config.modbus, ports.len());
-        let mut addresses = Vec::new();
-        let mut served_by = Vec::new();
-        for Port { listeners, meters: places } in ports {
-            let own = || places.iter().filter_map(|place| meters.get(*place));
-            let _about = logging::about(own().filter_map(RunningMeter::name)).entered();
-            let devices = own().map(RunningMeter::device).collect();
-            let server = Server::new(&server_config, devices);
-            addresses.extend(spawn_server(&mut tasks, &server, listeners));
-            served_by.extend(places.into_iter().map(|place| (place, server.clone())));
+        let served = serve(&mut tasks, ports, &meters, config.modbus);
+        let mut status_page = None;
+        if !status_listeners.is_empty() {
+            let views = meters.iter().zip(&served);
+            let board = Board::new(
+                (source_name, source_view),
+                config.shown,
+                views.map(|(meter, served)| meter.view(config.freshness, served)).collect(),
+            );
+            let page = StatusPage::start(&mut tasks, status_listeners, config.status.hosts, board);
+            status_page = Some(page.map_err(DaemonError::StatusThread)?);
         }
-        served_by.sort_by_key(|(place, _)| *place);
-        let servers = served_by.into_iter().map(|(_, server)| server).collect();
-        Ok(Self { tasks, meters, servers, signals, notifier, addresses })
+        Ok(Self { tasks, meters, served, signals, notifier, status_page })
     }
 
     /// The images that the first meter serves.
@@ -142,10 +163,16 @@ impl Daemon {
         self.meters.first().map(RunningMeter::images)
     }
 
-    /// The addresses it listens on.
+    /// Where the first meter is polled.
     #[must_use]
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.served.first()?.addresses.first().copied()
+    }
+
+    /// Where the status page is, if it has an address.
+    #[must_use]
+    pub fn status_address(&self) -> Option<SocketAddr> {
+        self.status_page.as_ref()?.address()
     }
 
     /// Runs until SIGTERM, SIGINT or SIGHUP. Then it closes all connections and saves the counters.
@@ -170,7 +197,8 @@ impl Daemon {
                     self.used().for_each(|(meter, usage)| meter.summarize(usage));
                 }
                 _ = silence.tick() => {
-                    self.servers.iter().for_each(|server| server.connections().notice_silence());
+                    let servers = self.served.iter().map(|served| &served.server);
+                    servers.for_each(|server| server.connections().notice_silence());
                 }
                 _ = status.tick() => {
                     let all = self.used().map(|(meter, usage)| meter.status(usage));
@@ -190,7 +218,8 @@ impl Daemon {
 
     /// Each meter, and how much it is used.
     fn used(&self) -> impl Iterator<Item = (&RunningMeter, Usage)> {
-        self.meters.iter().zip(self.servers.iter().map(|server| server.connections().usage()))
+        let usages = self.served.iter().map(|served| served.server.connections().usage());
+        self.meters.iter().zip(usages)
     }
 }
 
@@ -251,6 +280,27 @@ fn limited(config: ServerConfig, ports: usize) -> ServerConfig {
     let wanted = config.max_connections.saturating_mul(ports);
     let room = sockets::raise_fd_limit(wanted).checked_div(ports).unwrap_or_default().max(1);
     ServerConfig { max_connections: config.max_connections.min(room), ..config }
+}
+
+/// Starts serving these meters at their ports, and says how each is served.
+fn serve(
+    tasks: &mut JoinSet<&'static str>,
+    ports: Vec<Port>,
+    meters: &[RunningMeter],
+    config: ServerConfig,
+) -> Vec<Served> {
+    let config = limited(config, ports.len());
+    let mut all = Vec::new();
+    for Port { listeners, meters: places } in ports {
+        let own = || places.iter().filter_map(|place| meters.get(*place));
+        let _about = logging::about(own().filter_map(RunningMeter::name)).entered();
+        let server = Server::new(&config, own().map(RunningMeter::device).collect());
+        let addresses = spawn_server(tasks, &server, listeners);
+        let how = Served { server, addresses };
+        all.extend(places.into_iter().map(|place| (place, how.clone())));
+    }
+    all.sort_by_key(|(place, _)| *place);
+    all.into_iter().map(|(_, served)| served).collect()
 }
 
 /// Starts serving on these sockets, and returns their addresses.

@@ -5,6 +5,7 @@
 pub mod answer;
 pub mod api;
 pub mod board;
+pub mod content;
 mod format;
 pub mod health;
 mod history;

@@ -18,6 +18,7 @@ use crate::{
     config::{Config, Problem},
     daemon::{Daemon, DaemonError},
     simulator::{Dialect, Simulator, house},
+    system::systemd::InheritedSockets,
 };
 
 /// Speed of the simulated day: an hour passes in ten seconds.
@@ -62,9 +63,9 @@ pub async fn demo(listen: SocketAddr) -> Result<(), DemoError> {
     ))
     .map_err(DemoError::Config)?;
     let simulator = Simulator::new(house::items(), Dialect::Current, None);
-    let daemon = Daemon::start(config, Vec::new()).await?;
+    let daemon = Daemon::start(config, InheritedSockets::default()).await?;
     let images = daemon.images();
-    let listen = daemon.addresses().first().copied().unwrap_or(listen);
+    let listen = daemon.address().unwrap_or(listen);
 
     writeln!(
         io::stdout(),

@@ -43,7 +43,7 @@ pub enum PortError {
     Unknown {
         /// Its name.
         name: String,
-        /// The names of the meters.
+        /// The names that there may be.
         known: String,
     },
 }
@@ -103,5 +103,6 @@ pub(super) fn open(
 }
 
 fn names(meters: &[ConfiguredMeter]) -> String {
-    meters.iter().filter_map(|meter| meter.name.as_deref()).collect::<Vec<_>>().join(", ")
+    let names = meters.iter().filter_map(|meter| meter.name.as_deref());
+    names.chain(["status"]).collect::<Vec<_>>().join(", ")
 }

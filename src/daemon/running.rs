@@ -1,6 +1,6 @@
 //! One of the meters while it is served.
 
-use std::{path::Path, sync::Arc};
+use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use tokio::{
     sync::{oneshot, watch},
@@ -9,7 +9,7 @@ use tokio::{
 };
 use tracing::{Instrument, Span};
 
-use super::{DaemonError, meter_task::MeterTask, status::Status};
+use super::{DaemonError, Served, meter_task::MeterTask, status::Status};
 use crate::{
     config::ConfiguredMeter,
     meter::{
@@ -18,11 +18,7 @@ use crate::{
         reading::{Freshness, Reading},
         sunspec::Identity,
     },
-    modbus::{
-        Device,
-        connections::{Connections, Usage},
-        tally::Tally,
-    },
+    modbus::{Device, connections::Usage, tally::Tally},
     persistence::{
         error::CounterFileError,
         store::{self, CounterStore, StoreEvent},
@@ -100,25 +96,20 @@ impl RunningMeter {
         }
     }
 
-    /// A look at it. It is polled at the addresses `listens`, on the port of `connections`.
-    pub(super) fn view(
-        &self,
-        freshness: Freshness,
-        listens: Vec<String>,
-        connections: Connections,
-    ) -> MeterView {
+    /// A look at it, and at how it is served.
+    pub(super) fn view(&self, freshness: Freshness, served: &Served) -> MeterView {
         MeterView {
             name: self.name.clone(),
             role: self.role,
             identity: self.identity.clone(),
-            listens,
+            listens: served.addresses.iter().map(SocketAddr::to_string).collect(),
             bindings: self.bindings.clone(),
             freshness,
             readings: self.readings.clone(),
             images: self.images.clone(),
             status: self.status.clone(),
             tally: Arc::clone(&self.tally),
-            connections,
+            connections: served.server.connections().clone(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Where all that can be seen of the service comes together.
 
 use std::{
+    collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant, SystemTime},
 };
@@ -79,29 +80,37 @@ pub struct MeterView {
 /// The whole service.
 #[derive(Debug)]
 pub struct Board {
-    /// When it started.
-    pub started: Instant,
-    /// What the source is, and where.
-    pub source_name: String,
-    /// A look at it.
-    pub source: View,
-    /// The configuration, without secrets.
-    pub configuration: String,
-    /// Each meter, in the order of the configuration.
-    pub meters: Vec<MeterView>,
-    /// Of each meter, what was seen of it over time.
-    pub past: Mutex<Vec<Past>>,
+    started: Instant,
+    source_name: String,
+    source: View,
+    /// Without secrets.
+    configuration: String,
+    /// In the order of the configuration.
+    meters: Vec<MeterView>,
+    /// Of each meter.
+    past: Mutex<Vec<Past>>,
 }
 
 /// What was seen of one meter over time.
 #[derive(Debug, Default)]
-pub struct Past {
+struct Past {
     history: History,
     /// The polls counted at each look of the last minute.
-    polls: std::collections::VecDeque<u64>,
+    polls: VecDeque<u64>,
 }
 
 impl Board {
+    /// The board of a service that starts now, with a source of this name.
+    #[must_use]
+    pub fn new(
+        (source_name, source): (String, View),
+        configuration: String,
+        meters: Vec<MeterView>,
+    ) -> Self {
+        let past = Mutex::new(meters.iter().map(|_| Past::default()).collect());
+        Self { started: Instant::now(), source_name, source, configuration, meters, past }
+    }
+
     /// Keeps looking, so that there is a past to show. Never returns.
     pub async fn look(&self) {
         let mut looks = interval(LOOK_INTERVAL);
@@ -109,7 +118,6 @@ impl Board {
             looks.tick().await;
             let now = Instant::now();
             let mut past = self.past();
-            past.resize_with(self.meters.len(), Past::default);
             for (past, meter) in past.iter_mut().zip(&self.meters) {
                 past.note(meter, now);
             }

@@ -19,6 +19,7 @@ use fronius_smartmeter::{
         endpoint::Scheme,
         openhab::{OpenHabConfig, Update},
     },
+    status::{StatusAddress, StatusConfig},
 };
 
 use crate::harness::{
@@ -145,6 +146,7 @@ fn the_example_of_the_old_readme_means_what_it_meant() {
     assert_eq!(config.meters[0].config.identity.address, 2);
     assert_eq!(config.modbus.unit_ids, UnitIds::Any);
     assert!(config.meters[0].listen.is_empty());
+    assert_eq!(config.status, StatusConfig::default(), "there is no page");
 }
 
 #[test]
@@ -201,6 +203,15 @@ fn every_key_arrives() {
     assert_eq!(config.modbus.max_connections, 8);
     assert_eq!(config.modbus.idle_timeout, Duration::from_secs(90));
     assert_eq!(config.state_dir, Some("/var/lib/fronius-smartmeter".into()));
+    let listen = [
+        StatusAddress::Loopback(8080),
+        StatusAddress::Tcp("192.168.1.20:8080".parse().unwrap()),
+        StatusAddress::Tcp("[::]:8081".parse().unwrap()),
+        StatusAddress::Unix("/run/fronius-smartmeter/status.sock".into()),
+    ];
+    assert_eq!(config.status.listen, listen);
+    let hosts = ["meter.example.org", "meter"].map(|name| name.parse().unwrap());
+    assert_eq!(config.status.hosts, hosts);
 }
 
 #[test]

@@ -290,7 +290,7 @@ async fn a_socket_of_another_name_is_refused_with_the_names_there_are() {
     assert_eq!(running.exit_code().await, Some(78));
     let log = running.err.rest().await;
     let expected = "a socket named \"roof\", and there is no such meter; FileDescriptorName= of its \
-                    unit must be one of: roofs, grid, garage, shed";
+                    unit must be one of: roofs, grid, garage, shed, status";
     assert!(log.iter().any(|line| line.contains(expected)), "{log:#?}");
 }
 

@@ -10,7 +10,7 @@ use fronius_smartmeter::{
         reading::{Measurand, Phase, Point, Reading},
     },
     source::{SetupError, Source, Watched},
-    system::liveness::Liveness,
+    system::{liveness::Liveness, systemd::InheritedSockets},
 };
 use tokio::{sync::watch, time::Instant};
 
@@ -129,7 +129,7 @@ pub(crate) struct RunningMeter {
 
 impl RunningMeter {
     pub(crate) async fn start(config: Config) -> Self {
-        let daemon = Daemon::start(config, Vec::new()).await.unwrap();
+        let daemon = Daemon::start(config, InheritedSockets::default()).await.unwrap();
         Self { images: daemon.images().unwrap(), _daemon: daemon }
     }
 
