@@ -23,7 +23,7 @@ pub fn answer(board: &Board, asked: &Asked) -> Answer {
     match asked.path {
         Path::Page => {
             let page::Page { html, security_policy } =
-                page::page(&board.snapshot(true), asked.language);
+                page::page(&board.snapshot(asked.with_history), asked.language);
             Answer {
                 security_policy: Cow::Owned(security_policy),
                 ..ok("text/html; charset=utf-8", html.into_bytes())

@@ -47,6 +47,7 @@ impl Language {
     pub(super) fn bare(self, value: f64, unit: &str) -> String {
         match unit {
             "Wh" => self.number(value / 1000.0, 3),
+            "W" if value.abs() < 0.05 => self.number(0.0, 0),
             "W" if value.abs() >= 100.0 => self.number(value, 0),
             "W" | "V" => self.number(value, 1),
             _ => self.number(value, 2),
@@ -73,6 +74,9 @@ impl Language {
 
     /// How long ago something was.
     pub(super) fn ago(self, seconds: f64) -> String {
+        if seconds < 1.0 {
+            return self.pick("just now", "gerade eben").to_owned();
+        }
         let span = self.span(seconds);
         self.pick(format!("{span} ago"), format!("vor {span}").replace("Tage", "Tagen"))
     }
@@ -111,6 +115,7 @@ mod tests {
         for (value, unit, expected) in [
             (12_345_678.0, "Wh", "12 345.678 kWh"),
             (-812.4, "W", "−812 W"),
+            (-0.0, "W", "0 W"),
             (8.25, "W", "8.2 W"),
             (231.44, "V", "231.4 V"),
             (3.461, "A", "3.46 A"),
@@ -123,7 +128,7 @@ mod tests {
     #[test]
     fn a_span_has_one_unit() {
         for (seconds, english, german) in [
-            (0.4, "0 s ago", "vor 0 s"),
+            (0.4, "just now", "gerade eben"),
             (119.9, "119 s ago", "vor 119 s"),
             (720.0, "12 min ago", "vor 12 min"),
             (7200.0, "2 h ago", "vor 2 h"),

@@ -14,7 +14,8 @@ use crate::text::excerpt;
 pub struct Asked {
     /// The part of the service that is to be shown.
     pub path: Path,
-    /// With the last day (`?plot`).
+    /// With the last day: a page unless it only renews itself (`?live`), and all else if it says so
+    /// (`?plot`).
     pub with_history: bool,
     /// In which language, where there are words.
     pub language: Language,
@@ -92,7 +93,9 @@ impl Asked {
             return Err(Refusal::Body);
         }
         let query = head.uri.query().unwrap_or_default();
-        let with_history = query.split('&').any(|part| matches!(part, "plot" | "plot="));
+        let says =
+            |word| query.split('&').any(|part| part.strip_suffix('=').unwrap_or(part) == word);
+        let with_history = if path == Path::Page { !says("live") } else { says("plot") };
         let accept = headers.get(ACCEPT_LANGUAGE).and_then(|accept| accept.to_str().ok());
         let language = accept.map(Language::from_accept);
         Ok(Self { path, with_history, language: language.unwrap_or_default() })

@@ -3,7 +3,7 @@
 use super::{View, heading, html::Html};
 use crate::status::{
     language::Language,
-    snapshot::{MeterSnapshot, Polls},
+    snapshot::{LastPoll, MeterSnapshot, Polls},
 };
 
 impl View<'_> {
@@ -17,8 +17,8 @@ impl View<'_> {
 
     fn inverter(&self, html: &mut Html, meter: &MeterSnapshot) {
         let (language, polls) = (self.language, &meter.polls);
-        let of_last = |show: &dyn Fn(&_) -> String| {
-            polls.last.as_ref().map_or_else(|| language.pick("none yet", "noch keine").into(), show)
+        let of_last = |show: &dyn Fn(&LastPoll) -> String| {
+            polls.last.as_ref().map_or_else(|| "–".to_owned(), show)
         };
         html.raw("<dl>");
         for (term, value) in [

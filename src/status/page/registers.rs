@@ -29,7 +29,7 @@ impl View<'_> {
 fn row(html: &mut Html, register: &RegisterSnapshot) {
     let RegisterSnapshot { address, name, value, words } = register;
     html.raw("<tr><td>").text(address).raw("<th scope=row>").text(name);
-    html.raw("<td>").text(value.as_deref().unwrap_or("–")).raw("<td>");
+    html.raw("<td>").text(value.as_deref().unwrap_or("–")).raw("<td class=words>");
     let hex: Vec<_> = words.iter().map(|word| format!("{word:04X}")).collect();
     html.text(hex.join(" "));
 }

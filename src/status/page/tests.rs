@@ -1,3 +1,5 @@
+use std::{env, fs, path::PathBuf};
+
 use super::*;
 use crate::status::sample;
 
@@ -83,4 +85,21 @@ fn plots_are_there_only_with_a_history() {
 fn a_house_of_three_meters_fits_into_60_kib() {
     let size = page(&sample::house(), Language::German).html.len();
     assert!(size < 60 * KIB, "{size} bytes");
+}
+
+/// For the judge in `tests/judges/page`, which looks at it in a browser: `NAME.LANGUAGE.html`, and its
+/// policy in a file beside it.
+#[test]
+#[ignore = "writes the pages of all samples into the directory that PAGES names"]
+fn the_samples_can_be_looked_at() {
+    let directory = PathBuf::from(env::var_os("PAGES").unwrap());
+    let samples =
+        [("well", sample::well()), ("house", sample::house()), ("trouble", sample::trouble())];
+    for (name, snapshot) in samples {
+        for (code, language) in [("en", Language::English), ("de", Language::German)] {
+            let Page { html, security_policy } = page(&snapshot, language);
+            fs::write(directory.join(format!("{name}.{code}.html")), html).unwrap();
+            fs::write(directory.join(format!("{name}.{code}.policy")), security_policy).unwrap();
+        }
+    }
 }

@@ -97,7 +97,7 @@ impl View<'_> {
             if let Some(problem) = &value.problem {
                 html.raw("<em lang=en>").text(problem).raw("</em>");
             }
-            html.raw("</th><td><code>").text(value.state.as_deref().unwrap_or("–"));
+            html.raw("</th><td class=words><code>").text(value.state.as_deref().unwrap_or("–"));
             let number = value.value.map(|number| language.quantity(number, value.unit));
             html.raw("</code></td><td>").text(number.as_deref().unwrap_or("–"));
             let age = value.age_s.map(|age_s| language.span(age_s));

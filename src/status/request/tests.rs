@@ -63,6 +63,8 @@ fn the_history_is_only_given_where_it_is_asked_for() {
         ("/api/status?a=b&plot", true),
         ("/api/status?plots", false),
         ("/api/status?a=plot", false),
+        ("/", true),
+        ("/?live", false),
     ] {
         assert_eq!(asked("GET", target, &[LOCAL]).unwrap().with_history, expected, "{target}");
     }

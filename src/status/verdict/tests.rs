@@ -61,8 +61,8 @@ fn the_source_is_away() {
         &[
             &format!("Fault {away}"),
             "Fault stale The data is old (current_power L1 not confirmed for 35 s); an inverter \
-             gets 0.0 W.",
-            "Good inverter_asks The inverter at 192.168.1.5 asked 1 s ago and gets 0.0 W.",
+             gets 0 W.",
+            "Good inverter_asks The inverter at 192.168.1.5 asked 1 s ago and gets 0 W.",
         ],
     );
 }
