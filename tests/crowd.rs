@@ -243,7 +243,7 @@ async fn a_client_that_comes_and_goes_is_logged_but_once() {
     let mut service = Service::start(&example_at("info", openhab.address));
     service.is_live().await;
     for _ in 0..200 {
-        assert_eq!(service.client().await.read(40_000, 2).await.unwrap(), [0x5375, 0x6E53]);
+        assert_eq!(service.client().await.read(40_071, 2).await.unwrap().len(), 2);
     }
     let mut log = service.stop().await;
     // It is live before the last items are read.

@@ -49,10 +49,11 @@ impl Serialize for Masked<'_> {
     }
 }
 
-/// Keys whose value is a secret, wherever they stand. With `_file` it is only where one is.
+/// Keys whose value is a secret, wherever they stand. With `_file` it should only be where one is, but
+/// people also put the secret itself there.
 fn is_secret(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
-    ["token", "password", "secret"].iter().any(|word| key.contains(word)) && !key.ends_with("_file")
+    ["token", "password", "secret"].iter().any(|word| key.contains(word))
 }
 
 /// A number or a truth value, which needs no quotes.
@@ -90,7 +91,7 @@ options:
 connected_phase: 2
 serial_number: '0012'
 version: '2.10'
-openhab_token_file: /run/token
+openhab_token_file: '***'
 openhab_token: '***'
 openhab_username: '***'
 current_power:
