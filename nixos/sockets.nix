@@ -37,22 +37,28 @@ let
     ]
     || whole == "0.0.0.0" && !lib.hasPrefix "[" part;
 
-  areServed = option: streams: {
-    assertion = streams != [ ] && lib.all (stream: parse stream != [ ]) streams;
-    message = "${prefix}.${option} must hold TCP ports, and nothing else: \"502\", \"192.168.1.2:502\" or \"[fd00::2]:502\".";
-  };
-  own =
+  # Each with all before it.
+  pairs =
+    check: list: lib.concatLists (lib.imap0 (index: one: map (check one) (lib.take index list)) list);
+
+  wrongList = option: list: [
+    {
+      assertion = list != [ ] && lib.all (stream: parse stream != [ ]) list;
+      message = "${prefix}.${option} must hold TCP ports, and nothing else: \"502\", \"192.168.1.2:502\" or \"[fd00::2]:502\".";
+    }
+    {
+      assertion = !lib.any lib.id (pairs overlap (lib.concatMap parse list));
+      message = "${prefix}.${option} lists a place twice. A port alone takes all addresses, as does [::].";
+    }
+  ];
+  wrongOwn =
     meter:
-    lib.optional (meter ? modbus_listen) (
-      areServed "settings.meters[${meter.name}].modbus_listen" meter.modbus_listen
+    lib.optionals (meter ? modbus_listen) (
+      wrongList "settings.meters[${meter.name}].modbus_listen" meter.modbus_listen
     );
 
-  # Each with all before it.
-  pairs = lib.concatLists (
-    lib.imap0 (index: meter: map (other: { inherit meter other; }) (lib.take index meters)) meters
-  );
   collisions =
-    { meter, other }:
+    meter: other:
     let
       both = "${prefix}.settings.meters: ${other.name} and ${meter.name}";
       isShared = meter.modbus_listen == other.modbus_listen;
@@ -79,9 +85,8 @@ in
 {
   inherit meters sockets;
   ports = lib.unique (map (stream: stream.port) (lib.concatMap streams sockets));
-  assertions = [
-    (areServed "listen" listen)
-  ]
-  ++ lib.concatMap own listed
-  ++ lib.concatMap collisions pairs;
+  assertions =
+    wrongList "listen" listen
+    ++ lib.concatMap wrongOwn listed
+    ++ lib.concatLists (pairs collisions meters);
 }

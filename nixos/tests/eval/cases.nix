@@ -427,6 +427,16 @@ in
     };
     fails = [ "listen must hold TCP ports" ];
   };
+  overlapping-listen = {
+    config = {
+      settings = openhab;
+      listen = [
+        "0.0.0.0:502"
+        "[::]:502"
+      ];
+    };
+    fails = [ "listen lists a place twice" ];
+  };
   no-listen = {
     config = {
       settings = openhab;
