@@ -1,5 +1,5 @@
-"""A house of four meters in one process, judged from outside: what pymodbus and pysunspec2 find
-while devices sleep and are exchanged, and while it is restarted and killed.
+"""A house of four meters in one process, judged from outside: what pymodbus, pysunspec2 and evcc's way
+of reading find, while devices sleep and are exchanged, and while the process is restarted and killed.
 
 Started by `run` next to this file. `simulate` of the binary is openHAB, `run` the house under test.
 Everything happens on loopback; every process started here is ended here.
@@ -20,6 +20,7 @@ from pymodbus.client import ModbusTcpClient
 from pymodbus.exceptions import ModbusException
 from sunspec2.modbus.client import SunSpecModbusClientDeviceTCP
 
+import evcc
 import sunspec
 from judges import HOST, Process, Tally, after, rest, until
 
@@ -224,6 +225,9 @@ def everything(tally, when, house, wanted):
         for client, read in (("pymodbus", by_pymodbus), ("pysunspec2", by_pysunspec2)):
             wrong = differing(read(house, meter), points, meter.model)
             tally.check(f"{when}: {client} reads all {len(points)} values of {meter.name}", wrong, {})
+        read = by_evcc(house, meter)
+        wrong = differing(read, {point: points[point] for point in read}, meter.model)
+        tally.check(f"{when}: evcc's way reads {len(read)} values of {meter.name}", wrong, {})
 
 
 def by_pymodbus(house, meter):
@@ -241,6 +245,14 @@ def by_pysunspec2(house, meter):
         return {sunspec.in_model_213(name): point.cvalue or 0.0 for name, point in points.items()}
     finally:
         device.close()
+
+
+def by_evcc(house, meter):
+    reader = evcc.Evcc(meter.host, house.ports[meter.host], meter.unit)
+    try:
+        return {point: reader.value(point) for point in evcc.POINTS}
+    finally:
+        reader.close()
 
 
 # --- the judges --------------------------------------------------------------
