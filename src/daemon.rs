@@ -12,10 +12,13 @@ use tokio::{
 };
 
 use crate::{
-    config::Config,
+    config::{Config, ConfiguredMeter},
     meter::Image,
     modbus::{Server, ServerConfig},
-    persistence::error::CounterFileError,
+    persistence::{
+        error::CounterFileError,
+        store::{self, CounterStore},
+    },
     source::{SetupError, Source, Watched},
     system::{
         liveness::Liveness,
@@ -49,6 +52,9 @@ const STATUS_INTERVAL: Duration = Duration::from_secs(10);
 /// A source that rests for longer than this, in a request or elsewhere, is stuck. Its requests have
 /// much shorter limits.
 const SOURCE_LIMIT: Duration = Duration::from_mins(1);
+
+/// Time limit for opening the counters' stores at the start.
+const OPEN_LIMIT: Duration = Duration::from_secs(2);
 
 /// Time limit for saving the counters at the end: the whole shutdown takes less than a second.
 const FINISH_LIMIT: Duration = Duration::from_millis(500);
@@ -102,10 +108,17 @@ impl Daemon {
         let notifier = Arc::new(Notifier::start().map_err(DaemonError::Notifier)?);
         let source = config.source.build(config.freshness)?;
         let ports = ports::open(&config.meters, inherited)?;
+        // All at once: a disk that does not answer is waited for once.
+        let directory = store::directory(config.state_dir.as_deref());
+        let open = |meter: &ConfiguredMeter| {
+            CounterStore::open(directory.clone(), meter.config.identity.serial_number.clone())
+        };
+        let stores: Vec<_> = config.meters.iter().map(open).collect();
+        let deadline = deadline(OPEN_LIMIT);
         let (mut meters, mut watched) = (Vec::new(), Vec::new());
-        for meter in config.meters {
-            let state_dir = config.state_dir.as_deref();
-            let (running, items) = RunningMeter::start(meter, config.freshness, state_dir).await?;
+        for (meter, store) in config.meters.into_iter().zip(stores) {
+            let (running, items) =
+                RunningMeter::start(meter, config.freshness, store, deadline).await?;
             meters.push(running);
             watched.push(items);
         }
@@ -168,7 +181,7 @@ impl Daemon {
         self.notifier.stopping();
         self.tasks.shutdown().await;
         self.meters.iter_mut().for_each(RunningMeter::stop);
-        let deadline = Instant::now().checked_add(FINISH_LIMIT).unwrap_or_else(Instant::now);
+        let deadline = deadline(FINISH_LIMIT);
         for meter in self.meters {
             if !meter.stopped(deadline).await {
                 tracing::warn!("the counters could not be saved in time");
@@ -182,6 +195,11 @@ impl Daemon {
         let servers = self.servers.iter().map(|server| server.connections().usage());
         self.meters.iter().zip(servers).map(|(meter, usage)| meter.status(usage))
     }
+}
+
+/// The end of a limit that begins now.
+fn deadline(limit: Duration) -> Instant {
+    Instant::now().checked_add(limit).unwrap_or_else(Instant::now)
 }
 
 /// Waits for the first task of a meter that ends, which none should.

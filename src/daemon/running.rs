@@ -1,11 +1,11 @@
 //! One of the meters while it is served.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use tokio::{
     sync::{oneshot, watch},
     task::{JoinError, JoinHandle},
-    time::{Instant, timeout},
+    time::{Instant, timeout, timeout_at},
 };
 
 use super::{
@@ -19,13 +19,10 @@ use crate::{
     modbus::{Device, connections::Usage},
     persistence::{
         error::CounterFileError,
-        store::{self, CounterStore, StoreEvent},
+        store::{CounterStore, StoreEvent},
     },
     source::Watched,
 };
-
-/// Time limit for opening the counters' store at the start.
-const OPEN_LIMIT: Duration = Duration::from_secs(2);
 
 /// A meter, its task, and what that makes.
 #[derive(Debug)]
@@ -40,14 +37,16 @@ pub(super) struct RunningMeter {
 }
 
 impl RunningMeter {
-    /// Starts a meter, and says what it needs of the source.
+    /// Starts a meter with its counters, which are waited for until `deadline`, and says what it
+    /// needs of the source.
     ///
     /// # Errors
     /// Returns an error if another process serves it.
     pub(super) async fn start(
         meter: ConfiguredMeter,
         freshness: Freshness,
-        state_dir: Option<&Path>,
+        store: CounterStore,
+        deadline: Instant,
     ) -> Result<(Self, Watched), DaemonError> {
         let ConfiguredMeter { name, config, bindings, .. } = meter;
         if let Some(warning) = binding::warning(&bindings) {
@@ -56,7 +55,7 @@ impl RunningMeter {
         let identity = config.identity.clone();
         let now = Instant::now().into_std();
         let meter = Meter::new(config, freshness, &bindings, now);
-        let (meter, store) = restored(meter, state_dir, identity.serial_number.clone()).await?;
+        let (meter, store) = restored(meter, store, deadline).await?;
         let (sender, readings) = watch::channel(Reading::default());
         let task = MeterTask::new(name.clone(), meter, store, readings);
         let (images, status) = (task.images(), task.status());
@@ -109,18 +108,17 @@ impl std::fmt::Display for Prefix<'_> {
     }
 }
 
-/// The meter with its counters restored, and their store. A disk that does not answer delays only
+/// The meter with its counters restored from their store. A disk that does not answer delays only
 /// the counters.
 ///
 /// # Errors
 /// Returns an error if another process serves this meter.
 async fn restored(
     mut meter: Meter,
-    state_dir: Option<&Path>,
-    serial_number: String,
+    mut store: CounterStore,
+    deadline: Instant,
 ) -> Result<(Meter, CounterStore), DaemonError> {
-    let mut store = CounterStore::open(store::directory(state_dir), serial_number);
-    match timeout(OPEN_LIMIT, store.event()).await {
+    match timeout_at(deadline, store.event()).await {
         Ok(StoreEvent::Opened { restored, has_disk }) => {
             meter.restore(restored, has_disk, Instant::now().into_std());
         }
