@@ -10,10 +10,12 @@ let
   prefix = "services.fronius-smartmeter";
   cfg = config.services.fronius-smartmeter;
   inherit (cfg) settings;
-  keys = import ./settings.nix { inherit lib prefix; };
-  openFor = import ./firewall.nix { inherit config lib; };
-
   format = pkgs.formats.yaml { };
+  keys = import ./settings.nix {
+    inherit lib prefix;
+    freeformType = format.type;
+  };
+  openFor = import ./firewall.nix { inherit config lib; };
 
   addressType =
     types.strMatching "any|localhost|link-local|[0-9]{1,3}([.][0-9]{1,3}){3}(/[0-9]{1,2})?|[0-9a-fA-F]*:[0-9a-fA-F:.]*(/[0-9]{1,3})?"
@@ -45,15 +47,13 @@ let
       '';
     };
 
-  # The port of a ListenStream=, in a list that is empty if the program cannot serve it.
-  portOf =
-    stream:
-    let
-      parsed = builtins.match "([0-9.]+:|\\[[0-9a-fA-F:.]+]:)?([1-9][0-9]{0,4})" stream;
-      port = lib.toInt (lib.elemAt parsed 1);
-    in
-    lib.optional (parsed != null && port <= 65535) port;
-  ports = lib.concatMap portOf cfg.listen;
+  listening = import ./sockets.nix { inherit lib prefix; } { inherit (cfg) listen settings; };
+  first = lib.head listening.sockets;
+  furtherSockets = import ./further-sockets.nix { inherit lib; } {
+    inherit (listening) sockets;
+    clients = cfg.allowedClients;
+  };
+  socketUnits = [ "fronius-smartmeter" ] ++ lib.attrNames furtherSockets;
 
   # The host of http(s)://host[:port][/path], if it is an address, without its zone.
   addressOf =
@@ -73,6 +73,8 @@ let
   isGiven = _: value: value != null;
   configFile = format.generate "config.yaml" (
     lib.filterAttrs isGiven settings
+    # With where each listens, so that the program checks that, too.
+    // lib.optionalAttrs (settings.meters != null) { inherit (listening) meters; }
     // lib.optionalAttrs (allSecrets ? openhab_password) { openhab_password_file = "openhab_password"; }
   );
 
@@ -153,6 +155,8 @@ in
         An item is the name of an openHAB item, or `{ l1, l2, l3 }` for three phases. In place of
         a name, `{ item, unit }` sets the unit of states that have none. A duration is a number with
         a unit, such as `"500ms"` or `"1h 30m"`, or a number of seconds.
+
+        In the entries of `meters`, `modbus_listen` says where each listens.
       '';
     };
 
@@ -165,7 +169,8 @@ in
       ];
       description = ''
         Ports, or addresses with a port, where inverters find the meter: systemd's
-        `ListenStream=`. A port alone means all addresses, IPv4 and IPv6.
+        `ListenStream=`. A port alone means all addresses, IPv4 and IPv6. Of several meters, those
+        are here that have no `modbus_listen` of their own.
       '';
     };
 
@@ -173,7 +178,7 @@ in
       type = types.bool;
       default = false;
       description = ''
-        Whether to open the ports of {option}`${prefix}.listen` in the firewall: for
+        Whether to open the ports of all meters in the firewall: for
         {option}`${prefix}.allowedClients` alone if those are given, and else for everybody.
       '';
     };
@@ -183,7 +188,7 @@ in
       default = null;
       example = [ "192.168.1.5" ];
       description = ''
-        Who may poll the meter; everybody else gets no answer. `null` means local networks. To be
+        Who may poll the meters; everybody else gets no answer. `null` means local networks. To be
         strict, list only the inverter.
       '';
     };
@@ -209,18 +214,17 @@ in
   };
 
   config = lib.mkIf cfg.enable {
-    assertions = keys.assertions settings ++ [
-      {
-        assertion = (settings.openhab_username != null) == (allSecrets ? openhab_password);
-        message = "${prefix}.settings.openhab_username and ${prefix}.passwordFile (or encryptedPasswordFile) belong together: set both, or neither.";
-      }
-      (either "openhab_token" "tokenFile" "encryptedTokenFile")
-      (either "openhab_password" "passwordFile" "encryptedPasswordFile")
-      {
-        assertion = lib.length ports == lib.length cfg.listen && cfg.listen != [ ];
-        message = "${prefix}.listen must hold TCP ports, and nothing else: \"502\", \"192.168.1.2:502\" or \"[fd00::2]:502\".";
-      }
-    ];
+    assertions =
+      keys.assertions settings
+      ++ listening.assertions
+      ++ [
+        {
+          assertion = (settings.openhab_username != null) == (allSecrets ? openhab_password);
+          message = "${prefix}.settings.openhab_username and ${prefix}.passwordFile (or encryptedPasswordFile) belong together: set both, or neither.";
+        }
+        (either "openhab_token" "tokenFile" "encryptedTokenFile")
+        (either "openhab_password" "passwordFile" "encryptedPasswordFile")
+      ];
 
     # For `fronius-smartmeter check`, `read` and `counters`, and the manual.
     environment.systemPackages = [ cfg.package ];
@@ -229,19 +233,21 @@ in
     environment.etc."fronius-smartmeter/config.yaml".source = checkedConfigFile;
 
     networking.firewall = lib.mkIf cfg.openFirewall (openFor {
-      inherit ports;
+      inherit (listening) ports;
       clients = cfg.allowedClients;
     });
 
     # The units are those of the package; what follows are drop-ins.
     systemd.packages = [ cfg.package ];
 
-    systemd.sockets.fronius-smartmeter = {
-      wantedBy = [ "sockets.target" ];
-      partOf = [ "fronius-smartmeter-listen.service" ];
-      listenStreams = lib.mkIf (cfg.listen != [ "502" ]) (instead cfg.listen);
-      socketConfig = lib.mkIf (cfg.allowedClients != null) {
-        IPAddressAllow = instead cfg.allowedClients;
+    systemd.sockets = furtherSockets // {
+      fronius-smartmeter = {
+        wantedBy = [ "sockets.target" ];
+        partOf = [ "fronius-smartmeter-listen.service" ];
+        listenStreams = lib.mkIf (first.modbus_listen != [ "502" ]) (instead first.modbus_listen);
+        socketConfig = lib.mkIf (cfg.allowedClients != null) {
+          IPAddressAllow = instead cfg.allowedClients;
+        };
       };
     };
 
@@ -263,15 +269,15 @@ in
     };
 
     # switch-to-configuration leaves a changed socket as it is. It restarts this service instead,
-    # and with it the socket, which is part of it.
+    # and with it the sockets: the shipped one is part of it, and the others of that.
     systemd.services.fronius-smartmeter-listen = {
       description = "Restarts the socket of the emulated Fronius Smart Meter when it changes";
       wantedBy = [ "multi-user.target" ];
       enableDefaultPath = false;
       restartTriggers = [
-        (builtins.toJSON {
-          inherit (config.systemd.sockets.fronius-smartmeter) listenStreams socketConfig;
-        })
+        (builtins.toJSON (
+          map (unit: { inherit (config.systemd.sockets.${unit}) listenStreams socketConfig; }) socketUnits
+        ))
         (builtins.readFile ../systemd/fronius-smartmeter.socket)
       ];
       stopIfChanged = false;

@@ -1,7 +1,11 @@
-# The keys of docs/configuration.md as options: `known` are those that `settings` takes, `refused` those
-# that it does not, with what to do instead; `assertions` says what is wrong with the settings. What
-# only the program can notice, it notices when the system is built.
-{ lib, prefix }:
+# The keys of docs/configuration.md as options: `known` are those that `settings` takes; `assertions` says
+# what is wrong with the settings. What only the program can notice, it notices when the system is
+# built.
+{
+  freeformType,
+  lib,
+  prefix,
+}:
 
 let
   inherit (lib) mkOption types;
@@ -61,7 +65,8 @@ let
       value;
   isGiven = value: value != null;
 
-  known = {
+  # What is given once, however many meters there are.
+  atTop = {
     openhab_host = word "none; required" ''
       Address of openHAB: `host`, `host:port`, `[v6]:port` or `http(s)://host[:port][/path]`. The port
       is 8080 unless given, with `https://` 443.
@@ -81,6 +86,39 @@ let
     '';
     poll_interval = duration "`2s`" "Time from one poll to the next, `100ms` to `10m`.";
 
+    stale_after = duration "`30s`" ''
+      The data is stale when openHAB has not confirmed the power for this long. At least 1 s, and
+      twice `poll_interval`.
+    '';
+    item_max_age = duration "off" ''
+      The data is stale, too, when the item of the power was not updated for this long, `10s` to `7d`,
+      though openHAB is alive.
+    '';
+
+    unit_ids = oneOf [ "any" "strict" ] "`any`" ''
+      Which unit ids are answered: `any`, or with `strict` only `modbus_tcp_address`, 0 and 255.
+    '';
+    max_connections = key (types.ints.between 1 1000) "`64`" "How many connections there may be.";
+    idle_timeout = duration "`10m`" ''
+      A connection without a request for this long is closed; `1s` to `1d`.
+    '';
+
+    loglevel = oneOf [ "debug" "info" "warning" "error" ] "`info`" "How much is logged.";
+    time_zone = word "the system's" ''
+      IANA name such as `Europe/Berlin`, for the times in the log.
+    '';
+
+    meters =
+      key meterList "none" ''
+        Several meters, in place of the keys of one: each with a `name`, and those keys.
+      ''
+      // {
+        apply = given;
+      };
+  };
+
+  # What each meter has of its own.
+  ofMeter = {
     role = oneOf [ "producer" "grid" ] "`producer`" ''
       Whether this is the meter of a generator (`producer`) or of the grid connection (`grid`).
     '';
@@ -97,10 +135,6 @@ let
     current_voltage = item "230 V" "Item with the voltage.";
     current_current = item "power / voltage" "Item with the current.";
     current_frequency = item "50 Hz" "Item with the frequency.";
-    meters = key (types.listOf (types.attrsOf types.anything)) "none" ''
-      Several meters, in place of the keys of one: each with a `name` and those keys. Each but the
-      first needs a socket of its name in {option}`systemd.sockets`.
-    '';
     connected_phase = oneOf [ 1 2 3 ] "`1`" "Phase of the items that are given without one.";
     min_energy_threshold = key types.numbers.nonnegative "`0.1`" ''
       Energy in kWh. Until `energy_counter_out` has first reached it, there is no value yet. Set 0 for
@@ -111,14 +145,6 @@ let
       it is to the size of the device, the sooner a mistaken unit is noticed.
     '';
 
-    stale_after = duration "`30s`" ''
-      The data is stale when openHAB has not confirmed the power for this long. At least 1 s, and
-      twice `poll_interval`.
-    '';
-    item_max_age = duration "off" ''
-      The data is stale, too, when the item of the power was not updated for this long, `10s` to `7d`,
-      though openHAB is alive.
-    '';
     on_stale =
       oneOf [ "zero" "exception" "hold" "disconnect" ] "`zero`; with role `grid`, `exception`"
         ''
@@ -131,13 +157,6 @@ let
     '';
     sunspec_model = oneOf [ 213 203 ] "`213`" ''
       SunSpec model of the values: `213` has float32, `203` integers with scale factors.
-    '';
-    unit_ids = oneOf [ "any" "strict" ] "`any`" ''
-      Which unit ids are answered: `any`, or with `strict` only `modbus_tcp_address`, 0 and 255.
-    '';
-    max_connections = key (types.ints.between 1 1000) "`64`" "How many connections there may be.";
-    idle_timeout = duration "`10m`" ''
-      A connection without a request for this long is closed; `1s` to `1d`.
     '';
 
     status_hosts = key (types.listOf types.nonEmptyStr) "none" ''
@@ -154,12 +173,32 @@ let
       Serial number, up to 32 printable ASCII characters, unique in the plant. An inverter takes a
       meter with another serial number for another meter.
     '';
-
-    loglevel = oneOf [ "debug" "info" "warning" "error" ] "`info`" "How much is logged.";
-    time_zone = word "the system's" ''
-      IANA name such as `Europe/Berlin`, for the times in the log.
-    '';
   };
+
+  # An entry of the list of meters.
+  entry = ofMeter // {
+    name = mkOption {
+      type = types.strMatching "[a-z0-9_-]{1,32}" // {
+        description = "name of a-z, 0-9, _ and -";
+      };
+      description = "Name of the meter, in the log and of its socket.";
+    };
+    modbus_listen =
+      key (types.coercedTo stream lib.toList (types.nonEmptyListOf stream)) "{option}`${prefix}.listen`"
+        ''
+          Where inverters find this meter: a port, an address with a port, or a list of such. Meters
+          with the same one are told apart by their unit ids.
+        '';
+  };
+  stream = types.coercedTo types.port toString types.nonEmptyStr;
+  meterList = types.nonEmptyListOf (
+    types.submodule {
+      inherit freeformType;
+      options = entry;
+    }
+  );
+
+  known = atTop // ofMeter;
 
   refused = {
     modbus_listen = "systemd opens the ports: set ${prefix}.listen.";
@@ -172,18 +211,51 @@ let
     access_token = "It is of no use with openHAB, and everybody could read it: remove the key.";
   };
 
-  allKeys = lib.attrNames (known // refused);
-  unknown =
-    key:
+  # What is wrong with the keys at a place, of which there are these and no others.
+  wrongKeys =
+    place: options: refused: values:
     let
-      similar = lib.filter (other: lib.strings.levenshtein key other <= 2) allKeys;
+      keys = lib.attrNames (options // refused);
+      mustNotBe = key: remedy: {
+        assertion = !has values key;
+        message = "${place}.${key} cannot be set. ${remedy}";
+      };
+      unknown =
+        key:
+        let
+          similar = lib.filter (other: lib.strings.levenshtein key other <= 2) keys;
+        in
+        {
+          assertion = false;
+          message =
+            "${place}.${key} is unknown"
+            + lib.optionalString (similar != [ ]) "; did you mean ${lib.concatStringsSep " or " similar}?";
+        };
     in
-    {
-      assertion = false;
-      message =
-        "${prefix}.settings.${key} is unknown"
-        + lib.optionalString (similar != [ ]) "; did you mean ${lib.concatStringsSep " or " similar}?";
-    };
+    lib.mapAttrsToList mustNotBe refused ++ map unknown (lib.attrNames (removeAttrs values keys));
+
+  has = values: key: (values.${key} or null) != null;
+  needed = place: values: key: what: {
+    assertion = has values key;
+    message = "${place}.${key} is missing. Set it to ${what}.";
+  };
+
+  # What is wrong with a meter, be it the only one or an entry of the list.
+  wrongMeter = place: meter: [
+    (needed place meter "energy_counter_out" "the name of the openHAB item that counts the energy")
+    (needed place meter "current_power" "the name of the openHAB item with the power")
+  ];
+  wrongEntry =
+    meter:
+    let
+      place = "${prefix}.settings.meters[${meter.name}]";
+      isAtTop = key: _: "It belongs to no single meter: set ${prefix}.settings.${key}.";
+    in
+    wrongKeys place entry (removeAttrs refused [ "modbus_listen" ] // lib.mapAttrs isAtTop atTop) meter
+    ++ wrongMeter place meter;
+
+  belongsToMeter =
+    _: _: "It belongs to a meter: give it in the entries of ${prefix}.settings.meters.";
 in
 {
   inherit known;
@@ -191,29 +263,20 @@ in
   assertions =
     settings:
     let
-      has = key: (settings.${key} or null) != null;
-      needed = key: what: {
-        assertion = has key;
-        message = "${prefix}.settings.${key} is missing. Set it to ${what}.";
-      };
-      mustNotBe = key: remedy: {
-        assertion = !has key;
-        message = "${prefix}.settings.${key} cannot be set. ${remedy}";
-      };
+      place = "${prefix}.settings";
     in
-    lib.mapAttrsToList mustNotBe refused
-    ++ map unknown (lib.attrNames (removeAttrs settings allKeys))
+    (
+      if has settings "meters" then
+        wrongKeys place known (refused // lib.mapAttrs belongsToMeter entry) settings
+        ++ lib.concatMap wrongEntry settings.meters
+      else
+        wrongKeys place known refused settings ++ wrongMeter place settings
+    )
     ++ [
-      (needed "openhab_host" "the address of openHAB, such as \"192.168.1.31\"")
-    ]
-    ++ lib.optionals (!has "meters") [
-      (needed "energy_counter_out" "the name of the openHAB item that counts the energy")
-      (needed "current_power" "the name of the openHAB item with the power")
-    ]
-    ++ [
+      (needed place settings "openhab_host" "the address of openHAB, such as \"192.168.1.31\"")
       {
-        assertion = !has "openhab_host" || builtins.match ".*@.*" settings.openhab_host == null;
-        message = "${prefix}.settings.openhab_host holds a name or password, and everybody can read it. Set settings.openhab_username and ${prefix}.passwordFile, or ${prefix}.tokenFile.";
+        assertion = !has settings "openhab_host" || builtins.match ".*@.*" settings.openhab_host == null;
+        message = "${place}.openhab_host holds a name or password, and everybody can read it. Set settings.openhab_username and ${prefix}.passwordFile, or ${prefix}.tokenFile.";
       }
     ];
 }

@@ -24,6 +24,13 @@ ITEMS = {
     "inverter2_Grid_U": "231.4 V",
     "inverter2_Grid_I": "3.46 A",
     "inverter2_Grid_P": "800 W",
+    "shed_energy": "54.322 kWh",
+    "shed_power": "50 W",
+    "garage_energy": "2345.5 kWh",
+    "garage_power": "300 W",
+    "grid_export": "5000 kWh",
+    "grid_import": "7000 kWh",
+    "grid_power": "450 W",
 }
 SERVED = {"TotWhExp": 12345678.0, "PhVphA": 231.4, "A": 3.46, "W": -800.0}
 
@@ -43,9 +50,10 @@ def set_item(name: str, state: str) -> None:
     openhab.succeed(f"curl --fail --silent --show-error -X PUT {header} -d {shlex.quote(state)} {url}")
 
 
-def read(client: str = "pymodbus") -> dict[str, Any]:
-    """What the inverter reads; {"exception": code} where it gets one."""
-    return json.loads(inverter.succeed(f"python3 /tmp/tools/client.py {client} {METER}", timeout=PATIENCE))
+def read(client: str = "pymodbus", at: str = METER) -> dict[str, Any]:
+    """What the inverter reads at a host, with its unit id unless that is 1; {"exception": code} where
+    it gets one."""
+    return json.loads(inverter.succeed(f"python3 /tmp/tools/client.py {client} {at}", timeout=PATIENCE))
 
 
 def close_to(value: Any, expected: float) -> bool:
@@ -53,11 +61,11 @@ def close_to(value: Any, expected: float) -> bool:
     return isinstance(value, float | int) and abs(value - expected) <= 2e-7 * abs(expected)
 
 
-def await_values(within: float = PATIENCE, **expected: float) -> float:
+def await_values(within: float = PATIENCE, at: str = METER, **expected: float) -> float:
     """Waits until the inverter reads these; returns the seconds it took."""
     begin = time.monotonic()
     while True:
-        values = read()
+        values = read(at=at)
         if all(close_to(values.get(name), value) for name, value in expected.items()):
             return time.monotonic() - begin
         waited = time.monotonic() - begin

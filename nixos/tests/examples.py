@@ -5,13 +5,17 @@ EXAMPLES = "/etc/examples"
 UNITS = "/etc/systemd/system"
 
 
+def units(example: str) -> list[str]:
+    return meter.succeed(f"cd {EXAMPLES}/{example}; ls -d *.service *.socket").split()
+
+
 def install(example: str) -> None:
     """Puts its files where NixOS would, and the secrets where it expects them."""
     meter.succeed(
         f"rm -rf {UNITS}/fronius-smartmeter* /etc/tmpfiles.d/secrets.conf",
         f"install -D -m 644 {EXAMPLES}/{example}/config.yaml /etc/fronius-smartmeter/config.yaml",
     )
-    for unit in meter.succeed(f"cd {EXAMPLES}/{example}; ls -d *.service *.socket").split():
+    for unit in units(example):
         target = f"{UNITS}/{unit}"
         if unit in (SERVICE, SOCKET):
             target += ".d/overrides.conf"
@@ -24,7 +28,7 @@ def install(example: str) -> None:
                     f"mkdir -p {path.rpartition('/')[0]}",
                     f"echo secret | systemd-creds encrypt --with-key=host --name={name} - {path}",
                 )
-    meter.succeed("systemctl daemon-reload", f"systemctl enable {SOCKET} {SERVICE} fronius-smartmeter-listen.service")
+    meter.succeed("systemctl daemon-reload", f"systemctl enable {' '.join(units(example))}")
 
 
 def credentials(example: str, unit: str) -> list[list[str]]:
@@ -32,14 +36,19 @@ def credentials(example: str, unit: str) -> list[list[str]]:
     return [line.split(":") for line in lines.splitlines()]
 
 
+def listen_streams(example: str, socket: str) -> list[str]:
+    streams = meter.succeed(f"sed -n 's/^ListenStream=\\(..*\\)/\\1/p' {EXAMPLES}/{example}/{socket}").split()
+    return streams or ["502"]
+
+
 def is_well(example: str) -> None:
-    for unit in (SOCKET, SERVICE, "fronius-smartmeter-listen.service"):
+    for unit in units(example):
         meter.wait_for_unit(unit, timeout=PATIENCE)
     t.assertEqual(show(SERVICE, "NRestarts"), "0")
     t.assertEqual(meter.succeed("systemctl --failed --no-legend --plain").strip(), "")
     listening = meter.succeed("ss --no-header --listening --tcp --numeric | awk '{print $4}'").split()
-    streams = meter.succeed(f"sed -n 's/^ListenStream=\\(..*\\)/\\1/p' {EXAMPLES}/{example}/{SOCKET}").split()
-    expected = [stream if ":" in stream else f"*:{stream}" for stream in streams or ["502"]]
+    streams = [stream for unit in units(example) if unit.endswith(".socket") for stream in listen_streams(example, unit)]
+    expected = [stream if ":" in stream else f"*:{stream}" for stream in streams]
     t.assertEqual(sorted(listening), sorted(expected))
 
 

@@ -12,6 +12,13 @@ let
     "inverter2_Grid_U=231.4 V"
     "inverter2_Grid_I=3.46 A"
     "inverter2_Grid_P=800 W"
+    "shed_energy=54.322 kWh"
+    "shed_power=50 W"
+    "garage_energy=2345.5 kWh"
+    "garage_power=300 W"
+    "grid_export=5000 kWh"
+    "grid_import=7000 kWh"
+    "grid_power=450 W"
   ];
 
   # Only for root, though this is a test and the store has a copy.
@@ -83,14 +90,69 @@ let
     services.fronius-smartmeter.tokenFile = "/etc/openhab-token";
   };
 
-  household = {
+  # An address that is there only after sockets.target, as from DHCP.
+  late =
+    address:
+    { lib, pkgs, ... }:
+    let
+      ip = "${lib.getExe' pkgs.iproute2 "ip"} address";
+      device = "${address}/24 dev eth1";
+    in
+    {
+      systemd.services.late-address = {
+        description = "An address that comes late";
+        after = [ "sockets.target" ];
+        wantedBy = [ "multi-user.target" ];
+        serviceConfig = {
+          Type = "oneshot";
+          RemainAfterExit = true;
+          ExecStart = "${ip} add ${device}";
+          ExecStop = "${ip} del ${device}";
+        };
+      };
+    };
+
+  source = {
     openhab_host = "openhab";
+    poll_interval = "1s";
+    stale_after = "5s";
+  };
+  household = source // {
     energy_counter_out = "inverter2_PV_E_total";
     current_power = "inverter2_Grid_P";
     current_voltage = "inverter2_Grid_U";
     current_current = "inverter2_Grid_I";
-    poll_interval = "1s";
-    stale_after = "5s";
+  };
+  severalMeters = source // {
+    meters = [
+      {
+        name = "roofs";
+        energy_counter_out = [
+          "inverter2_PV_E_total"
+          "shed_energy"
+        ];
+        current_power = [
+          "inverter2_Grid_P"
+          "shed_power"
+        ];
+        modbus_listen = "192.168.1.2:502";
+      }
+      {
+        name = "garage";
+        energy_counter_out = "garage_energy";
+        current_power = "garage_power";
+        modbus_listen = "192.168.1.2:502";
+        modbus_tcp_address = 2;
+      }
+      {
+        name = "grid";
+        role = "grid";
+        energy_counter_out = "grid_export";
+        energy_counter_in = "grid_import";
+        current_power = "grid_power";
+        modbus_listen = "192.168.1.22:502";
+      }
+    ];
   };
 
   plain = {
@@ -129,29 +191,21 @@ in
     };
   };
 
-  # The meter's one address is there only after sockets.target, as from DHCP.
   address = plain // {
-    meter =
-      { lib, pkgs, ... }:
-      let
-        ip = "${lib.getExe' pkgs.iproute2 "ip"} address";
-        address = "192.168.1.77/24 dev eth1";
-      in
-      {
-        imports = [ plain.meter ];
-        services.fronius-smartmeter.listen = [ "192.168.1.77:502" ];
-        systemd.services.late-address = {
-          description = "An address that comes late";
-          after = [ "sockets.target" ];
-          wantedBy = [ "multi-user.target" ];
-          serviceConfig = {
-            Type = "oneshot";
-            RemainAfterExit = true;
-            ExecStart = "${ip} add ${address}";
-            ExecStop = "${ip} del ${address}";
-          };
-        };
-      };
+    meter = {
+      imports = [
+        (late "192.168.1.77")
+        plain.meter
+      ];
+      services.fronius-smartmeter.listen = [ "192.168.1.77:502" ];
+    };
+  };
+
+  meters = plain // {
+    meter.imports = [
+      (late "192.168.1.22")
+      (trusted severalMeters)
+    ];
   };
 
   # The token is on the meter in encrypted form alone; the script encrypts it there.
@@ -206,11 +260,16 @@ in
     };
   };
 
-  # Other settings, and other ports, to switch to.
+  # Other settings, other ports, and several meters, to switch to.
   switch = plain // {
     meter = {
-      imports = [ plain.meter ];
+      imports = [
+        (late "192.168.1.22")
+        plain.meter
+      ];
       system.switch.enable = true;
+      specialisation.meters.configuration.services.fronius-smartmeter.settings =
+        lib.mkForce severalMeters;
       specialisation.settings.configuration.services.fronius-smartmeter.settings.stale_after =
         lib.mkForce "6s";
       specialisation.ports.configuration.services.fronius-smartmeter.listen = [ 1502 ];

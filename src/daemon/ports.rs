@@ -26,8 +26,8 @@ pub enum PortError {
     Listen(#[from] ListenError),
     /// The other meters have sockets of systemd, and this one cannot open its own.
     #[error(
-        "{error}\nThe meter {name} has no socket from systemd: add a socket unit with \
-         FileDescriptorName={name} and Service=fronius-smartmeter.service"
+        "{error}\nThe meter {name} has no socket from systemd: enable fronius-smartmeter@{name}.socket, \
+         with a ListenStream= of its own"
     )]
     NoSocket {
         /// The name of the meter.

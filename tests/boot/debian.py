@@ -4,6 +4,8 @@
 PROJECT, SCRIPT = "/home/pi/fronius-smartmeter", "/home/pi/modbus_tcp_smartmeter/src"
 CONFIG = "/etc/fronius-smartmeter/config.yaml"
 STATE = "/var/lib/fronius-smartmeter"
+GRID_SOCKET = "fronius-smartmeter@grid.socket"
+TEMPLATE = "fronius-smartmeter@.socket"
 OLD = "modbus-tcp-smartmeter.service"
 
 
@@ -14,6 +16,12 @@ def documented(command: str, *documents: str) -> str:
     return command.replace("sudo ", "")
 
 
+def edit_unit(unit: str, override: str) -> None:
+    """As `systemctl edit` of the document, where this is typed."""
+    documented(f"sudo systemctl edit {unit}", "docs/debian.md")
+    meter.succeed(f"systemctl edit --stdin {unit} <<'END'\n{override}END")
+
+
 def move_over() -> None:
     migration = "docs/migration.md"
     meter.succeed(documented(f"sudo systemctl disable --now {OLD.removesuffix('.service')}", migration))
@@ -22,6 +30,18 @@ def move_over() -> None:
     meter.succeed(f"install -Dm 600 <(echo {TOKEN}) /etc/fronius-smartmeter/openhab_token")
     enable = f"sudo systemctl enable --now {SOCKET} {SERVICE}"
     meter.succeed(documented(enable, migration, "docs/debian.md", "README.md"))
+
+
+def write_config(meters: list[dict[str, str]]) -> None:
+    config = json.dumps({"openhab_host": "openhab", "meters": meters})
+    meter.succeed(f"cat >{CONFIG} <<'END'\n{config}\nEND")
+
+
+def are_served() -> None:
+    for unit in (SOCKET, GRID_SOCKET, SERVICE):
+        meter.wait_for_unit(unit, timeout=60)
+    await_values(20, at="192.168.1.21", W=-800.0, TotWhExp=12345678.0)
+    await_values(20, at="192.168.1.22", W=450.0, TotWhExp=5000000.0)
 
 
 def is_served() -> None:
@@ -94,14 +114,16 @@ with subtest("a mistake in the file is reported, and the port stays"):
 with subtest("overrides: several addresses, who may poll, and whom the service may talk to"):
     # As the documents have them; the addresses are those of the machines here.
     overrides = meter.succeed(f"cat {PROJECT}/docs/debian.md").split("```ini\n")[1:]
-    _resolver, clients, servers, elsewhere, ports, *_meters = (block.split("```")[0] for block in overrides)
+    overrides = [block.split("```")[0] for block in overrides]
+    _resolver, clients, servers, elsewhere, ports, first_socket, grid_socket = overrides
     written = {
         SOCKET: clients.replace("192.168.1.5", "192.168.1.1") + ports,
         SERVICE: servers.replace("192.168.1.31", "192.168.1.3") + elsewhere,
     }
     for unit, override in written.items():
-        meter.succeed(f"systemctl edit --stdin {unit} <<'END'\n{override}END")
-    meter.succeed(documented(f"sudo systemctl restart {SOCKET} {SERVICE}", "docs/debian.md"))
+        edit_unit(unit, override)
+    restart = documented(f"sudo systemctl restart {SOCKET} {SERVICE}", "docs/debian.md")
+    meter.succeed(restart)
     allowed = set(show(SERVICE, "IPAddressAllow").split())
     t.assertEqual(allowed, {"192.168.1.3/32", "100.64.0.31/32", "2001:db8::31/128"})
     meter.succeed("ss -Hltn | grep -F '192.168.1.2:502 '", "ss -Hltn | grep -F '[fd00::2]:1502 '")
@@ -112,6 +134,50 @@ with subtest("overrides: several addresses, who may poll, and whom the service m
     meter.succeed(f"systemctl restart {SOCKET} {SERVICE}")
     is_served()
 
+with subtest("several meters: without its socket one is told which to enable"):
+    # As the documents have them, with the items there are.
+    addresses = {"roofs": "192.168.1.21", "grid": "192.168.1.22"}
+    meters = [
+        {"name": "roofs", "energy_counter_out": "inverter2_PV_E_total", "current_power": "inverter2_Grid_P"},
+        {"name": "grid", "role": "grid", "energy_counter_out": "grid_export", "current_power": "grid_power"},
+    ]
+    for address in addresses.values():
+        meter.succeed(f"ip address add {address}/24 dev eth1")
+    for one in meters:
+        one["modbus_listen"] = f"{addresses[one['name']]}:502"
+    meter.succeed(f"mv {CONFIG} {CONFIG}.one")
+    write_config(meters)
+    edit_unit(SOCKET, first_socket)
+    meter.succeed(f"systemctl restart --no-block {SOCKET} {SERVICE}")
+    said = f"The meter grid has no socket from systemd: enable {GRID_SOCKET}, with a ListenStream= of its own"
+    meter.wait_until_succeeds(f"journalctl -u {SERVICE} --grep {shlex.quote(said)}", timeout=30)
+
+with subtest("with it, each is at its own address, after a stop and a reboot, too"):
+    edit_unit(GRID_SOCKET, grid_socket)
+    meter.succeed(documented(f"sudo systemctl enable {GRID_SOCKET}", "docs/debian.md"), restart)
+    are_served()
+    meter.succeed(documented(f"sudo systemctl stop {SOCKET} {SERVICE}", "docs/debian.md"))
+    for address in addresses.values():
+        t.assertNotEqual(meter.execute(f"nc -z {address} 502")[0], 0)
+    meter.succeed(f"systemctl start {SERVICE}")
+    are_served()
+    meter.shutdown()
+    meter.start()
+    are_served()
+    # One alone takes the service along, as that is not passed a socket while it runs.
+    meter.succeed(f"systemctl restart {GRID_SOCKET}")
+    are_served()
+    t.assertEqual(meter.succeed("systemctl --failed --no-legend --plain").strip(), "")
+
+with subtest("and one again"):
+    write_config(meters[:1])
+    meter.succeed(documented(f"sudo systemctl disable --now {GRID_SOCKET}", "docs/debian.md"))
+    meter.succeed(documented("sudo systemctl restart fronius-smartmeter", "docs/debian.md"))
+    await_values(20, at=addresses["roofs"], W=-800.0)
+    t.assertNotEqual(meter.execute(f"nc -z {addresses['grid']} 502")[0], 0)
+    meter.succeed(f"systemctl revert {SOCKET} {GRID_SOCKET}", f"mv {CONFIG}.one {CONFIG}", restart)
+    is_served()
+
 with subtest("removed, it leaves the port and keeps the counters"):
     meter.succeed("apt-get purge --yes fronius-smartmeter", timeout=120)
     t.assertEqual(meter.execute("nc -z localhost 502")[0], 1)
@@ -120,7 +186,7 @@ with subtest("removed, it leaves the port and keeps the counters"):
 with subtest("without a package: two commands, and the same again"):
     for command in (
         "sudo install -Dt /usr/local/bin target/release/fronius-smartmeter",
-        f"sudo install -Dm 644 -t /etc/systemd/system systemd/{SOCKET} systemd/{SERVICE}",
+        "sudo install -Dm 644 -t /etc/systemd/system systemd/*",
     ):
         meter.succeed(f"cd {PROJECT}; {documented(command, 'docs/debian.md', 'README.md')}")
     move_over()
@@ -134,7 +200,7 @@ with subtest("and removed by hand"):
     for command in (
         f"sudo systemctl disable --now {SOCKET} {SERVICE}",
         "sudo rm /usr/local/bin/fronius-smartmeter",
-        f"sudo rm /etc/systemd/system/{SOCKET} /etc/systemd/system/{SERVICE}",
+        f"sudo rm /etc/systemd/system/{SERVICE} /etc/systemd/system/{SOCKET} /etc/systemd/system/{TEMPLATE}",
         "sudo systemctl daemon-reload",
     ):
         meter.succeed(documented(command, "docs/debian.md"))

@@ -4,6 +4,7 @@ A tree of another origin can take its place (`--trees`), as long as it brings th
 port 502 of `meter`, an `openhab.service`, and something that listens on port 8080 of `stranger`.
 """
 
+import json
 import shutil
 from pathlib import Path
 
@@ -18,17 +19,45 @@ ITEMS = {
     "inverter2_Grid_U": "231.4 V",
     "inverter2_Grid_I": "3.46 A",
     "inverter2_Grid_P": "800 W",
+    "shed_energy": "54.322 kWh",
+    "shed_power": "50 W",
+    "garage_energy": "2345.5 kWh",
+    "garage_power": "300 W",
+    "grid_export": "5000 kWh",
+    "grid_import": "7000 kWh",
+    "grid_power": "450 W",
 }
 
-CONFIG = {
-    "openhab_host": "openhab",
+SOURCE = {"openhab_host": "openhab", "poll_interval": "1s", "stale_after": "5s"}
+CONFIG = SOURCE | {
     "energy_counter_out": "inverter2_PV_E_total",
     "current_power": "inverter2_Grid_P",
     "current_voltage": "inverter2_Grid_U",
     "current_current": "inverter2_Grid_I",
-    "poll_interval": "1s",
-    "stale_after": "5s",
 }
+METERS = [
+    {
+        "name": "roofs",
+        "energy_counter_out": ["inverter2_PV_E_total", "shed_energy"],
+        "current_power": ["inverter2_Grid_P", "shed_power"],
+        "modbus_listen": "192.168.1.2:502",
+    },
+    {
+        "name": "garage",
+        "energy_counter_out": "garage_energy",
+        "current_power": "garage_power",
+        "modbus_listen": "192.168.1.2:502",
+        "modbus_tcp_address": 2,
+    },
+    {
+        "name": "grid",
+        "role": "grid",
+        "energy_counter_out": "grid_export",
+        "energy_counter_in": "grid_import",
+        "current_power": "grid_power",
+        "modbus_listen": "192.168.1.22:502",
+    },
+]
 
 SIMULATE = """\
 [Unit]
@@ -71,7 +100,12 @@ DROP_INS = {
     },
     "address": {"fronius-smartmeter.socket": "[Socket]\nListenStream=\nListenStream=192.168.1.77:502\n"},
     "journal": {"fronius-smartmeter.service": "[Service]\nWatchdogSec=3s\nLogRateLimitIntervalSec=0\n"},
+    "meters": {
+        "fronius-smartmeter.socket": "[Socket]\nListenStream=\nListenStream=192.168.1.2:502\n",
+        "fronius-smartmeter@grid.socket": "[Socket]\nListenStream=192.168.1.22:502\n",
+    },
 }
+LATE_ADDRESSES = {"address": "192.168.1.77", "meters": "192.168.1.22"}
 
 LATE_ADDRESS = """\
 [Unit]
@@ -80,8 +114,8 @@ After=sockets.target
 [Service]
 Type=oneshot
 RemainAfterExit=yes
-ExecStart=ip address add 192.168.1.77/24 dev eth1
-ExecStop=ip address del 192.168.1.77/24 dev eth1
+ExecStart=ip address add {address}/24 dev eth1
+ExecStop=ip address del {address}/24 dev eth1
 
 [Install]
 WantedBy=multi-user.target
@@ -125,19 +159,25 @@ def script_user(binary: Path, package: Path, trees: Path) -> Path:
 
 
 def meter(tree: Path, test: str) -> None:
-    settings = CONFIG | SETTINGS.get(test, {})
-    config = "".join(f"{key}: {value}\n" for key, value in settings.items())
+    settings = SOURCE | {"meters": METERS} if test == "meters" else CONFIG | SETTINGS.get(test, {})
+    config = json.dumps(settings)
     if test == "migrate":
         config = OLD_CONFIG.read_text().replace("192.168.1.31", "openhab")
     write(tree / "etc/fronius-smartmeter/config.yaml", config)
     if test not in WITHOUT_TOKEN:
         write(tree / "etc/fronius-smartmeter/openhab_token", TOKEN + "\n", 0o600)
     for unit in sorted((PROJECT / "systemd").iterdir()):
-        enable(write(tree / "usr/lib/systemd/system" / unit.name, unit.read_text()))
+        installed = write(tree / "usr/lib/systemd/system" / unit.name, unit.read_text())
+        if "@" not in unit.name:
+            enable(installed)
     for unit_name, drop_in in DROP_INS.get(test, {}).items():
         write(tree / f"etc/systemd/system/{unit_name}.d/test.conf", drop_in)
-    if test == "address":
-        enable(write(tree / "usr/lib/systemd/system/late-address.service", LATE_ADDRESS))
+        template, at, _ = unit_name.partition("@")
+        if at:
+            enable(tree / f"usr/lib/systemd/system/{template}@.socket", unit_name)
+    if address := LATE_ADDRESSES.get(test):
+        late_address = LATE_ADDRESS.format(address=address)
+        enable(write(tree / "usr/lib/systemd/system/late-address.service", late_address))
 
 
 def write(path: Path, text: str, mode: int = 0o644) -> Path:
@@ -147,11 +187,12 @@ def write(path: Path, text: str, mode: int = 0o644) -> Path:
     return path
 
 
-def enable(unit: Path) -> None:
+def enable(unit: Path, instance: str = "") -> None:
     """What `systemctl enable` would do: the machine is not there yet."""
     root = unit.parents[4]
-    wanted_by = [line.split("=", 1)[1] for line in unit.read_text().splitlines() if line.startswith("WantedBy=")]
-    for target in wanted_by:
-        link = root / "etc/systemd/system" / f"{target}.wants" / unit.name
+    lines = [line.split("=", 1) for line in unit.read_text().splitlines()]
+    folders = {"WantedBy": "wants", "RequiredBy": "requires"}
+    for target, folder in [(rest[0], folders[key]) for key, *rest in lines if key in folders]:
+        link = root / "etc/systemd/system" / f"{target}.{folder}" / (instance or unit.name)
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(Path("/") / unit.relative_to(root))

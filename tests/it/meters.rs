@@ -3,9 +3,11 @@
 use std::{
     collections::HashMap,
     fmt::Display,
+    fs,
     net::{IpAddr, SocketAddr, TcpListener},
     os::fd::OwnedFd,
     process::Stdio,
+    time::{Duration, Instant},
 };
 
 use rustix::process::Signal;
@@ -254,6 +256,32 @@ async fn each_meter_keeps_its_counters() {
             values.is_ok_and(|values| values[..1] == [watts] && ahead.contains(&values[1]))
         })
         .await;
+    }
+}
+
+#[tokio::test]
+async fn a_disk_that_does_not_answer_is_waited_for_once() {
+    let state_dir = TempDir::new().unwrap();
+    let openhab = OpenHab::start(&ITEMS);
+    let text = house(openhab.address, &format!("state_dir: {}", state_dir.path().display()));
+    let mut running = House::start(&text).await;
+    running.shows(3, 4, [-200.0, 50_000.0, 0.0]).await;
+    running.running.signal(Signal::TERM);
+    assert_eq!(running.running.exit_code().await, Some(0));
+    // To open a pipe that nobody writes to takes without end, as a dead network disk does.
+    for file in state_dir.path().read_dir().unwrap() {
+        let path = file.unwrap().path();
+        if path.extension().is_some_and(|end| end == "json") {
+            fs::remove_file(&path).unwrap();
+            assert_eq!(outcome(command("mkfifo").arg(&path)).await.code, Some(0));
+        }
+    }
+    let begin = Instant::now();
+    let running = House::start(&text).await;
+    assert!(begin.elapsed() < Duration::from_secs(6), "4 meters, of 2 s each, one after another");
+    for (host, unit) in [(1, 1), (2, 1), (3, 3), (3, 4)] {
+        let mut client = running.client(host).await;
+        assert_eq!(values(&mut client, unit).await, Err(NO_TARGET), "unit {unit}");
     }
 }
 

@@ -2,6 +2,7 @@
 //! watchdog.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     net::{TcpListener, TcpStream, UdpSocket},
     os::{fd::OwnedFd, unix::net::UnixListener},
@@ -220,4 +221,25 @@ async fn a_token_of_systemd_is_used_and_a_blank_one_is_not() {
         });
         service.logs(expected).await;
     }
+}
+
+/// What a unit has in [Socket].
+fn socket_settings(unit: &str) -> BTreeSet<String> {
+    let path = format!("{}/systemd/{unit}", env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(path).unwrap();
+    let section = text.split("\n[Socket]\n").nth(1).unwrap().split("\n[").next().unwrap();
+    let settings = section.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    settings.map(str::to_owned).collect()
+}
+
+#[test]
+fn the_socket_of_a_further_meter_is_like_the_first_one() {
+    let first = socket_settings("fronius-smartmeter.socket");
+    let further = socket_settings("fronius-smartmeter@.socket");
+    let only_in = |one: &BTreeSet<String>, other: &BTreeSet<String>| {
+        one.difference(other).cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(only_in(&first, &further), ["FileDescriptorName=modbus", "ListenStream=502"]);
+    let own = ["FileDescriptorName=%i", "Service=fronius-smartmeter.service"];
+    assert_eq!(only_in(&further, &first), own);
 }

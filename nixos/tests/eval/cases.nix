@@ -9,6 +9,20 @@ let
   };
   with' = settings: { settings = openhab // settings; };
   host = openhab_host: with' { inherit openhab_host; };
+  meter =
+    name: keys:
+    {
+      inherit name;
+      energy_counter_out = "${name}_energy";
+      current_power = "${name}_power";
+    }
+    // keys;
+  several = meters: {
+    settings = {
+      openhab_host = "192.168.1.31";
+      inherit meters;
+    };
+  };
   firewalled = {
     settings = openhab;
     listen = [
@@ -112,22 +126,49 @@ in
       }
     ];
   };
-  meters.config.settings = {
-    openhab_host = "192.168.1.31";
-    meters = [
-      {
-        name = "roof";
-        energy_counter_out = "roof_energy";
-        current_power = "roof_power";
-      }
-      {
-        name = "garage";
-        energy_counter_out = "garage_energy";
-        current_power = "garage_power";
+  meters.config = several [
+    (meter "roof" { })
+    (meter "garage" { modbus_tcp_address = 2; })
+  ];
+  meters-apart.config =
+    several [
+      (meter "roof" {
+        current_power.l1 = [
+          "roof_power"
+          {
+            item = "shed_power";
+            factor = -1;
+          }
+        ];
+        modbus_listen = "192.168.1.21:502";
+      })
+      (meter "grid" {
+        role = "grid";
+        modbus_listen = [
+          1502
+          "192.168.1.22:502"
+          "[fd00::22]:502"
+        ];
+      })
+      (meter "garage" {
+        modbus_listen = "192.168.1.21:502";
         modbus_tcp_address = 2;
-      }
-    ];
-  };
+      })
+      (meter "wind" {
+        modbus_listen = 1503;
+        options = "<wind>";
+      })
+      (meter "mill" { name = "mill-2"; })
+    ]
+    // {
+      # Of the last one.
+      listen = [ "192.168.1.23:502" ];
+      openFirewall = true;
+      allowedClients = [
+        "192.168.1.5"
+        "fd00::/64"
+      ];
+    };
   # One of each kind of value.
   values.config = with' {
     openhab_ca_file = "/etc/ssl/certs/ca-certificates.crt";
@@ -220,6 +261,97 @@ in
       "settings.colour is unknown"
     ];
   };
+  meters-misspelt = {
+    config = several [
+      (meter "roof" { curent_voltage = "voltage"; })
+      (meter "garage" {
+        modbus_adress = 2;
+        modbus_tcp_address = 2;
+      })
+    ];
+    fails = [
+      "settings.meters[roof].curent_voltage is unknown; did you mean current_voltage?"
+      "settings.meters[garage].modbus_adress is unknown"
+    ];
+  };
+  meters-incomplete = {
+    config = several [ { name = "roof"; } ];
+    fails = [
+      "settings.meters[roof].energy_counter_out is missing"
+      "settings.meters[roof].current_power is missing"
+    ];
+  };
+  meters-misplaced = {
+    config.settings = {
+      openhab_host = "192.168.1.31";
+      current_voltage = "voltage";
+      modbus_listen = 1502;
+      name = "house";
+      meters = [
+        (meter "roof" {
+          poll_interval = "1s";
+          state_dir = "/var/lib/meter";
+        })
+      ];
+    };
+    fails = [
+      "settings.current_voltage cannot be set. It belongs to a meter: give it in the entries of services.fronius-smartmeter.settings.meters."
+      "settings.modbus_listen cannot be set. It belongs to a meter"
+      "settings.name cannot be set. It belongs to a meter"
+      "settings.meters[roof].poll_interval cannot be set. It belongs to no single meter: set services.fronius-smartmeter.settings.poll_interval."
+      "settings.meters[roof].state_dir cannot be set."
+    ];
+  };
+  meters-of-one-name = {
+    config = several [
+      (meter "roof" { })
+      (meter "roof" { modbus_listen = 1502; })
+    ];
+    fails = [ "settings.meters: two are named roof." ];
+  };
+  meters-of-one-unit-id = {
+    config = several [
+      (meter "roof" { })
+      (meter "garage" { modbus_listen = 1502; })
+      (meter "grid" { })
+      (meter "shed" {
+        modbus_listen = 1502;
+        modbus_tcp_address = 0;
+      })
+    ];
+    fails = [
+      "settings.meters: roof and grid listen in the same place."
+      "settings.meters: garage and shed listen in the same place."
+    ];
+  };
+  meters-partly-in-one-place = {
+    config = several [
+      (meter "everywhere" { })
+      (meter "roof" { modbus_listen = "192.168.1.21:502"; })
+      (meter "garage" {
+        modbus_listen = [
+          "192.168.1.21:502"
+          "192.168.1.22:502"
+        ];
+      })
+      (meter "legacy" { modbus_listen = "0.0.0.0:1502"; })
+      (meter "new" { modbus_listen = "[fd00::2]:1502"; })
+      (meter "shed" { modbus_listen = "192.168.1.21:1502"; })
+    ];
+    fails = [
+      "settings.meters: everywhere and roof listen partly in the same place."
+      "settings.meters: everywhere and garage listen partly in the same place."
+      "settings.meters: roof and garage listen partly in the same place."
+      "settings.meters: legacy and shed listen partly in the same place."
+    ];
+  };
+  meters-unix-listen = {
+    config = several [
+      (meter "roof" { })
+      (meter "grid" { modbus_listen = "/run/grid.socket"; })
+    ];
+    fails = [ "settings.meters[grid].modbus_listen must hold TCP ports" ];
+  };
   token-in-settings = {
     config = with' { openhab_token = "oh.meter.secret"; };
     fails = [ "set services.fronius-smartmeter.tokenFile" ];
@@ -295,6 +427,16 @@ in
     };
     fails = [ "listen must hold TCP ports" ];
   };
+  overlapping-listen = {
+    config = {
+      settings = openhab;
+      listen = [
+        "0.0.0.0:502"
+        "[::]:502"
+      ];
+    };
+    fails = [ "listen lists a place twice" ];
+  };
   no-listen = {
     config = {
       settings = openhab;
@@ -333,6 +475,18 @@ in
   wrong-power = {
     config = with' { max_power = 50; };
     type = "max_power";
+  };
+  wrong-meter-name = {
+    config = several [ (meter "Roof" { }) ];
+    type = "meters";
+  };
+  wrong-meter-key = {
+    config = several [ (meter "roof" { connected_phase = 4; }) ];
+    type = "meters";
+  };
+  no-meters = {
+    config = several [ ];
+    type = "meters";
   };
   wrong-client = {
     config = {

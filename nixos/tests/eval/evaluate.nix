@@ -20,11 +20,12 @@ let
     ];
   };
   inherit (evaluated) config;
-  names = [
-    "fronius-smartmeter-listen.service"
-    "fronius-smartmeter.service"
-    "fronius-smartmeter.socket"
-  ];
+  ours =
+    kind: units:
+    map (name: "${name}.${kind}") (
+      lib.filter (lib.hasPrefix "fronius-smartmeter") (lib.attrNames units)
+    );
+  names = ours "service" config.systemd.services ++ ours "socket" config.systemd.sockets;
   # The stand-in for nixpkgs has the texts at another place.
   text = name: evaluated.units.${name} or config.systemd.units.${name}.text;
 in

@@ -1,6 +1,7 @@
 """Reads the meter as others do; prints JSON:
 
-client.py {pymodbus|sunspec} HOST
+client.py pymodbus HOST [UNIT]
+client.py sunspec HOST
 client.py {watch|hold} HOST SECONDS
 client.py measure HOST POLLS
 """
@@ -13,19 +14,19 @@ import time
 
 # Wire addresses of model 213.
 POINTS = {"A": 40071, "PhVphA": 40079, "PhVphB": 40081, "PhVphC": 40083, "Hz": 40095, "W": 40097,
-          "WphA": 40099, "WphB": 40101, "WphC": 40103, "TotWhExp": 40129}  # fmt: skip
+          "WphA": 40099, "WphB": 40101, "WphC": 40103, "TotWhExp": 40129, "TotWhImp": 40137}  # fmt: skip
 # The poll of an inverter: FC 03, unit 1, 58 registers from 40071.
 POLL = bytes.fromhex("0001 0000 0006 01 03 9c87 003a")
 WATCH_EVERY = 0.02
 
 
-def pymodbus(host: str) -> dict[str, float | int]:
+def pymodbus(host: str, unit: float = 1) -> dict[str, float | int]:
     from pymodbus.client import ModbusTcpClient
 
     values: dict[str, float | int] = {}
     with ModbusTcpClient(host, timeout=30, retries=0) as client:
         for name, address in POINTS.items():
-            answer = client.read_holding_registers(address, count=2)
+            answer = client.read_holding_registers(address, count=2, device_id=int(unit))
             if answer.isError():
                 return {"exception": answer.exception_code}
             values[name] = client.convert_from_registers(answer.registers, client.DATATYPE.FLOAT32)

@@ -18,5 +18,14 @@ with subtest("changed ports: the socket is opened again"):
     inverter.fail(f"nc -z -w 3 {METER} 502")
     meter.wait_for_unit(SERVICE, timeout=PATIENCE)
 
+with subtest("one meter becomes several, and one again: sockets come and go"):
+    switch("meters")
+    await_values(W=-850.0)
+    await_values(at="192.168.1.22", W=450.0)
+    switch("settings")
+    await_values(**SERVED)
+    inverter.fail("nc -z -w 3 192.168.1.22 502")
+    t.assertEqual(meter.execute("systemctl is-active fronius-smartmeter@grid.socket")[1].strip(), "inactive")
+
 with subtest("nothing has failed"):
     t.assertEqual(meter.succeed("systemctl --failed --no-legend --plain").strip(), "")

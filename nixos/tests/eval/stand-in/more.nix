@@ -69,6 +69,10 @@ in
     in
     elemAt (foldl' next (genList (index: index) (stringLength b + 1)) (characters a)) (stringLength b);
   toInt = fromJSON;
+  allUnique = list: length (lib.unique list) == length list;
+  last = list: elemAt list (length list - 1);
+  take = count: list: genList (elemAt list) (if count < length list then count else length list);
+  splitString = separator: text: filter (part: !isList part) (split (literally separator) text);
   reverseList = list: genList (index: elemAt list (length list - 1 - index)) (length list);
   # Modules with all that they import, level by level.
   breadthFirst =
@@ -136,6 +140,7 @@ in
     externalPath = lib.types.addCheck lib.baseTypes.path (path: !lib.isStorePath path) // {
       name = "absolute path not in the Nix store";
     };
+    nonEmptyListOf = element: lib.types.addCheck (lib.baseTypes.listOf element) (list: list != [ ]);
     numbers = {
       nonnegative = lib.types.addCheck lib.baseTypes.number (number: number >= 0);
       between =
