@@ -162,7 +162,8 @@ async fn a_client_is_that_of_the_meters_of_its_port() {
     let openhab = OpenHab::start(&ITEMS);
     let mut house = House::start(&house(openhab.address, "")).await;
     for host in [1, 3] {
-        house.client(host).await.read_of(3, 40_071, 2).await.unwrap();
+        // There may be no value yet, which is refused, and is a poll as well.
+        let _ = house.client(host).await.read_of(3, 40_071, 2).await;
     }
     for place in ["roofs", "garage, shed"] {
         house.running.err.find(&format!("{place}: client 127.0.0.1 polls")).await;
