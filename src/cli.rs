@@ -11,7 +11,7 @@ use clap::{CommandFactory, Parser};
 use tracing::Level;
 
 use crate::{
-    commands::{check, counters, demo, read, replay, simulate},
+    commands::{check, counters, demo, health, read, replay, simulate},
     config::Config,
     daemon::Daemon,
     system::{
@@ -111,6 +111,7 @@ async fn execute(
             let options = replay::Options { every, json };
             Ok(replay::replay(&history, config, meter.as_deref(), options)?)
         }
+        Command::Health(config) => Ok(health::health(&Config::load(&config.path())?).await?),
         Command::Demo { listen } => {
             let _logging = start_logging(Level::WARN, TimeZone::UTC);
             Ok(demo::demo(listen).await?)

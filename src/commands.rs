@@ -3,6 +3,7 @@
 pub mod check;
 pub mod counters;
 pub mod demo;
+pub mod health;
 pub mod read;
 pub mod replay;
 pub mod screen;

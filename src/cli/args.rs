@@ -148,6 +148,11 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Ask the running service whether it serves; ends with exit code 0 or 69
+    ///
+    /// It asks the status page or, where there is none, the meter, within 2 seconds. A source that is
+    /// away is no failure: the service serves what there is
+    Health(ConfigArgs),
     /// Show everything working together on this machine: a simulated openHAB with a solar day, the
     /// meter, and what an inverter would see
     Demo {

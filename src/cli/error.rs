@@ -4,8 +4,8 @@ use std::io;
 
 use crate::{
     commands::{
-        check::CheckError, counters::CountersError, demo::DemoError, read::ReadError,
-        replay::ReplayError, simulate::SimulateError,
+        check::CheckError, counters::CountersError, demo::DemoError, health::HealthError,
+        read::ReadError, replay::ReplayError, simulate::SimulateError,
     },
     config::ConfigError,
     daemon::{DaemonError, PortError},
@@ -27,6 +27,8 @@ pub(super) enum CliError {
     Counters(#[from] CountersError),
     #[error(transparent)]
     Demo(#[from] DemoError),
+    #[error(transparent)]
+    Health(#[from] HealthError),
     #[error(transparent)]
     Sockets(#[from] SocketError),
     #[error(transparent)]
@@ -60,6 +62,13 @@ impl CliError {
             Self::Replay(ReplayError::Meter(_)) => exit::USAGE,
             Self::Replay(ReplayError::History { .. }) => exit::DATA,
             Self::Read(ReadError::Client(_))
+            | Self::Health(
+                HealthError::Silent(_)
+                | HealthError::Connect(..)
+                | HealthError::NotHttp(..)
+                | HealthError::Status(..)
+                | HealthError::Meter(_),
+            )
             | Self::Replay(ReplayError::Unreadable { .. })
             | Self::Counters(
                 CountersError::File(_)
@@ -69,6 +78,7 @@ impl CliError {
             | Self::Simulate(SimulateError::Listen { .. })
             | Self::Daemon(
                 DaemonError::Port(PortError::Listen(_) | PortError::NoSocket { .. })
+                | DaemonError::StatusListen(_)
                 | DaemonError::InUse(_),
             )
             | Self::Demo(DemoError::Daemon(DaemonError::Port(_)))
@@ -79,6 +89,7 @@ impl CliError {
             | Self::Check(CheckError::Print(_))
             | Self::Counters(CountersError::Print(_))
             | Self::Read(ReadError::Print(_))
+            | Self::Health(HealthError::Print(_))
             | Self::Demo(_)
             | Self::Replay(ReplayError::Config(_) | ReplayError::Print(_))
             | Self::Simulate(SimulateError::Signals(_) | SimulateError::Print(_))
@@ -96,6 +107,7 @@ impl CliError {
             | Self::Demo(DemoError::Print(error))
             | Self::Replay(ReplayError::Print(error))
             | Self::Simulate(SimulateError::Print(error))
+            | Self::Health(HealthError::Print(error))
             | Self::Read(ReadError::Print(error)) => error.kind() == io::ErrorKind::BrokenPipe,
             _ => false,
         }

@@ -55,6 +55,7 @@ pub async fn demo(listen: SocketAddr) -> Result<(), DemoError> {
     let config = Config::parse(&format!(
         "openhab_host: {openhab_address}\n\
          modbus_listen: '{listen}'\n\
+         status_listen: 127.0.0.1:0\n\
          energy_counter_out: inverter_energy\n\
          current_power: inverter_power\n\
          current_voltage: inverter_voltage\n\
@@ -66,7 +67,9 @@ pub async fn demo(listen: SocketAddr) -> Result<(), DemoError> {
     let daemon = Daemon::start(config, InheritedSockets::default()).await?;
     let images = daemon.images();
     let listen = daemon.address().unwrap_or(listen);
-
+    if let Some(page) = daemon.status_address() {
+        writeln!(io::stdout(), "See what it does at http://{page}/\n")?;
+    }
     writeln!(
         io::stdout(),
         "A simulated openHAB at http://{openhab_address} plays a solar day.\n\

@@ -292,7 +292,9 @@ fn served(values: &Measurements) -> Served {
     }
 }
 
-fn phases(ThreePhase { total, phases: [l1, l2, l3] }: ThreePhase) -> Phases {
+/// Adding zero turns −0 into 0, as in the registers.
+fn phases(values: ThreePhase) -> Phases {
+    let [total, l1, l2, l3] = values.fields().map(|value| value + 0.0);
     Phases { total, l1, l2, l3 }
 }
 

@@ -60,7 +60,7 @@ impl Hosts {
 
     /// Whether a host, with or without a port, is accepted.
     #[must_use]
-    pub fn accept(&self, authority: &str) -> bool {
+    pub fn accepts(&self, authority: &str) -> bool {
         let Self::Named(names) = self else { return true };
         match host(authority) {
             Some(Host::Name(name)) => names.contains(&name),
@@ -120,7 +120,7 @@ mod tests {
             "meter.example.org",
         ] {
             for port in ["", ":", ":80", ":8080"] {
-                assert!(hosts.accept(&format!("{host}{port}")), "{host}{port}");
+                assert!(hosts.accepts(&format!("{host}{port}")), "{host}{port}");
             }
         }
     }
@@ -155,8 +155,8 @@ mod tests {
             "..",
             "ä",
         ] {
-            assert!(!hosts.accept(host), "{host}");
-            assert!(Hosts::Any.accept(host), "{host}");
+            assert!(!hosts.accepts(host), "{host}");
+            assert!(Hosts::Any.accepts(host), "{host}");
         }
     }
 
@@ -165,13 +165,13 @@ mod tests {
         let names = |node| Hosts::of(node, Vec::new());
         let Hosts::Named(localhost) = names("") else { panic!("all are accepted") };
         assert_eq!(localhost.len(), 1, "{localhost:?}");
-        assert!(!names("(none)").accept("(none)"));
-        assert!(!names("").accept(".local"));
+        assert!(!names("(none)").accepts("(none)"));
+        assert!(!names("").accepts(".local"));
     }
 
     #[test]
     fn the_names_of_this_machine_are_known() {
         let own = rustix::system::uname();
-        assert!(Hosts::of_this_machine(Vec::new()).accept(own.nodename().to_str().unwrap()));
+        assert!(Hosts::of_this_machine(Vec::new()).accepts(own.nodename().to_str().unwrap()));
     }
 }

@@ -2,7 +2,7 @@
 
 use hyper::{
     HeaderMap, Method, StatusCode, Version,
-    header::{ACCEPT_LANGUAGE, CONTENT_LENGTH, HOST, HeaderName, TRANSFER_ENCODING},
+    header::{ACCEPT_LANGUAGE, CONTENT_LENGTH, HOST, TRANSFER_ENCODING},
     http::request::Parts,
 };
 
@@ -96,7 +96,8 @@ impl Asked {
         let says =
             |word| query.split('&').any(|part| part.strip_suffix('=').unwrap_or(part) == word);
         let with_history = if path == Path::Page { !says("live") } else { says("plot") };
-        let language = text(headers, ACCEPT_LANGUAGE).map(Language::from_accept);
+        let accept = headers.get(ACCEPT_LANGUAGE).and_then(|accept| accept.to_str().ok());
+        let language = accept.map(Language::from_accept);
         Ok(Self { path, with_history, language: language.unwrap_or_default() })
     }
 }
@@ -112,7 +113,7 @@ fn check_host(head: &Parts, hosts: &Hosts) -> Result<(), Refusal> {
     };
     let target = head.uri.authority().map(hyper::http::uri::Authority::as_str);
     match target.or(header) {
-        Some(host) if !hosts.accept(host) => Err(Refusal::UnknownHost(excerpt(host))),
+        Some(host) if !hosts.accepts(host) => Err(Refusal::UnknownHost(excerpt(host))),
         _ => Ok(()),
     }
 }
@@ -120,10 +121,6 @@ fn check_host(head: &Parts, hosts: &Hosts) -> Result<(), Refusal> {
 fn has_body(headers: &HeaderMap) -> bool {
     headers.contains_key(TRANSFER_ENCODING)
         || headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0")
-}
-
-fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
-    headers.get(name)?.to_str().ok()
 }
 
 #[cfg(test)]

@@ -16,4 +16,5 @@ mod meters;
 mod modbus;
 mod openhab;
 mod service;
+mod status;
 mod systemd;

@@ -1,0 +1,130 @@
+//! `health`: whether a running service answers, for container runtimes and monitors.
+
+use std::{
+    io::{self, Write},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
+
+use http_body_util::Empty;
+use hyper::{Request, StatusCode, body::Bytes, client::conn::http1, header::HOST};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpStream, UnixStream},
+    time::timeout,
+};
+
+use crate::{
+    client::{ClientError, MeterClient},
+    config::{Config, ConfiguredMeter},
+    meter::OnStale,
+    modbus,
+    status::StatusAddress,
+};
+
+/// Time limit for all of it.
+const LIMIT: Duration = Duration::from_secs(2);
+
+/// Why the service is not healthy.
+#[derive(Debug, thiserror::Error)]
+pub enum HealthError {
+    /// Nothing answers in time.
+    #[error("no answer from {0} within {limit} s", limit = LIMIT.as_secs())]
+    Silent(String),
+    /// There is no connection.
+    #[error("cannot connect to {0}: {1}")]
+    Connect(String, io::Error),
+    /// What answers is not the status page.
+    #[error("{0} does not answer as the status page: {1}")]
+    NotHttp(String, hyper::Error),
+    /// The status page says that all is not well.
+    #[error("{0} answers {1}")]
+    Status(String, StatusCode),
+    /// The meter does not answer.
+    #[error(transparent)]
+    Meter(#[from] ClientError),
+    /// Standard output cannot be written.
+    #[error("cannot print: {0}")]
+    Print(#[from] io::Error),
+}
+
+/// Asks the status page of the service with this configuration or, where there is none, each meter who
+/// it is. That is no read of values, so it does not pass for an inverter.
+///
+/// # Errors
+/// Returns an error if the service does not answer within two seconds.
+pub async fn health(config: &Config) -> Result<(), HealthError> {
+    let page = config.status.listen.first();
+    let place = page.map_or("the meter".to_owned(), StatusAddress::to_string);
+    let ask = async {
+        match page {
+            Some(page) => ask_page(page).await,
+            None => ask_meters(&config.meters).await,
+        }
+    };
+    timeout(LIMIT, ask).await.unwrap_or(Err(HealthError::Silent(place.clone())))?;
+    writeln!(io::stdout(), "{place} answers")?;
+    Ok(())
+}
+
+async fn ask_page(page: &StatusAddress) -> Result<(), HealthError> {
+    let no_connection = |source| HealthError::Connect(page.to_string(), source);
+    match page {
+        StatusAddress::Unix(path) => {
+            let stream = UnixStream::connect(PathBuf::from(path)).await.map_err(no_connection)?;
+            ask_over(stream, page).await
+        }
+        StatusAddress::Tcp(address) => {
+            let stream = TcpStream::connect(reachable(*address)).await.map_err(no_connection)?;
+            ask_over(stream, page).await
+        }
+        StatusAddress::Loopback(port) => {
+            let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, *port)).await;
+            ask_over(stream.map_err(no_connection)?, page).await
+        }
+    }
+}
+
+async fn ask_over<S>(stream: S, page: &StatusAddress) -> Result<(), HealthError>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let not_http = |error| HealthError::NotHttp(page.to_string(), error);
+    let (mut sender, connection) =
+        http1::handshake(TokioIo::new(stream)).await.map_err(not_http)?;
+    // Ends with the sender, and says the same errors.
+    tokio::spawn(connection);
+    let mut request = Request::new(Empty::<Bytes>::new());
+    *request.uri_mut() = hyper::Uri::from_static("/health");
+    request.headers_mut().insert(HOST, hyper::header::HeaderValue::from_static("localhost"));
+    let answer = sender.send_request(request).await.map_err(not_http)?;
+    match answer.status() {
+        StatusCode::OK => Ok(()),
+        status => Err(HealthError::Status(page.to_string(), status)),
+    }
+}
+
+async fn ask_meters(meters: &[ConfiguredMeter]) -> Result<(), HealthError> {
+    for ConfiguredMeter { config, listen, .. } in meters {
+        let any = (Ipv4Addr::UNSPECIFIED, modbus::PORT).into();
+        let address = reachable(listen.first().copied().unwrap_or(any));
+        match MeterClient::connect(&address.to_string(), config.identity.address).await {
+            // While its data is stale it closes each connection, and that is as it should be.
+            Err(ClientError::Discovery { .. }) if config.on_stale == OnStale::Disconnect => {}
+            found => drop(found?),
+        }
+    }
+    Ok(())
+}
+
+/// What listens on all addresses can be reached on this machine's own.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
+        other => other,
+    };
+    SocketAddr::new(ip, address.port())
+}
