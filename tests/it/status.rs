@@ -20,6 +20,7 @@ use tokio::{
 use crate::harness::{net::anywhere, within};
 
 mod limits;
+mod service;
 mod sockets;
 
 /// More than the system buffers of a connection.

@@ -21,10 +21,11 @@ use fronius_smartmeter::{
     },
     system::listeners::StreamListener,
 };
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempDir};
 use tokio::{
     io::AsyncWriteExt,
     net::{TcpStream, UnixStream},
+    process::Child,
 };
 
 use super::{rest, start, status};
@@ -32,9 +33,8 @@ use crate::harness::{
     client::Client,
     files::file,
     net::anywhere,
-    openhab::OpenHab,
     program::{PROGRAM, command},
-    service::{ITEMS, Service, example},
+    service::{Service, example},
     until, within,
 };
 
@@ -176,35 +176,64 @@ async fn a_server_that_is_dropped_listens_no_more() {
     assert_eq!(rest(&mut open).await, "");
 }
 
-/// Beside an only meter, every other name is its own.
+/// Beside an only meter, every other name would be its own.
 #[tokio::test]
-async fn a_socket_named_status_is_not_one_of_the_meters() {
+async fn a_socket_named_status_has_the_page_and_not_the_meter() {
     let directory = TempDir::new().unwrap();
-    let unix = UnixListener::bind(directory.path().join("status.sock")).unwrap();
+    let path = directory.path().join("status.sock");
+    let unix = UnixListener::bind(&path).unwrap();
+    let (_running, _config, modbus) = inheriting(unix.into());
+    let mut client = Client::connect(modbus).await;
+    assert_eq!(client.read(40_000, 2).await.unwrap(), [0x5375, 0x6E53]);
+    assert_eq!(status(&ask(&path, "anything.example.org").await), 200);
+
     let tcp = TcpListener::bind(anywhere()).unwrap();
-    let openhab = OpenHab::start(&ITEMS);
-    let config = file(&example(openhab.address));
-    for status in [OwnedFd::from(unix), OwnedFd::from(tcp)] {
-        let modbus = TcpListener::bind(anywhere()).unwrap();
-        let address = modbus.local_addr().unwrap();
-        let mut with_both = command("sh");
-        with_both
-            .args([
-                "-c",
-                r#"export LISTEN_PID=$$; exec "$0" "$@" 3<&0 4<&1 </dev/null >/dev/null"#,
-                PROGRAM,
-                "--config",
-            ])
-            .arg(config.path())
-            .stdin(status)
-            .stdout(OwnedFd::from(modbus))
-            .stderr(Stdio::null())
-            .env("LISTEN_FDS", "2")
-            .env("LISTEN_FDNAMES", "status:modbus");
-        let _running = with_both.spawn().unwrap();
-        let mut client = Client::connect(address).await;
-        assert_eq!(client.read(40_000, 2).await.unwrap(), [0x5375, 0x6E53]);
+    let page = tcp.local_addr().unwrap();
+    let (_running, _config, modbus) = inheriting(tcp.into());
+    let mut client = Client::connect(modbus).await;
+    assert_eq!(client.read(40_000, 2).await.unwrap(), [0x5375, 0x6E53]);
+    for (host, expected) in [("localhost", 200), ("anything.example.org", 403)] {
+        let mut stream = within(TcpStream::connect(page)).await.unwrap();
+        let request = format!("GET /health HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        within(stream.write_all(request.as_bytes())).await.unwrap();
+        assert_eq!(status(&rest(&mut stream).await), expected, "{host}");
     }
+}
+
+#[tokio::test]
+async fn the_service_removes_its_unix_socket_and_replaces_that_of_a_crash() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("status.sock");
+    let config = format!("{}status_listen: {}\n", example("127.0.0.1"), path.display());
+    let mut crashing = Service::start(&config);
+    crashing.logs("the status page is on the Unix socket").await;
+    crashing.kill().await;
+    assert!(path.exists());
+    let mut service = Service::start(&config);
+    service.logs("the status page is on the Unix socket").await;
+    assert_eq!(status(&ask(&path, "anything.example.org").await), 200);
+    service.stop().await;
+    assert!(!path.exists());
+}
+
+/// The service with this socket for its page, and the address of another for its meter.
+fn inheriting(page: OwnedFd) -> (Child, NamedTempFile, SocketAddr) {
+    let modbus = TcpListener::bind(anywhere()).unwrap();
+    let address = modbus.local_addr().unwrap();
+    // It is not used: nobody has an address of this network.
+    let config = format!("{}status_listen: 192.0.2.1:80\n", example("127.0.0.1"));
+    let config = file(&config);
+    let script = r#"export LISTEN_PID=$$; exec "$0" --config "$1" 3<&0 4<&1 </dev/null >/dev/null"#;
+    let mut service = command("sh");
+    service
+        .args(["-c", script, PROGRAM])
+        .arg(config.path())
+        .stdin(page)
+        .stdout(OwnedFd::from(modbus))
+        .stderr(Stdio::null())
+        .env("LISTEN_FDS", "2")
+        .env("LISTEN_FDNAMES", "status:modbus");
+    (service.spawn().unwrap(), config, address)
 }
 
 #[tokio::test]
