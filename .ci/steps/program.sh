@@ -60,3 +60,13 @@ step_demo() {
   ((code == 0)) || { echo "exit code $code after SIGINT, 0 expected"; return 1; }
   exec {out}<&-
 }
+
+# Debian 12's Node is too old for it.
+step_page() {
+  packages chromium
+  if ! node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null || [[ ! $(type -P npm) ]]; then
+    cannot_check "the page: Node 20 or newer, with npm, is not here"
+    return
+  fi
+  tests/judges/page/run
+}

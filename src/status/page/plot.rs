@@ -19,7 +19,8 @@ const LINES: f64 = 3.0;
 
 /// One line of a plot.
 struct Series {
-    name: &'static str,
+    /// Empty if it is the only one.
+    name: String,
     class: &'static str,
     points: Vec<Option<f64>>,
 }
@@ -61,7 +62,7 @@ impl View<'_> {
             format!("Leistung, zwischen {low} und {high}"),
         );
         let points = points(&history.power_w);
-        self.plot(html, &title, "W", &[Series { name: "", class: "power", points }]);
+        self.plot(html, &title, "W", &[Series { name: String::new(), class: "power", points }]);
     }
 
     fn energy(&self, html: &mut Html, history: &HistorySnapshot) {
@@ -71,26 +72,31 @@ impl View<'_> {
             let last = growth.iter().rev().flatten().next().copied();
             language.quantity(last.unwrap_or_default() * 1000.0, "Wh")
         });
-        let title = language.pick(
-            format!("Energy, {out} exported and {into} imported"),
-            format!("Energie, {out} geliefert und {into} bezogen"),
-        );
-        let (name, class) = (language.pick("exported", "geliefert"), "exported");
-        let exported = Series { name, class, points: points(&exported) };
-        let (name, class) = (language.pick("imported", "bezogen"), "imported");
-        let imported = Series { name, class, points: points(&imported) };
-        self.plot(html, &title, "kWh", &[exported, imported]);
+        let exported = Series {
+            name: language.pick(format!("{out} exported"), format!("{out} geliefert")),
+            class: "exported",
+            points: points(&exported),
+        };
+        let imported = Series {
+            name: language.pick(format!("{into} imported"), format!("{into} bezogen")),
+            class: "imported",
+            points: points(&imported),
+        };
+        let title = language.pick("Energy", "Energie");
+        self.plot(html, title, "kWh", &[exported, imported]);
     }
 
     fn plot(&self, html: &mut Html, title: &str, unit: &'static str, all: &[Series]) {
         let scale =
             Scale::of(all.iter().flat_map(|series| series.points.iter().flatten().copied()));
         html.raw("<figure><figcaption>").text(title);
+        let mut label = title.to_owned();
         for series in all.iter().filter(|series| !series.name.is_empty()) {
-            html.raw(" <span class=\"key ").raw(series.class).raw("\">").raw(series.name);
+            html.raw(" <span class=\"key ").raw(series.class).raw("\">").text(&series.name);
             html.raw("</span>");
+            label.push_str(&format!(", {}", series.name));
         }
-        html.raw("</figcaption><svg class=plot role=img aria-label=\"").text(title).raw("\">");
+        html.raw("</figcaption><svg class=plot role=img aria-label=\"").text(label).raw("\">");
         for (value, percent) in scale.lines() {
             html.raw(if value == 0.0 { "<line class=zero" } else { "<line" });
             html.raw(" x2=\"100%\" y1=\"").text(&percent).raw("\" y2=\"").text(&percent);

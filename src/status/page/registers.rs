@@ -21,7 +21,7 @@ impl View<'_> {
             for register in &meter.registers {
                 row(html, register);
             }
-            html.raw("</tbody></table></div></details>");
+            html.raw("</table></div></details>");
         }
     }
 }

@@ -14,7 +14,7 @@ impl View<'_> {
             self.condition(html, meter);
             html.raw("<div class=pair>");
             if let Some(served) = &meter.served {
-                self.served(html, served);
+                self.served(html, served, meter.answer == "registers");
             }
             self.said(html, &meter.values);
             html.raw("</div>");
@@ -52,9 +52,13 @@ impl View<'_> {
         html.text(format!(", SunSpec {}.", meter.model)).raw("</p>");
     }
 
-    fn served(&self, html: &mut Html, served: &Served) {
+    fn served(&self, html: &mut Html, served: &Served, is_given: bool) {
         let language = self.language;
-        let title = language.pick("What an inverter gets", "Was ein Wechselrichter bekommt");
+        let title = if is_given {
+            language.pick("What an inverter gets", "Was ein Wechselrichter bekommt")
+        } else {
+            language.pick("What no inverter gets now", "Was jetzt kein Wechselrichter bekommt")
+        };
         open_table(html, title, &["", language.pick("total", "gesamt"), "L1", "L2", "L3"]);
         for (name, shown, unit, phases) in [
             (language.pick("Power", "Leistung"), "W", "W", served.power_w),
@@ -73,38 +77,39 @@ impl View<'_> {
         }
         html.raw("<tr><th scope=row>").raw(language.pick("Frequency", "Frequenz"));
         html.raw(" <small>Hz</small></th><td>").text(language.bare(served.frequency_hz, "Hz"));
-        html.raw("</td><td></td><td></td><td></td></tr></tbody></table></div>");
+        html.raw("</td><td></td><td></td><td></td></tr></table></div>");
     }
 
     fn said(&self, html: &mut Html, values: &[ValueSnapshot]) {
         let language = self.language;
         let title = language.pick("What the source said", "Was die Quelle sagte");
         let columns = [
-            language.pick("Item", "Item"),
-            language.pick("its words", "seine Worte"),
+            language.pick("its words", "ihre Worte"),
             language.pick("value", "Wert"),
             language.pick("age", "Alter"),
         ];
         open_table(html, title, &columns);
         for value in values {
-            html.raw(if value.is_fresh && value.problem.is_none() {
-                "<tr>"
-            } else {
-                "<tr class=bad>"
-            });
-            html.raw("<th scope=row>").text(&value.item).raw(" <small>").text(value.key);
-            html.raw(" ").text(&value.phase).raw("</small>");
-            if let Some(problem) = &value.problem {
-                html.raw("<em lang=en>").text(problem).raw("</em>");
-            }
-            html.raw("</th><td class=words><code>").text(value.state.as_deref().unwrap_or("–"));
-            let number = value.value.map(|number| language.quantity(number, value.unit));
-            html.raw("</code></td><td>").text(number.as_deref().unwrap_or("–"));
-            let age = value.age_s.map(|age_s| language.span(age_s));
-            html.raw("</td><td>").text(age.as_deref().unwrap_or("–")).raw("</td></tr>");
+            item(html, value, language);
         }
-        html.raw("</tbody></table></div>");
+        html.raw("</table></div>");
     }
+}
+
+/// Two rows: the item has the first for itself, as a phone has no room for it beside its values.
+fn item(html: &mut Html, value: &ValueSnapshot, language: Language) {
+    html.raw("<tbody><tr><th scope=rowgroup colspan=3>").text(&value.item);
+    html.raw(" <small>").text(value.key).raw(" ").text(&value.phase).raw("</small>");
+    if let Some(problem) = &value.problem {
+        html.raw("<em lang=en>").text(problem).raw("</em>");
+    }
+    let number = value.value.map(|number| language.quantity(number, value.unit));
+    let age = value.age_s.map(|age_s| language.span(age_s));
+    html.raw("</th></tr><tr class=said><td class=words><code>");
+    html.text(value.state.as_deref().unwrap_or("–")).raw("</code></td><td>");
+    html.text(number.as_deref().unwrap_or("–"));
+    html.raw(if value.is_fresh { "</td><td>" } else { "</td><td class=old-value>" });
+    html.text(age.as_deref().unwrap_or("–")).raw("</td></tr></tbody>");
 }
 
 /// Opens a table in a box of its own, which scrolls where the table is too wide.
@@ -117,7 +122,7 @@ pub(super) fn open_table(html: &mut Html, title: &'static str, columns: &[&'stat
             column => html.raw("<th scope=col>").raw(column).raw("</th>"),
         };
     }
-    html.raw("</tr></thead><tbody>");
+    html.raw("</tr></thead>");
 }
 
 fn role(meter: &MeterSnapshot, language: Language) -> &'static str {
