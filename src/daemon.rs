@@ -2,7 +2,9 @@
 //!
 //! `source → watch<Reading> → meter → watch<Arc<Image>> → Modbus`
 
-use std::{future::poll_fn, io, net::SocketAddr, sync::Arc, task::Poll, time::Duration};
+use std::{
+    future::poll_fn, io, net::SocketAddr, path::Path, sync::Arc, task::Poll, time::Duration,
+};
 
 use tokio::{
     net::TcpListener,
@@ -13,14 +15,15 @@ use tokio::{
 use tracing::Instrument;
 
 use crate::{
-    config::Config,
-    meter::Image,
+    config::{Config, ConfiguredMeter},
+    meter::{Image, reading::Freshness},
     modbus::{Server, ServerConfig, connections::Usage},
     persistence::error::CounterFileError,
-    source::{SetupError, Watching},
+    source::{SetupError, Watched, Watching},
     status::{
         board::Board,
         listener::{self, StatusListenError},
+        server as status_server,
     },
     system::{
         liveness::Liveness,
@@ -128,23 +131,18 @@ impl Daemon {
         let source = config.source.build(config.freshness)?;
         let ports = ports::open(&config.meters, inherited.modbus)?;
         let status_listeners = listener::open(&config.status.listen, inherited.status)?;
-        let (mut meters, mut watched) = (Vec::new(), Vec::new());
-        let opened_by = in_future(OPEN_LIMIT);
-        for meter in config.meters {
-            let span = logging::about(meter.name.as_deref());
-            let state_dir = config.state_dir.as_deref();
-            let start = RunningMeter::start(meter, config.freshness, state_dir, opened_by);
-            let (running, items) = start.instrument(span).await?;
-            meters.push(running);
-            watched.push(items);
-        }
+        let state_dir = config.state_dir.as_deref();
+        let (meters, watched) = start_meters(config.meters, config.freshness, state_dir).await?;
         let mut tasks = JoinSet::new();
         let source = source.watch(watched);
         let source_view = source.view();
         spawn_source(&mut tasks, source, &notifier);
-        let served = serve(&mut tasks, ports, &meters, config.modbus);
+        let has_page = !status_listeners.is_empty();
+        let others = if has_page { status_server::MAX_CONNECTIONS } else { 0 };
+        let server_config = limited(config.modbus, ports.len(), others);
+        let served = serve(&mut tasks, ports, &meters, server_config);
         let mut status_page = None;
-        if !status_listeners.is_empty() {
+        if has_page {
             let views = meters.iter().zip(&served);
             let board = Board::new(
                 (source_name, source_view),
@@ -223,6 +221,24 @@ impl Daemon {
     }
 }
 
+/// Starts the meters, and says what each needs of the source.
+async fn start_meters(
+    all: Vec<ConfiguredMeter>,
+    freshness: Freshness,
+    state_dir: Option<&Path>,
+) -> Result<(Vec<RunningMeter>, Vec<Watched>), DaemonError> {
+    let (mut meters, mut watched) = (Vec::new(), Vec::new());
+    let opened_by = in_future(OPEN_LIMIT);
+    for meter in all {
+        let span = logging::about(meter.name.as_deref());
+        let start = RunningMeter::start(meter, freshness, state_dir, opened_by);
+        let (running, items) = start.instrument(span).await?;
+        meters.push(running);
+        watched.push(items);
+    }
+    Ok((meters, watched))
+}
+
 fn in_future(time: Duration) -> Instant {
     Instant::now().checked_add(time).unwrap_or_else(Instant::now)
 }
@@ -274,11 +290,12 @@ fn spawn_source(tasks: &mut JoinSet<&'static str>, source: Watching, notifier: &
     }
 }
 
-/// Limits the connections of each port to what the limit of open files allows: if accepting one fails,
-/// tokio-modbus drops every client.
-fn limited(config: ServerConfig, ports: usize) -> ServerConfig {
-    let wanted = config.max_connections.saturating_mul(ports);
-    let room = sockets::raise_fd_limit(wanted).checked_div(ports).unwrap_or_default().max(1);
+/// Limits the connections of each port to what the limit of open files allows, beside `others`: if
+/// accepting one fails, tokio-modbus drops every client.
+fn limited(config: ServerConfig, ports: usize, others: usize) -> ServerConfig {
+    let wanted = config.max_connections.saturating_mul(ports).saturating_add(others);
+    let room = sockets::raise_fd_limit(wanted).saturating_sub(others);
+    let room = room.checked_div(ports).unwrap_or_default().max(1);
     ServerConfig { max_connections: config.max_connections.min(room), ..config }
 }
 
@@ -289,7 +306,6 @@ fn serve(
     meters: &[RunningMeter],
     config: ServerConfig,
 ) -> Vec<Served> {
-    let config = limited(config, ports.len());
     let mut all = Vec::new();
     for Port { listeners, meters: places } in ports {
         let own = || places.iter().filter_map(|place| meters.get(*place));
