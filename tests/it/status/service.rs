@@ -36,7 +36,8 @@ impl Shown {
     /// The content of a path.
     async fn get(&self, path: &str) -> String {
         let mut stream = within(TcpStream::connect(self.page)).await.unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
         within(stream.write_all(request.as_bytes())).await.unwrap();
         let answer = rest(&mut stream).await;
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
@@ -133,6 +134,10 @@ async fn health_asks_the_page_or_else_the_meter() {
     for keys in [format!("status_listen: {nobody}"), format!("modbus_listen: {nobody}")] {
         let refused = health(keys).await;
         assert_eq!(refused.code, Some(69));
-        assert!(refused.err.starts_with(&format!("cannot connect to {nobody}: ")), "{}", refused.err);
+        assert!(
+            refused.err.starts_with(&format!("cannot connect to {nobody}: ")),
+            "{}",
+            refused.err
+        );
     }
 }
