@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use crate::status::{
     language::Language,
-    snapshot::{MeterSnapshot, Snapshot},
+    snapshot::{MeterSnapshot, Snapshot, ValueSnapshot},
     verdict::verdicts,
 };
 
@@ -66,19 +66,22 @@ fn meter_text(text: &mut String, meter: &MeterSnapshot, english: Language) -> fm
         writeln!(text, "  served {power}, {exported} exported, {imported} imported")?;
     }
     for value in &meter.values {
-        let age = value.age_s.map_or_else(|| "never".to_owned(), |age_s| english.ago(age_s));
-        write!(
-            text,
-            "  {} {} {}: {:?} = {:?} {}, {age}",
-            value.key, value.phase, value.item, value.state, value.value, value.unit
-        )?;
-        if let Some(problem) = &value.problem {
-            write!(text, ", {problem}")?;
-        }
-        writeln!(text)?;
+        value_text(text, value, english)?;
     }
     for held in &meter.guard {
         writeln!(text, "  {}", held.text)?;
     }
     Ok(())
+}
+
+fn value_text(text: &mut String, value: &ValueSnapshot, english: Language) -> fmt::Result {
+    let ValueSnapshot { key, phase, item, state, value, unit, age_s, problem, .. } = value;
+    let age = age_s.map_or_else(|| "never".to_owned(), |age_s| english.ago(age_s));
+    let said = state.as_deref().unwrap_or("nothing");
+    let value = value.map_or_else(|| "none".to_owned(), |value| format!("{value} {unit}"));
+    write!(text, "  {key} {phase} {item}: said {said:?}, value {value}, {age}")?;
+    if let Some(problem) = problem {
+        write!(text, ", {problem}")?;
+    }
+    writeln!(text)
 }

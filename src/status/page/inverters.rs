@@ -40,7 +40,12 @@ impl View<'_> {
             ),
             (
                 language.pick("Listens on", "Erreichbar unter"),
-                format!("{}, unit {}", meter.listens.join(", "), meter.unit),
+                format!(
+                    "{}, {} {}",
+                    meter.listens.join(", "),
+                    language.pick("unit", "Modbus-Adresse"),
+                    meter.unit
+                ),
             ),
         ] {
             html.raw("<div><dt>").raw(term).raw("</dt><dd>").text(value).raw("</dd></div>");

@@ -94,7 +94,8 @@ impl View<'_> {
         for series in all.iter().filter(|series| !series.name.is_empty()) {
             html.raw(" <span class=\"key ").raw(series.class).raw("\">").text(&series.name);
             html.raw("</span>");
-            label.push_str(&format!(", {}", series.name));
+            label.push_str(", ");
+            label.push_str(&series.name);
         }
         html.raw("</figcaption><svg class=plot role=img aria-label=\"").text(label).raw("\">");
         for (value, percent) in scale.lines() {

@@ -11,10 +11,13 @@ impl View<'_> {
     pub(super) fn source(&self, html: &mut Html) {
         let (language, source) = (self.language, &self.snapshot.source);
         html.raw("<p><b>").text(source_name(source, language)).raw("</b> ");
-        html.text(self.state(source)).raw(" ").raw(if source.has_events {
-            language.pick("It reports changes by itself.", "Sie meldet Änderungen von selbst.")
-        } else {
-            language.pick("It is asked again and again.", "Sie wird immer wieder gefragt.")
+        html.text(self.state(source)).raw(match (source.state, source.has_events) {
+            (SourceState::Answers, true) => language
+                .pick(" It reports changes by itself.", " Sie meldet Änderungen von selbst."),
+            (SourceState::Answers, false) => {
+                language.pick(" It is asked again and again.", " Sie wird immer wieder gefragt.")
+            }
+            _ => "",
         });
         html.raw("</p>");
         if let Some(fault) = &source.fault {

@@ -138,8 +138,8 @@ fn condition(snapshot: &Snapshot, meter: &MeterSnapshot, language: Language) -> 
     match meter.condition {
         "waiting" => {
             let text = language.pick(
-                format!("There are no values to serve yet: waiting for {overdue}."),
-                format!("Noch gibt es keine Werte zu liefern: Es fehlt {overdue}."),
+                format!("Still waiting for the first value of {overdue}."),
+                format!("Noch fehlt der erste Wert von {overdue}."),
             );
             Some(Verdict::new(waiting(snapshot), "waiting", text))
         }

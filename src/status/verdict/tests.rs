@@ -150,7 +150,7 @@ fn the_first_value_is_missing() {
     (energy.value, energy.age_s, energy.is_fresh) = (None, None, false);
     let asks = "Good inverter_asks The inverter at 192.168.1.5 asked 1 s ago and gets an exception \
                 in place of values.";
-    let waiting = "waiting There are no values to serve yet: waiting for energy_counter_out L1.";
+    let waiting = "waiting Still waiting for the first value of energy_counter_out L1.";
     assert_english(
         &snapshot,
         &[
