@@ -7,7 +7,6 @@ use std::{
 };
 
 use tokio::{
-    net::TcpListener,
     sync::watch,
     task::{JoinError, JoinSet},
     time::{Instant, Interval, MissedTickBehavior, interval},
@@ -17,7 +16,7 @@ use tracing::Instrument;
 use crate::{
     config::{Config, ConfiguredMeter},
     meter::{Image, reading::Freshness},
-    modbus::{Server, ServerConfig, connections::Usage},
+    modbus::connections::Usage,
     persistence::error::CounterFileError,
     source::{SetupError, Watched, Watching},
     status::{
@@ -30,7 +29,6 @@ use crate::{
         logging,
         notifier::Notifier,
         signals::ShutdownSignals,
-        sockets,
         systemd::{self, InheritedSockets},
     },
 };
@@ -39,13 +37,14 @@ pub(crate) mod log;
 mod meter_task;
 mod ports;
 mod running;
+mod served;
 mod status;
 mod status_page;
 
-use ports::Port;
 pub use ports::PortError;
 pub(crate) use running::Prefix;
 use running::RunningMeter;
+use served::{Served, limited, serve};
 use status_page::StatusPage;
 
 /// Time between two summaries in the log.
@@ -109,13 +108,6 @@ pub struct Daemon {
     signals: ShutdownSignals,
     notifier: Arc<Notifier>,
     status_page: Option<StatusPage>,
-}
-
-/// How a meter is served. Those of one port share it.
-#[derive(Clone, Debug)]
-struct Served {
-    server: Server,
-    addresses: Vec<SocketAddr>,
 }
 
 impl Daemon {
@@ -288,58 +280,6 @@ fn spawn_source(tasks: &mut JoinSet<&'static str>, source: Watching, notifier: &
             "watchdog"
         });
     }
-}
-
-/// Limits the connections of each port to what the limit of open files allows, beside `others`: if
-/// accepting one fails, tokio-modbus drops every client.
-fn limited(config: ServerConfig, ports: usize, others: usize) -> ServerConfig {
-    let wanted = config.max_connections.saturating_mul(ports).saturating_add(others);
-    let room = sockets::raise_fd_limit(wanted).saturating_sub(others);
-    let room = room.checked_div(ports).unwrap_or_default().max(1);
-    ServerConfig { max_connections: config.max_connections.min(room), ..config }
-}
-
-/// Starts serving these meters at their ports, and says how each is served.
-fn serve(
-    tasks: &mut JoinSet<&'static str>,
-    ports: Vec<Port>,
-    meters: &[RunningMeter],
-    config: ServerConfig,
-) -> Vec<Served> {
-    let mut all = Vec::new();
-    for Port { listeners, meters: places } in ports {
-        let own = || places.iter().filter_map(|place| meters.get(*place));
-        let _about = logging::about(own().filter_map(RunningMeter::name)).entered();
-        let server = Server::new(&config, own().map(RunningMeter::device).collect());
-        let addresses = spawn_server(tasks, &server, listeners);
-        let how = Served { server, addresses };
-        all.extend(places.into_iter().map(|place| (place, how.clone())));
-    }
-    all.sort_by_key(|(place, _)| *place);
-    all.into_iter().map(|(_, served)| served).collect()
-}
-
-/// Starts serving on these sockets, and returns their addresses.
-fn spawn_server(
-    tasks: &mut JoinSet<&'static str>,
-    server: &Server,
-    listeners: Vec<TcpListener>,
-) -> Vec<SocketAddr> {
-    let mut addresses = Vec::new();
-    for listener in listeners {
-        if let Ok(address) = listener.local_addr() {
-            tracing::info!(%address, "listening on {address}");
-            addresses.push(address);
-        }
-        let server = server.clone();
-        tasks.spawn(async move { match server.serve(listener).await {} });
-    }
-    let closer = server.clone();
-    tasks.spawn(async move {
-        closer.close_unwanted().await;
-        "closing"
-    });
-    addresses
 }
 
 /// Feeds systemd's watchdog while all tasks make progress. A source that is away does not stop any of

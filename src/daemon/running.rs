@@ -9,7 +9,7 @@ use tokio::{
 };
 use tracing::{Instrument, Span};
 
-use super::{DaemonError, Served, meter_task::MeterTask, status::Status};
+use super::{DaemonError, meter_task::MeterTask, served::Served, status::Status};
 use crate::{
     config::ConfiguredMeter,
     meter::{
