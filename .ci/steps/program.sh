@@ -70,3 +70,9 @@ step_page() {
   fi
   tests/judges/page/run
 }
+
+step_metrics() {
+  packages prometheus
+  make_once binary
+  python3 tests/judges/prometheus.py "$binary"
+}
