@@ -11,7 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from harness import build, modbus
-from harness.servers import ENVIRONMENT, HOST, Running, Server, free_port, meter, openhab, running
+from harness.servers import (
+    ENVIRONMENT,
+    HOST,
+    HOUSE_ITEMS,
+    MOST_METERS,
+    Running,
+    Server,
+    free_port,
+    house,
+    meter,
+    openhab,
+    running,
+)
 
 # The content of a JSON document.
 Figures = dict[str, Any]
@@ -21,6 +33,7 @@ CORES = sorted(os.sched_getaffinity(0))
 
 # Memory hardly differs from one round to the next.
 MEMORY_ROUNDS = 3
+HOUSE_ROUNDS = 3
 RATIOS = ("requests_per_second", "cpu_us_per_request", "p50_us", "p99_us", "p999_us")
 
 
@@ -194,11 +207,11 @@ def idle_memory(servers: list[Server]) -> dict[str, int]:
     return results
 
 
-def pss(at: Running) -> int:
+def pss(at: Running, kind: str = "Pss") -> int:
     for line in Path(f"/proc/{at.pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
+        if line.startswith(f"{kind}:"):
             return int(line.split()[1])
-    raise RuntimeError("smaps_rollup without Pss")
+    raise RuntimeError(f"smaps_rollup without {kind}")
 
 
 def cpu_seconds(at: Running) -> float:
@@ -218,6 +231,34 @@ def freshness(program: Path, effort: Effort) -> Figures:
     return figures
 
 
+def meters(program: Path, effort: Effort) -> Figures:
+    """What as many meters as an inverter takes cost beyond a single one, of ten values each and without
+    clients. The memory is their own alone: how much of the program's file is mapped differs by more
+    from run to run."""
+    seconds = 2 * effort.cost_seconds  # items are read again each 22 or 60 s
+    build.say(f"{MOST_METERS} meters, {seconds:.0f} s")
+    rounds = []
+    with openhab(program, HOUSE_ITEMS) as address:
+        for _ in range(min(effort.rounds, HOUSE_ROUNDS)):
+            found = {}
+            for count in (1, MOST_METERS):
+                with running(house(program, address, count)) as at:
+                    time.sleep(3)
+                    found[count] = {"percent": percent(at, seconds), "kib": pss(at, "Pss_Anon")}
+            one, all_of = found[1], found[MOST_METERS]
+            rounds.append({f"{key}_more": all_of[key] - one[key] for key in one} | {"one": one, "all": all_of})
+            print(rounded({key: rounds[-1][key] for key in ("percent_more", "kib_more")}), flush=True)
+    keys = ("percent_more", "kib_more")
+    return {key: statistics.median(each[key] for each in rounds) for key in keys} | {"rounds": rounds}
+
+
+def percent(at: Running, seconds: float) -> float:
+    """The share of a core that a server takes meanwhile, in percent."""
+    before, begin = cpu_seconds(at), time.monotonic()
+    time.sleep(seconds)
+    return 100 * (cpu_seconds(at) - before) / (time.monotonic() - begin)
+
+
 def cost(program: Path, effort: Effort) -> Figures:
     """What a meter costs that nobody polls, in percent of a core: with an event stream that only
     gives signs of life, and with five items polled every two seconds."""
@@ -227,10 +268,7 @@ def cost(program: Path, effort: Effort) -> Figures:
         for update in ("events", "poll"):
             with running(meter(program, address, update)) as at:
                 time.sleep(3)
-                before, begin = cpu_seconds(at), time.monotonic()
-                time.sleep(effort.cost_seconds)
-                used, passed = cpu_seconds(at) - before, time.monotonic() - begin
-            results[f"{update}_percent"] = 100 * used / passed
+                results[f"{update}_percent"] = percent(at, effort.cost_seconds)
     print(rounded(results), flush=True)
     return results
 

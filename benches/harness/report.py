@@ -96,6 +96,9 @@ def goals(results: Figures) -> str:
     cost = results["cost"]
     at_most("CPU at rest, event stream", cost["events_percent"], 0.02, " %")
     at_most("CPU at rest, five items polled every 2 s", cost["poll_percent"], 0.1, " %")
+    more = results["meters"]
+    at_most("memory of seven meters with ten values each, beyond that of one", more["kib_more"] / 1024, 0.3, " MiB")
+    at_most("CPU at rest of seven meters with ten values each, beyond that of one", more["percent_more"], 0.01, " %")
     note = "\nThe smallest and the largest of the rounds are in brackets; the median decides.\n"
     return "### Goals\n\n" + rows(["what", "goal", "measured", "reached"], lines) + note
 

@@ -39,6 +39,23 @@ time_zone: UTC
 update: {update}
 """
 
+# One of several meters, and the ten values of each.
+METER = """\
+  - name: meter{n}
+    energy_counter_out: {{l1: energy{n}a, l2: energy{n}b, l3: energy{n}c}}
+    current_power: {{l1: power{n}a, l2: power{n}b, l3: power{n}c}}
+    current_voltage: {{l1: voltage{n}a, l2: voltage{n}b, l3: voltage{n}c}}
+    current_frequency: frequency{n}
+    modbus_listen: 127.0.0.{n}:{port}
+"""
+MOST_METERS = 7
+HOUSE_ITEMS = {f"frequency{n}": ITEMS["frequency"] for n in range(1, MOST_METERS + 1)} | {
+    f"{key}{n}{phase}": ITEMS[key]
+    for n in range(1, MOST_METERS + 1)
+    for key in ("energy", "power", "voltage")
+    for phase in "abc"
+}
+
 # Nothing of the caller's may reach a server, such as a socket passed by systemd.
 ENVIRONMENT = {"PATH": os.environ.get("PATH", os.defpath)}
 
@@ -106,13 +123,13 @@ def running(server: Server) -> Iterator[Running]:
 
 
 @contextmanager
-def openhab(program: Path) -> Iterator[str]:
+def openhab(program: Path, items: dict[str, str] = ITEMS) -> Iterator[str]:
     """The address of a simulated openHAB with fixed states. It runs a copy of the program: sharing
     the file in memory would make the meter seem smaller than it is."""
     copy = build.WORK / "simulator"
     shutil.copy2(program, copy)
     command = [str(copy), "simulate", "--listen", f"{HOST}:0"]
-    command += [f"--item={name}={state}" for name, state in ITEMS.items()]
+    command += [f"--item={name}={state}" for name, state in items.items()]
     with process(command, "simulator", capture=True) as child:
         assert child.stdout
         line = child.stdout.readline()
@@ -131,6 +148,21 @@ def meter(program: Path, address: str, update: str = "events") -> Server:
         return [str(program), "--config", str(path)]
 
     return Server("ours", "fronius-smartmeter", command, program, notifies=True)
+
+
+def house(program: Path, address: str, meters: int) -> Server:
+    """Our own server as so many meters, each with its counters on the disk."""
+
+    def command(port: int) -> list[str]:
+        entries = [METER.format(n=n, port=port) for n in range(1, meters + 1)]
+        state = build.WORK / f"state-{meters}"
+        state.mkdir(exist_ok=True)
+        shared = f"openhab_host: {address}\nstate_dir: {state}\nloglevel: warning\ntime_zone: UTC\nmeters:\n"
+        path = build.WORK / f"house-{meters}.yaml"
+        path.write_text(shared + "".join(entries))
+        return [str(program), "--config", str(path)]
+
+    return Server(f"house-{meters}", f"{meters} meters", command, program)
 
 
 def peers(registers: Path) -> list[Server]:
