@@ -109,11 +109,12 @@ fn registers() -> Vec<RegisterSnapshot> {
         .collect()
 }
 
-/// A solar day, with an hour in which nothing was known.
+/// A solar day with clouds, and with an hour in which nothing was known.
 fn day() -> HistorySnapshot {
     let power = |minute: u32| {
         let height = (f64::from(minute) / 1440.0 * std::f64::consts::TAU).cos();
-        (!(600..660).contains(&minute)).then_some((3200.0 * height).min(0.0))
+        let clouds = f64::from(minute.wrapping_mul(7919) % 997) / 1994.0;
+        (!(600..660).contains(&minute)).then_some((3200.0 * height * (1.0 - clouds)).min(0.0))
     };
     let mut energy = 12_330_000.0;
     let mut exported = Vec::new();

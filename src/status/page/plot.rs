@@ -185,7 +185,7 @@ fn path(points: &[Option<f64>], scale: Scale) -> String {
             (Some(y), Some((pen_x, pen_y))) if (y - pen_y).abs() >= 1.0 => {
                 level(&mut path, pen_x, x.saturating_sub(1));
                 pen = Some((x, y));
-                write!(path, "l1 {:.0}", y - pen_y)
+                write!(path, "l1{:+.0}", y - pen_y)
             }
             (Some(y), None) => {
                 pen = Some((x, y));
@@ -240,7 +240,7 @@ mod tests {
         let scale = Scale { low: 0.0, high: 2.0, step: 1.0 };
         let points =
             [Some(0.0), Some(0.0), Some(1.0), None, Some(2.0), None, None, Some(1.0), Some(1.0)];
-        assert_eq!(path(&points, scale), "M0 200h1l1 -100M4 0h0M7 100h1");
+        assert_eq!(path(&points, scale), "M0 200h1l1-100M4 0h0M7 100h1");
         assert_eq!(path(&[None; 3], scale), "");
     }
 
