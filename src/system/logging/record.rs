@@ -79,8 +79,13 @@ impl Record {
         Kind(self.metadata.callsite(), Vec::new(), Vec::new())
     }
 
-    /// Hands it on as the event it was, in its spans.
+    /// Hands it on as the event it was, in its spans. A span that closes looks for the one around it
+    /// in the default subscriber, so that must be theirs.
     pub(super) fn replay(&self, to: &Dispatch) {
+        tracing::dispatcher::with_default(to, || self.replay_by_default(to));
+    }
+
+    fn replay_by_default(&self, to: &Dispatch) {
         let mut spans: Vec<Id> = Vec::new();
         for span in &self.spans {
             spans.push(span.open(to, spans.last()));
