@@ -91,6 +91,7 @@ impl RunningMeter {
     pub(super) fn device(&self) -> Device {
         Device {
             identity: self.identity.clone(),
+            model: self.images.borrow().model,
             images: self.images.clone(),
             tally: Arc::clone(&self.tally),
         }

@@ -229,17 +229,18 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Where it comes from.
-    pub(super) fn client(&self) -> IpAddr {
-        self.activity.peer.ip()
+    pub(super) fn client(&self) -> SocketAddr {
+        self.activity.peer
     }
 
-    /// Records a request, and logs how it was answered. One for values `polls`. Returns the time.
+    /// Records a request, and logs how it was answered. One for values `polls`. Returns the time, also
+    /// in milliseconds since the start.
     pub(super) fn asked(
         &self,
         request: &Request<'_>,
         exception: Option<&ExceptionCode>,
         polls: bool,
-    ) -> Instant {
+    ) -> (Instant, u64) {
         let (peer, span) = (self.activity.peer, &self.connections.span);
         match exception {
             None => tracing::debug!(parent: span, %peer, "{peer}: {request:?}"),
@@ -254,7 +255,7 @@ impl Connection {
         if polls && !self.activity.polls.swap(true, Ordering::Relaxed) {
             self.connections.lock().polls(peer.ip(), now, span);
         }
-        at
+        (at, now)
     }
 }
 

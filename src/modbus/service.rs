@@ -36,6 +36,8 @@ const EXCEPTION: u8 = 0x80;
 pub struct Device {
     /// For the device identification, and for its unit id.
     pub identity: Identity,
+    /// The SunSpec model of its values.
+    pub model: MeterModel,
     /// What its registers are.
     pub images: watch::Receiver<Arc<Image>>,
     /// What it was asked.
@@ -81,11 +83,12 @@ impl MeterService {
         };
         let values = device.and_then(|device| device.values(&request.request));
         let exception = answer.as_ref().err();
-        let at = self.connection.asked(&request.request, exception, values.is_some());
+        let (at, millis) = self.connection.asked(&request.request, exception, values.is_some());
         if let Some(Device { tally, .. }) = device {
             tally.count(exception.copied());
             if let Some((start, count)) = values {
-                tally.poll(Poll { client: self.connection.client(), at, start, count });
+                let poll = || Poll { client: self.connection.client(), at, start, count };
+                tally.poll(millis, poll);
             }
         }
         answer
@@ -115,7 +118,13 @@ impl Device {
         else {
             return None;
         };
-        is_measured(self.images.borrow().model, start, count).then_some((start, count))
+        self.is_measured(start, count).then_some((start, count))
+    }
+
+    /// Whether there are measured values among these registers.
+    fn is_measured(&self, start: u16, count: u16) -> bool {
+        let measured = self.model.measured();
+        start < measured.end && start.saturating_add(count) > measured.start
     }
 
     /// The part of a read's answer after the function code. The bytes of the image are copied as
@@ -129,11 +138,11 @@ impl Device {
             .checked_sub(BASE)
             .and_then(|first| {
                 let first = usize::from(first);
-                let served = image.registers.get(..image.model.registers())?;
+                let served = image.registers.get(..self.model.registers())?;
                 served.get(first..first.checked_add(count.into())?)
             })
             .ok_or(ExceptionCode::IllegalDataAddress)?;
-        if is_measured(image.model, start, count) && image.availability != Availability::Registers {
+        if self.is_measured(start, count) && image.availability != Availability::Registers {
             return Err(ExceptionCode::GatewayTargetDevice);
         }
         let bytes = registers.as_flattened();
@@ -168,12 +177,6 @@ impl Device {
             device_id_objects,
         })
     }
-}
-
-/// Whether there are measured values among these registers.
-fn is_measured(model: MeterModel, start: u16, count: u16) -> bool {
-    let measured = model.measured();
-    start < measured.end && start.saturating_add(count) > measured.start
 }
 
 /// Makes of a request that the frame guard has wrapped the one that the client sent.

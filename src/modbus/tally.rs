@@ -1,7 +1,7 @@
 //! What one meter is asked, counted without waiting.
 
 use std::{
-    net::IpAddr,
+    net::SocketAddr,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -14,12 +14,17 @@ use tokio_modbus::prelude::ExceptionCode;
 /// The codes that requests are refused with: function, address, value, and no value now.
 const CODES: [u8; 4] = [1, 2, 3, 0x0B];
 
+/// Of reads that follow one another this closely, only the first is taken down, so that a client in a
+/// hurry pays nothing for it.
+const CLOSE_MILLIS: u64 = 100;
+
 /// What one meter was asked since the start.
 #[derive(Debug, Default)]
 pub struct Tally {
     answered: AtomicU64,
     refused: [AtomicU64; CODES.len()],
     polls: AtomicU64,
+    last_millis: AtomicU64,
     last: Mutex<Option<Poll>>,
 }
 
@@ -28,7 +33,7 @@ pub struct Tally {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Poll {
     /// From where.
-    pub client: IpAddr,
+    pub client: SocketAddr,
     /// When.
     pub at: Instant,
     /// The first register asked for.
@@ -40,16 +45,26 @@ pub struct Poll {
 impl Tally {
     /// Counts a request, and how it was answered.
     pub(super) fn count(&self, exception: Option<ExceptionCode>) {
-        let code = exception.map(u8::from);
-        let refused = CODES.iter().zip(&self.refused).find(|(known, _)| code == Some(**known));
-        refused.map_or(&self.answered, |(_, count)| count).fetch_add(1, Ordering::Relaxed);
+        let Some(code) = exception.map(u8::from) else {
+            self.answered.fetch_add(1, Ordering::Relaxed);
+            return;
+        };
+        if let Some((_, count)) = CODES.iter().zip(&self.refused).find(|(known, _)| **known == code)
+        {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
-    /// Takes down a read of values. While somebody looks at the last one, it stays the last.
-    pub(super) fn poll(&self, poll: Poll) {
-        self.polls.fetch_add(1, Ordering::Relaxed);
-        if let Ok(mut last) = self.last.try_lock() {
-            *last = Some(poll);
+    /// Counts a read of values at `millis`, and takes it down unless it follows the last one closely.
+    /// While somebody looks at that, it stays the last.
+    pub(super) fn poll(&self, millis: u64, poll: impl FnOnce() -> Poll) {
+        let is_first = self.polls.fetch_add(1, Ordering::Relaxed) == 0;
+        let last = self.last_millis.load(Ordering::Relaxed);
+        if (is_first || millis.saturating_sub(last) >= CLOSE_MILLIS)
+            && let Ok(mut last) = self.last.try_lock()
+        {
+            self.last_millis.store(millis, Ordering::Relaxed);
+            *last = Some(poll());
         }
     }
 

@@ -219,7 +219,7 @@ impl MeterView {
 
     fn polls(&self, now: Instant) -> Polls {
         let last = self.tally.last().map(|poll| LastPoll {
-            client: poll.client.to_string(),
+            client: poll.client.ip().to_string(),
             age_s: seconds(poll.at, now),
             start: poll.start,
             count: poll.count,

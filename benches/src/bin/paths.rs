@@ -157,11 +157,12 @@ fn serve(path: HotPath, count: u32) -> Result<()> {
             let block = Block::from(image.registers.map(u16::from_be_bytes).to_vec());
             tokio::spawn(async move { bare::serve(listener, block, false).await });
         } else {
+            let model = image.model;
             let (images, receiver) = watch::channel(Arc::new(image));
             let config = config()?;
             let configured = config.meters.into_iter().next().context("no meter")?;
             let identity = configured.config.identity;
-            let device = Device { identity, images: receiver, tally: Arc::default() };
+            let device = Device { identity, model, images: receiver, tally: Arc::default() };
             let server = Server::new(&config.modbus, vec![device]);
             tokio::spawn(async move {
                 let _images = images;

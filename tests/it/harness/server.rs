@@ -131,8 +131,9 @@ impl Served {
 pub(crate) fn serve(server_config: &ServerConfig, image: Image) -> Served {
     let listener = listen(anywhere());
     let address = listener.local_addr().unwrap();
+    let model = image.model;
     let (images, receiver) = watch::channel(Arc::new(image));
-    let device = Device { identity: identity(), images: receiver, tally: Arc::default() };
+    let device = Device { identity: identity(), model, images: receiver, tally: Arc::default() };
     let server = Server::new(server_config, vec![device]);
     let connections = server.connections().clone();
     let closer = server.clone();
