@@ -41,6 +41,7 @@ mod values;
 
 use entries::Entries;
 pub use error::{ConfigError, Problem};
+pub use masked::Masked;
 
 /// A larger file is refused: it must be something else.
 const MAX_SIZE: u64 = 64 * 1024;
@@ -65,7 +66,7 @@ pub struct Config {
     /// Where the last good counters are kept; `$STATE_DIRECTORY` where it is not given.
     pub state_dir: Option<PathBuf>,
     /// The file as people may see it, without secrets.
-    pub shown: String,
+    pub shown: Masked,
 }
 
 /// One of the meters.
@@ -140,7 +141,7 @@ fn read(entries: &mut Entries<'_>) -> Config {
         modbus,
         status,
         state_dir,
-        shown: String::new(),
+        shown: Masked::default(),
     }
 }
 

@@ -138,7 +138,7 @@ impl Daemon {
             let views = meters.iter().zip(&served);
             let board = Board::new(
                 (source_name, source_view),
-                config.shown,
+                config.shown.to_string(),
                 views.map(|(meter, served)| meter.view(config.freshness, served)).collect(),
             );
             let page = StatusPage::start(&mut tasks, status_listeners, config.status.hosts, board);

@@ -7,7 +7,7 @@ use super::{
     document::{Document, Node, Part, Path, Position},
     entry::{self, Entry},
     error::Problem,
-    masked,
+    masked::Masked,
     notes::{Note, Notes},
     sections, unknown,
 };
@@ -17,7 +17,7 @@ use crate::text::excerpt;
 pub(super) fn read<T>(
     text: &str,
     reader: impl FnOnce(&mut Entries<'_>) -> T,
-) -> Result<(T, String), Vec<Problem>> {
+) -> Result<(T, Masked), Vec<Problem>> {
     let whole = |position, message| vec![Problem { position, key: String::new(), message }];
     let (document, root) =
         Document::parse(text).map_err(|(position, message)| whole(position, message))?;
@@ -25,7 +25,7 @@ pub(super) fn read<T>(
         let message = "expected lines of the form key: value";
         return Err(whole(Position::START, message.to_owned()));
     }
-    let shown = masked::text(&root);
+    let shown = Masked::of(&root);
     let mut notes = Notes::default();
     let mut entries = Entries::of(Entry::root(root), &mut notes);
     entries.left = entries.left.into_iter().flat_map(Entry::flattened).collect();

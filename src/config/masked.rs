@@ -1,9 +1,8 @@
 //! The configuration as people may see it: without secrets.
 
-use serde::{
-    Serialize, Serializer,
-    ser::{SerializeMap, SerializeSeq},
-};
+use std::fmt;
+
+use serde::{Serialize, Serializer};
 
 use super::document::Node;
 use crate::source::openhab::credentials::is_openhab_token;
@@ -11,39 +10,59 @@ use crate::source::openhab::credentials::is_openhab_token;
 /// In place of a secret.
 const MASK: &str = "***";
 
-/// The file as YAML, with [`MASK`] in place of each secret.
-pub(super) fn text(root: &Node) -> String {
-    serde_yaml::to_string(&Masked(root)).unwrap_or_default()
+/// A file with [`MASK`] in place of each secret; shown as YAML.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Masked(Node);
+
+impl Default for Masked {
+    fn default() -> Self {
+        Self(Node::Null)
+    }
 }
 
-struct Masked<'n>(&'n Node);
+impl Masked {
+    pub(super) fn of(root: &Node) -> Self {
+        Self(masked(root))
+    }
+}
 
-impl Serialize for Masked<'_> {
+impl fmt::Display for Masked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&serde_yaml::to_string(&Yaml(&self.0)).map_err(|_| fmt::Error)?)
+    }
+}
+
+fn masked(node: &Node) -> Node {
+    let secret = || Node::Scalar(MASK.to_owned());
+    match node {
+        Node::Null => Node::Null,
+        Node::Scalar(text) if is_openhab_token(text) => secret(),
+        Node::Scalar(text) => Node::Scalar(text.clone()),
+        Node::List(nodes) => Node::List(nodes.iter().map(masked).collect()),
+        Node::Map(entries) => {
+            let entries = entries.iter().map(|(key, node)| {
+                let is_masked = *node != Node::Null && is_secret(key);
+                (key.clone(), if is_masked { secret() } else { masked(node) })
+            });
+            Node::Map(entries.collect())
+        }
+    }
+}
+
+/// A node as it is written in YAML.
+struct Yaml<'n>(&'n Node);
+
+impl Serialize for Yaml<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0 {
             Node::Null => serializer.serialize_unit(),
-            Node::Scalar(text) if is_openhab_token(text) => serializer.serialize_str(MASK),
             Node::Scalar(text) => match plain(text) {
                 Some(plain) => plain.serialize(serializer),
                 None => serializer.serialize_str(text),
             },
-            Node::List(nodes) => {
-                let mut list = serializer.serialize_seq(Some(nodes.len()))?;
-                for node in nodes {
-                    list.serialize_element(&Masked(node))?;
-                }
-                list.end()
-            }
+            Node::List(nodes) => serializer.collect_seq(nodes.iter().map(Yaml)),
             Node::Map(entries) => {
-                let mut map = serializer.serialize_map(Some(entries.len()))?;
-                for (key, node) in entries {
-                    match node {
-                        Node::Null => map.serialize_entry(key, &())?,
-                        _ if is_secret(key) => map.serialize_entry(key, MASK)?,
-                        _ => map.serialize_entry(key, &Masked(node))?,
-                    }
-                }
-                map.end()
+                serializer.collect_map(entries.iter().map(|(key, node)| (key, Yaml(node))))
             }
         }
     }
@@ -103,6 +122,6 @@ data:
   host: <b>
 options: null
 ";
-        assert_eq!(text(&root), expected);
+        assert_eq!(Masked::of(&root).to_string(), expected);
     }
 }
