@@ -114,8 +114,7 @@ pub struct StatusListenError {
 fn hint(address: &StatusAddress, error: &io::Error) -> &'static str {
     match (error.kind(), address) {
         (io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem, _) => {
-            " (under systemd, add a socket unit with FileDescriptorName=status and \
-             Service=fronius-smartmeter.service, and leave status_listen out)"
+            " (under systemd, enable fronius-smartmeter-status.socket, and leave status_listen out)"
         }
         (io::ErrorKind::AddrInUse, _) => {
             " (another program listens there, perhaps a second instance; set status_listen to another \
