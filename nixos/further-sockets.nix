@@ -1,13 +1,12 @@
-# The units of the sockets of all meters but the first, which has the one in the package. They are
-# whole units and no drop-ins of the template there: of an instance whose drop-in is gone,
-# switch-to-configuration would not see that it has to be stopped.
+# The units of all sockets but that of the first meter, which has the one in the package. They are whole
+# units and no drop-ins of those there: of one whose drop-in is gone, switch-to-configuration would not
+# see that it has to be stopped.
 { lib }:
-{ sockets, clients }:
+sockets:
 
 let
-  name = meter: "fronius-smartmeter@${meter.name}";
+  name = socket: "fronius-smartmeter@${socket.name}";
   first = "fronius-smartmeter.socket";
-  others = lib.tail sockets;
 
   # What the template has in [Socket].
   template =
@@ -24,9 +23,9 @@ let
     lib.listToAttrs (lib.concatMap setting (lib.splitString "\n" section));
 
   unit =
-    index: meter:
-    lib.nameValuePair (name meter) {
-      description = "Modbus TCP port of the emulated Fronius Smart Meter ${meter.name}";
+    index: socket:
+    lib.nameValuePair (name socket) {
+      inherit (socket) description;
       documentation = [ "man:fronius-smartmeter(1)" ];
       unitConfig = {
         ConditionPathExists = "/etc/fronius-smartmeter/config.yaml";
@@ -40,9 +39,10 @@ let
       ];
       partOf = [ first ];
       # After all before it: an address may go from one to another.
-      after = [ first ] ++ map (other: "${name other}.socket") (lib.take index others);
-      listenStreams = meter.modbus_listen;
-      socketConfig = template // lib.optionalAttrs (clients != null) { IPAddressAllow = clients; };
+      after = [ first ] ++ map (other: "${name other}.socket") (lib.take index sockets);
+      listenStreams = socket.listen;
+      socketConfig =
+        template // lib.optionalAttrs (socket.clients != null) { IPAddressAllow = socket.clients; };
     };
 in
-lib.listToAttrs (lib.imap0 unit others)
+lib.listToAttrs (lib.imap0 unit sockets)

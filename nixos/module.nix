@@ -23,6 +23,8 @@ let
       description = "IP address, or prefix such as 192.168.1.0/24, or localhost, link-local, any";
     };
 
+  listenType = types.listOf (types.coercedTo types.port toString types.nonEmptyStr);
+
   secretFile =
     name: what:
     mkOption {
@@ -47,12 +49,22 @@ let
       '';
     };
 
-  listening = import ./sockets.nix { inherit lib prefix; } { inherit (cfg) listen settings; };
+  listening = import ./sockets.nix { inherit lib prefix; } { inherit (cfg) listen settings status; };
   first = lib.head listening.sockets;
-  furtherSockets = import ./further-sockets.nix { inherit lib; } {
-    inherit (listening) sockets;
-    clients = cfg.allowedClients;
-  };
+  furtherSockets = import ./further-sockets.nix { inherit lib; } (
+    map (meter: {
+      inherit (meter) name;
+      description = "Modbus TCP port of the emulated Fronius Smart Meter ${meter.name}";
+      listen = meter.modbus_listen;
+      clients = cfg.allowedClients;
+    }) (lib.tail listening.sockets)
+    ++ lib.optional cfg.status.enable {
+      name = "status";
+      description = "Status page of the emulated Fronius Smart Meter";
+      inherit (cfg.status) listen;
+      clients = null;
+    }
+  );
   socketUnits = [ "fronius-smartmeter" ] ++ lib.attrNames furtherSockets;
 
   # The host of http(s)://host[:port][/path], if it is an address, without its zone.
@@ -161,7 +173,7 @@ in
     };
 
     listen = mkOption {
-      type = types.listOf (types.coercedTo types.port toString types.nonEmptyStr);
+      type = listenType;
       default = [ "502" ];
       example = [
         "192.168.1.2:502"
@@ -207,6 +219,33 @@ in
       '';
     };
 
+    status = {
+      enable = lib.mkEnableOption "the status page, with metrics for Prometheus";
+
+      listen = mkOption {
+        type = listenType;
+        default = [
+          "127.0.0.1:8080"
+          "[::1]:8080"
+        ];
+        example = [ 8080 ];
+        description = ''
+          Ports, or addresses with a port, where the page is found. A port alone means all addresses,
+          for local networks. The page has no password: whoever can open it sees all values and the
+          configuration, without secrets.
+        '';
+      };
+
+      openFirewall = mkOption {
+        type = types.bool;
+        default = false;
+        description = ''
+          Whether to open the ports of {option}`${prefix}.status.listen` in the firewall. That must then
+          name more than the addresses of this machine alone.
+        '';
+      };
+    };
+
     tokenFile = secretFile "token" "an API token of openHAB (`oh.…`)";
     encryptedTokenFile = encryptedFile "token" "tokenFile";
     passwordFile = secretFile "password" "the password of `settings.openhab_username`";
@@ -232,10 +271,15 @@ in
     # The units read this file and no other.
     environment.etc."fronius-smartmeter/config.yaml".source = checkedConfigFile;
 
-    networking.firewall = lib.mkIf cfg.openFirewall (openFor {
-      inherit (listening) ports;
-      clients = cfg.allowedClients;
-    });
+    networking.firewall = lib.mkMerge [
+      (lib.mkIf cfg.openFirewall (openFor {
+        inherit (listening) ports;
+        clients = cfg.allowedClients;
+      }))
+      (lib.mkIf (cfg.status.enable && cfg.status.openFirewall) {
+        allowedTCPPorts = listening.statusPorts;
+      })
+    ];
 
     # The units are those of the package; what follows are drop-ins.
     systemd.packages = [ cfg.package ];

@@ -103,6 +103,10 @@ let
       A connection without a request for this long is closed; `1s` to `1d`.
     '';
 
+    status_hosts = key (types.listOf types.nonEmptyStr) "none" ''
+      Host names by which the status page may be opened, besides those of the machine.
+    '';
+
     loglevel = oneOf [ "debug" "info" "warning" "error" ] "`info`" "How much is logged.";
     time_zone = word "the system's" ''
       IANA name such as `Europe/Berlin`, for the times in the log.
@@ -159,10 +163,6 @@ let
       SunSpec model of the values: `213` has float32, `203` integers with scale factors.
     '';
 
-    status_hosts = key (types.listOf types.nonEmptyStr) "none" ''
-      Host names by which the status page may be opened, besides those of the machine.
-    '';
-
     manufacturer = word "`Fronius`" "Name of the manufacturer, up to 32 printable ASCII characters.";
     model = word "`Smart Meter IP`" "Name of the model, up to 32 printable ASCII characters.";
     options = word "`<secondary>`; with role `grid`, `<primary>`" ''
@@ -202,7 +202,7 @@ let
 
   refused = {
     modbus_listen = "systemd opens the ports: set ${prefix}.listen.";
-    status_listen = "systemd opens the ports: add one to systemd.sockets, with FileDescriptorName=status and Service=fronius-smartmeter.service.";
+    status_listen = "systemd opens the ports: set ${prefix}.status.enable, and status.listen.";
     state_dir = "systemd provides /var/lib/fronius-smartmeter; remove the key.";
     openhab_token_file = "The service could not read it: set ${prefix}.tokenFile.";
     openhab_password_file = "The service could not read it: set ${prefix}.passwordFile.";

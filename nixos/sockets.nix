@@ -1,8 +1,13 @@
-# Where the meters listen: `meters` are those of the list, each with its place, `sockets` those of them
-# that have a socket of their own, the first one's first; `assertions` says what is wrong. What only
-# the program can notice, it notices when the system is built.
+# Where the meters and the status page listen: `meters` are those of the list, each with its place,
+# `sockets` those of them that have a socket of their own, the first one's first; `ports` and
+# `statusPorts` are for the firewall; `assertions` says what is wrong. What only the program can notice,
+# it notices when the system is built.
 { lib, prefix }:
-{ listen, settings }:
+{
+  listen,
+  settings,
+  status,
+}:
 
 let
   listed = if settings.meters == null then [ ] else settings.meters;
@@ -23,7 +28,9 @@ let
       port = lib.toInt (lib.elemAt parsed 2);
     in
     lib.optional (parsed != null && port <= 65535) { inherit address port; };
-  streams = meter: lib.concatMap parse meter.modbus_listen;
+  parseAll = lib.concatMap parse;
+  streams = meter: parseAll meter.modbus_listen;
+  portsOf = list: lib.unique (map (stream: stream.port) list);
 
   # Whether the system would not open both.
   overlap = a: b: a.port == b.port && (includes a.address b.address || includes b.address a.address);
@@ -41,21 +48,32 @@ let
   pairs =
     check: list: lib.concatLists (lib.imap0 (index: one: map (check one) (lib.take index list)) list);
 
-  wrongList = option: list: [
+  wrongList = option: port: list: [
     {
       assertion = list != [ ] && lib.all (stream: parse stream != [ ]) list;
-      message = "${prefix}.${option} must hold TCP ports, and nothing else: \"502\", \"192.168.1.2:502\" or \"[fd00::2]:502\".";
+      message = "${prefix}.${option} must hold TCP ports, and nothing else: \"${port}\", \"192.168.1.2:${port}\" or \"[fd00::2]:${port}\".";
     }
     {
-      assertion = !lib.any lib.id (pairs overlap (lib.concatMap parse list));
+      assertion = !lib.any lib.id (pairs overlap (parseAll list));
       message = "${prefix}.${option} lists a place twice. A port alone takes all addresses, as does [::].";
     }
   ];
   wrongOwn =
     meter:
     lib.optionals (meter ? modbus_listen) (
-      wrongList "settings.meters[${meter.name}].modbus_listen" meter.modbus_listen
+      wrongList "settings.meters[${meter.name}].modbus_listen" "502" meter.modbus_listen
     );
+
+  wrongStatus = lib.optionals status.enable (
+    wrongList "status.listen" "8080" status.listen
+    ++ [
+      {
+        assertion =
+          !lib.any (one: lib.any (overlap one) (parseAll status.listen)) (lib.concatMap streams sockets);
+        message = "${prefix}.status.listen lists a place where a meter listens. Give the page another port.";
+      }
+    ]
+  );
 
   collisions =
     meter: other:
@@ -84,9 +102,11 @@ let
 in
 {
   inherit meters sockets;
-  ports = lib.unique (map (stream: stream.port) (lib.concatMap streams sockets));
+  ports = portsOf (lib.concatMap streams sockets);
+  statusPorts = portsOf (parseAll status.listen);
   assertions =
-    wrongList "listen" listen
+    wrongList "listen" "502" listen
+    ++ wrongStatus
     ++ lib.concatMap wrongOwn listed
     ++ lib.concatLists (pairs collisions meters);
 }

@@ -169,6 +169,35 @@ in
         "fd00::/64"
       ];
     };
+  # The status page, alone and with several meters.
+  status.config = {
+    settings = openhab;
+    openFirewall = true;
+    status.enable = true;
+  };
+  status-open.config = {
+    settings = {
+      openhab_host = "192.168.1.31";
+      status_hosts = [ "meter.example.org" ];
+      meters = [
+        (meter "roof" { })
+        (meter "grid" { modbus_listen = 1502; })
+      ];
+    };
+    allowedClients = [ "192.168.1.5" ];
+    status = {
+      enable = true;
+      listen = [ 8502 ];
+      openFirewall = true;
+    };
+  };
+  status-off.config = {
+    settings = openhab;
+    status = {
+      listen = [ 502 ];
+      openFirewall = true;
+    };
+  };
   # One of each kind of value.
   values.config = with' {
     openhab_ca_file = "/etc/ssl/certs/ca-certificates.crt";
@@ -411,6 +440,34 @@ in
   listen-in-settings = {
     config = with' { modbus_listen = "0.0.0.0:1502"; };
     fails = [ "set services.fronius-smartmeter.listen" ];
+  };
+  status-listen-in-settings = {
+    config = with' { status_listen = 8080; };
+    fails = [ "set services.fronius-smartmeter.status.enable" ];
+  };
+  unix-status-listen = {
+    config = {
+      settings = openhab;
+      status = {
+        enable = true;
+        listen = [ "/run/page.socket" ];
+      };
+    };
+    fails = [ "status.listen must hold TCP ports, and nothing else: \"8080\"" ];
+  };
+  status-at-a-meter = {
+    config =
+      several [
+        (meter "roof" { })
+        (meter "grid" { modbus_listen = "192.168.1.22:1502"; })
+      ]
+      // {
+        status = {
+          enable = true;
+          listen = [ 1502 ];
+        };
+      };
+    fails = [ "status.listen lists a place where a meter listens" ];
   };
   state-in-settings = {
     config = with' { state_dir = "/var/lib/meter"; };
