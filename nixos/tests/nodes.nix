@@ -160,6 +160,7 @@ let
       { pkgs, ... }:
       {
         environment.systemPackages = [
+          pkgs.curl
           pkgs.mbpoll
           pkgs.netcat
           (pkgs.python3.withPackages (python: [
@@ -206,6 +207,22 @@ in
       (late "192.168.1.22")
       (trusted severalMeters)
     ];
+  };
+
+  # The page is on the machine alone, and at another port for the network.
+  status = plain // {
+    meter = {
+      imports = [ plain.meter ];
+      services.fronius-smartmeter.status = {
+        enable = true;
+        listen = [
+          "127.0.0.1:8080"
+          "[::1]:8080"
+          "192.168.1.2:8081"
+        ];
+        openFirewall = true;
+      };
+    };
   };
 
   # The token is on the meter in encrypted form alone; the script encrypts it there.

@@ -100,11 +100,14 @@ DROP_INS = {
     },
     "address": {"fronius-smartmeter.socket": "[Socket]\nListenStream=\nListenStream=192.168.1.77:502\n"},
     "journal": {"fronius-smartmeter.service": "[Service]\nWatchdogSec=3s\nLogRateLimitIntervalSec=0\n"},
+    "status": {"fronius-smartmeter-status.socket": "[Socket]\nListenStream=192.168.1.2:8081\n"},
     "meters": {
         "fronius-smartmeter.socket": "[Socket]\nListenStream=\nListenStream=192.168.1.2:502\n",
         "fronius-smartmeter@grid.socket": "[Socket]\nListenStream=192.168.1.22:502\n",
     },
 }
+# What the documents enable; another unit is where a test changes it.
+ENABLED = ("fronius-smartmeter.service", "fronius-smartmeter.socket")
 LATE_ADDRESSES = {"address": "192.168.1.77", "meters": "192.168.1.22"}
 
 LATE_ADDRESS = """\
@@ -168,7 +171,7 @@ def meter(tree: Path, test: str) -> None:
         write(tree / "etc/fronius-smartmeter/openhab_token", TOKEN + "\n", 0o600)
     for unit in sorted((PROJECT / "systemd").iterdir()):
         installed = write(tree / "usr/lib/systemd/system" / unit.name, unit.read_text())
-        if "@" not in unit.name:
+        if unit.name in ENABLED or unit.name in DROP_INS.get(test, {}):
             enable(installed)
     for unit_name, drop_in in DROP_INS.get(test, {}).items():
         write(tree / f"etc/systemd/system/{unit_name}.d/test.conf", drop_in)
