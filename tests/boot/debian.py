@@ -6,6 +6,8 @@ CONFIG = "/etc/fronius-smartmeter/config.yaml"
 STATE = "/var/lib/fronius-smartmeter"
 GRID_SOCKET = "fronius-smartmeter@grid.socket"
 TEMPLATE = "fronius-smartmeter@.socket"
+STATUS_SOCKET = "fronius-smartmeter-status.socket"
+PAGE = "curl --fail --silent --max-time 10 --output /dev/null"
 OLD = "modbus-tcp-smartmeter.service"
 
 
@@ -115,7 +117,7 @@ with subtest("overrides: several addresses, who may poll, and whom the service m
     # As the documents have them; the addresses are those of the machines here.
     overrides = meter.succeed(f"cat {PROJECT}/docs/debian.md").split("```ini\n")[1:]
     overrides = [block.split("```")[0] for block in overrides]
-    _resolver, clients, servers, elsewhere, ports, first_socket, grid_socket = overrides
+    _resolver, clients, servers, elsewhere, ports, first_socket, grid_socket, status_socket = overrides
     written = {
         SOCKET: clients.replace("192.168.1.5", "192.168.1.1") + ports,
         SERVICE: servers.replace("192.168.1.31", "192.168.1.3") + elsewhere,
@@ -178,6 +180,24 @@ with subtest("and one again"):
     meter.succeed(f"systemctl revert {SOCKET} {GRID_SOCKET}", f"mv {CONFIG}.one {CONFIG}", restart)
     is_served()
 
+with subtest("the status page: off, then on this machine alone, then for the network, and off again"):
+    meter.fail(f"{PAGE} http://localhost:8080/")
+    restart_service = documented("sudo systemctl restart fronius-smartmeter", "docs/debian.md")
+    meter.succeed(documented(f"sudo systemctl enable {STATUS_SOCKET}", "docs/debian.md"), restart_service)
+    meter.succeed(f"{PAGE} http://localhost:8080/", f"{PAGE} http://127.0.0.1:8080/health")
+    inverter.fail(f"{PAGE} http://meter:8080/")
+    edit_unit(STATUS_SOCKET, status_socket)
+    meter.succeed(documented(f"sudo systemctl restart {SOCKET} {STATUS_SOCKET} {SERVICE}", "docs/debian.md"))
+    inverter.succeed(f"{PAGE} http://meter:8502/")
+    meter.fail(f"{PAGE} http://localhost:8080/")
+    meter.succeed("apt-get install --yes --reinstall ./root/fronius-smartmeter.deb", timeout=120)
+    is_served()
+    inverter.succeed(f"{PAGE} http://meter:8502/")
+    meter.succeed(documented(f"sudo systemctl disable --now {STATUS_SOCKET}", "docs/debian.md"), restart_service)
+    inverter.fail(f"{PAGE} http://meter:8502/")
+    meter.succeed(f"systemctl revert {STATUS_SOCKET}")
+    is_served()
+
 with subtest("removed, it leaves the port and keeps the counters"):
     meter.succeed("apt-get purge --yes fronius-smartmeter", timeout=120)
     t.assertEqual(meter.execute("nc -z localhost 502")[0], 1)
@@ -200,7 +220,7 @@ with subtest("and removed by hand"):
     for command in (
         f"sudo systemctl disable --now {SOCKET} {SERVICE}",
         "sudo rm /usr/local/bin/fronius-smartmeter",
-        f"sudo rm /etc/systemd/system/{SERVICE} /etc/systemd/system/{SOCKET} /etc/systemd/system/{TEMPLATE}",
+        f"sudo rm {' '.join('/etc/systemd/system/' + unit for unit in (SERVICE, SOCKET, TEMPLATE, STATUS_SOCKET))}",
         "sudo systemctl daemon-reload",
     ):
         meter.succeed(documented(command, "docs/debian.md"))
