@@ -277,7 +277,7 @@ in
     };
   };
 
-  # Other settings, other ports, and several meters, to switch to.
+  # Other settings, other ports, and several meters with the status page, to switch to.
   switch = plain // {
     meter = {
       imports = [
@@ -285,8 +285,10 @@ in
         plain.meter
       ];
       system.switch.enable = true;
-      specialisation.meters.configuration.services.fronius-smartmeter.settings =
-        lib.mkForce severalMeters;
+      specialisation.meters.configuration.services.fronius-smartmeter = {
+        settings = lib.mkForce severalMeters;
+        status.enable = true;
+      };
       specialisation.settings.configuration.services.fronius-smartmeter.settings.stale_after =
         lib.mkForce "6s";
       specialisation.ports.configuration.services.fronius-smartmeter.listen = [ 1502 ];

@@ -18,14 +18,18 @@ with subtest("changed ports: the socket is opened again"):
     inverter.fail(f"nc -z -w 3 {METER} 502")
     meter.wait_for_unit(SERVICE, timeout=PATIENCE)
 
-with subtest("one meter becomes several, and one again: sockets come and go"):
+with subtest("one meter becomes several with a page, and one again: sockets come and go"):
     switch("meters")
     await_values(W=-850.0)
     await_values(at="192.168.1.22", W=450.0)
+    meter.succeed("curl --fail --silent http://localhost:8080/health")
     switch("settings")
     await_values(**SERVED)
     inverter.fail("nc -z -w 3 192.168.1.22 502")
-    t.assertEqual(meter.execute("systemctl is-active fronius-smartmeter@grid.socket")[1].strip(), "inactive")
+    meter.fail("nc -z -w 3 localhost 8080")
+    for name in ("grid", "status"):
+        state = meter.execute(f"systemctl is-active fronius-smartmeter@{name}.socket")[1].strip()
+        t.assertEqual(state, "inactive", name)
 
 with subtest("nothing has failed"):
     t.assertEqual(meter.succeed("systemctl --failed --no-legend --plain").strip(), "")
