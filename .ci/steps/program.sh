@@ -61,14 +61,22 @@ step_demo() {
   exec {out}<&-
 }
 
-# Debian 12's Node is too old for it.
+# The samples, and the page of a running demo. Debian 12's Node is too old for it.
 step_page() {
+  local line out
   packages chromium
   if ! node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null || [[ ! $(type -P npm) ]]; then
     cannot_check "the page: Node 20 or newer, with npm, is not here"
     return
   fi
-  tests/judges/page/run
+  make_once binary
+  exec {out}< <(exec "$binary" demo --listen 127.0.0.1:0 2>&1)
+  demo_pid=$!
+  IFS= read -r -t 20 -u "$out" line
+  tests/judges/page/run "${line##* }"
+  demo_kill
+  demo_pid=""
+  exec {out}<&-
 }
 
 step_metrics() {
