@@ -12,6 +12,7 @@ mod history;
 pub mod hosts;
 pub mod language;
 pub mod listener;
+pub mod meter_view;
 pub mod metrics;
 pub mod page;
 mod registers;

@@ -17,7 +17,7 @@ use crate::{
         saving::Saving,
         store::{CounterStore, StoreEvent},
     },
-    status::board::MeterStatus,
+    status::meter_view::MeterStatus,
 };
 
 /// One meter, its readings, and where its images go.

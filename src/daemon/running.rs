@@ -24,7 +24,7 @@ use crate::{
         store::{self, CounterStore, StoreEvent},
     },
     source::Watched,
-    status::board::{MeterStatus, MeterView},
+    status::meter_view::{MeterStatus, MeterView},
 };
 
 /// A meter, its task, and what that makes.

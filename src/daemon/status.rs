@@ -8,7 +8,7 @@ use std::{
 use crate::{
     meter::{Condition, Image},
     modbus::connections::Usage,
-    status::board::MeterStatus,
+    status::meter_view::MeterStatus,
     text::Kwh,
 };
 

@@ -34,6 +34,7 @@ mod schedule;
 mod server;
 pub mod state;
 mod stream;
+mod tracked;
 mod tracker;
 
 use credentials::Credentials;

@@ -3,34 +3,12 @@
 use std::time::Instant;
 
 use tokio::sync::watch;
-use tracing::Span;
 
-use super::{ItemProblem, ItemReply, server::Server, state};
+use super::{ItemProblem, ItemReply, server::Server, tracked::Tracked};
 use crate::{
-    meter::{binding::Binding, reading::Reading},
-    source::{ItemReport, Report, Watched},
-    text::excerpt,
+    meter::reading::Reading,
+    source::{Report, Watched},
 };
-
-/// An item, and what is known about it.
-#[derive(Debug)]
-struct Tracked {
-    binding: Binding,
-    /// Those of its meter.
-    readings: watch::Sender<Reading>,
-    /// That of its meter.
-    span: Span,
-    /// The last problem with it, of a kind that was logged.
-    problem: Option<ItemProblem>,
-    /// Whether it ever had a value.
-    known: bool,
-    /// When the event stream last had a state for it.
-    last_event: Option<Instant>,
-    /// Its states come as events, as those of a group do not.
-    speaks: bool,
-    /// What openHAB last answered about it.
-    last_reply: Option<ItemReply>,
-}
 
 /// Takes what openHAB reports about items, and keeps the reading up to date.
 #[derive(Debug)]
@@ -206,83 +184,13 @@ impl Tracker {
     }
 }
 
-impl Tracked {
-    /// Whether the stream had no event for it since `time`.
-    fn is_older_than(&self, time: Instant) -> bool {
-        self.last_event.is_none_or(|last_event| last_event < time)
-    }
-
-    /// Whether `reply` has another state than the last one, or a later update to the same state.
-    fn is_updated_by(&self, reply: &ItemReply) -> bool {
-        let Some(last) = &self.last_reply else { return true };
-        last.state != reply.state
-            || (last.last_state_update.is_some()
-                && last.last_state_update != reply.last_state_update)
-    }
-
-    /// Takes a state, which was `updated` or only read again. Returns whether it is a value.
-    fn take(&mut self, state: &str, updated: bool, now: Instant, is_settled: bool) -> bool {
-        let Binding { point, item, .. } = &self.binding;
-        let value = match state::value(state, &self.binding) {
-            Ok(value) => value,
-            Err(error) => {
-                self.invalidate();
-                self.fail(ItemProblem::State(error), is_settled);
-                return false;
-            }
-        };
-        let channel = self.binding.channel();
-        self.readings.send_modify(|reading| {
-            if updated {
-                reading.update(channel, value, now);
-            } else {
-                reading.refresh(channel, value, now);
-            }
-        });
-        if self.problem.take().is_some() || !self.known {
-            let key = point.measurand.key();
-            let state = excerpt(state.trim());
-            tracing::info!(parent: &self.span, item, key, "{key}: item {item} has the state {state}");
-        }
-        self.known = true;
-        true
-    }
-
-    /// What openHAB said about it.
-    fn report(&self) -> ItemReport {
-        let state = self.last_reply.as_ref().map(|reply| excerpt(reply.state.trim()));
-        let problem = self.problem.as_ref().map(ItemProblem::to_string).or_else(|| {
-            let reply = self.last_reply.as_ref()?;
-            state::value(&reply.state, &self.binding).err().map(|error| error.to_string())
-        });
-        ItemReport { state, problem }
-    }
-
-    /// Its value is not certain any more, whatever signs of life there are.
-    fn invalidate(&self) {
-        self.readings.send_modify(|reading| reading.invalidate(self.binding.channel()));
-    }
-
-    /// Takes a problem, and logs it once, however often it is seen. Another of the same kind is not
-    /// logged either. Unless openHAB is settled, only what was logged before is taken.
-    fn fail(&mut self, problem: ItemProblem, is_settled: bool) {
-        let same = self.problem.as_ref().is_some_and(|last| last.is_like(&problem));
-        if !same && !is_settled {
-            return;
-        }
-        if !same {
-            let Binding { point, item, .. } = &self.binding;
-            let key = point.measurand.key();
-            tracing::warn!(parent: &self.span, item, key, "{key}: item {item} gives no value: {problem}");
-        }
-        self.problem = Some(problem);
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use tracing::Span;
+
     use super::*;
     use crate::meter::{
+        binding::Binding,
         reading::{Measurand, Phase, Point},
         units::Quantity,
     };
