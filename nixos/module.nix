@@ -225,10 +225,10 @@ in
       listen = mkOption {
         type = listenType;
         default = [
-          "127.0.0.1:8080"
-          "[::1]:8080"
+          "127.0.0.1:8502"
+          "[::1]:8502"
         ];
-        example = [ 8080 ];
+        example = [ 8502 ];
         description = ''
           Ports, or addresses with a port, where the page is found. A port alone means all addresses,
           for local networks. The page has no password: whoever can open it sees all values and the

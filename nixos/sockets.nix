@@ -65,7 +65,7 @@ let
     );
 
   wrongStatus = lib.optionals status.enable (
-    wrongList "status.listen" "8080" status.listen
+    wrongList "status.listen" "8502" status.listen
     ++ [
       {
         assertion =

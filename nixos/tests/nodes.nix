@@ -216,8 +216,8 @@ in
       services.fronius-smartmeter.status = {
         enable = true;
         listen = [
-          "127.0.0.1:8080"
-          "[::1]:8080"
+          "127.0.0.1:8502"
+          "[::1]:8502"
           "192.168.1.2:8081"
         ];
         openFirewall = true;

@@ -1,7 +1,7 @@
-# The status page, on this machine alone at port 8080 and for the network at port 8081: what it shows, who
+# The status page, on this machine alone at port 8502 and for the network at port 8081: what it shows, who
 # may look, and that the meter depends on none of it.
 
-PAGE, OPEN = "http://localhost:8080", f"http://{METER}:8081"
+PAGE, OPEN = "http://localhost:8502", f"http://{METER}:8081"
 CURL = "curl --silent --show-error --max-time 10"
 
 
@@ -27,12 +27,12 @@ with subtest("the page, the metrics and the health show what the inverter reads"
     t.assertRegex(page("/metrics"), r'fronius_smartmeter_power_watts\{.*phase="L1"\} -800\n')
     await_page("/health", status="serving", source="answers")
     for address in ("127.0.0.1", "[::1]"):
-        meter.succeed(f"{CURL} --fail --output /dev/null http://{address}:8080/")
+        meter.succeed(f"{CURL} --fail --output /dev/null http://{address}:8502/")
 
 with subtest("it is where it is told to be, for the names of the machine"):
     inverter.succeed(f"{CURL} --fail --output /dev/null {OPEN}")
     inverter.succeed(f"{CURL} --fail --output /dev/null http://meter:8081")
-    inverter.fail(f"{CURL} http://{METER}:8080")
+    inverter.fail(f"{CURL} http://{METER}:8502")
     for name, code in (("meter", "200"), ("page.example", "403")):
         said = meter.succeed(f"{CURL} --output /dev/null --write-out '%{{http_code}}' -H 'Host: {name}' {PAGE}")
         t.assertEqual(said, code, name)
@@ -58,8 +58,8 @@ with subtest("stopped with the port of the meter, it starts nothing"):
     t.assertEqual(show(SERVICE, "ActiveState"), "inactive")
 
 with subtest("where another program has the port there is a meter, and no page"):
-    meter.succeed("systemd-run --unit=another python3 -m http.server 8080")
-    meter.wait_until_succeeds("nc -z localhost 8080", timeout=PATIENCE)
+    meter.succeed("systemd-run --unit=another python3 -m http.server 8502")
+    meter.wait_until_succeeds("nc -z localhost 8502", timeout=PATIENCE)
     meter.succeed(f"systemctl start {SERVICE}")
     await_values(W=-800.0)
     inverter.fail(f"{CURL} {OPEN}")

@@ -17,7 +17,7 @@ pub(super) fn read(entries: &mut Entries<'_>, meters: &[ConfiguredMeter]) -> Sta
 }
 
 fn addresses(entries: &mut Entries<'_>, meters: &[ConfiguredMeter]) -> Vec<StatusAddress> {
-    const EXPECTED: &str = "a port of localhost such as 8080, address:port, or the path of a Unix \
+    const EXPECTED: &str = "a port of localhost such as 8502, address:port, or the path of a Unix \
                             socket such as /run/fronius-smartmeter/status.sock";
     let Some(entry) = entries.take("status_listen") else { return Vec::new() };
     let mut addresses: Vec<StatusAddress> = Vec::new();

@@ -181,15 +181,14 @@ with subtest("and one again"):
     is_served()
 
 with subtest("the status page: off, then on this machine alone, then for the network, and off again"):
-    meter.fail(f"{PAGE} http://localhost:8080/")
+    meter.fail(f"{PAGE} http://localhost:8502/")
     restart_service = documented("sudo systemctl restart fronius-smartmeter", "docs/debian.md")
     meter.succeed(documented(f"sudo systemctl enable {STATUS_SOCKET}", "docs/debian.md"), restart_service)
-    meter.succeed(f"{PAGE} http://localhost:8080/", f"{PAGE} http://127.0.0.1:8080/health")
-    inverter.fail(f"{PAGE} http://meter:8080/")
+    meter.succeed(f"{PAGE} http://localhost:8502/", f"{PAGE} http://127.0.0.1:8502/health")
+    inverter.fail(f"{PAGE} http://meter:8502/")
     edit_unit(STATUS_SOCKET, status_socket)
     meter.succeed(restart)
     inverter.succeed(f"{PAGE} http://meter:8502/")
-    meter.fail(f"{PAGE} http://localhost:8080/")
     meter.succeed("apt-get install --yes --reinstall ./root/fronius-smartmeter.deb", timeout=120)
     is_served()
     inverter.succeed(f"{PAGE} http://meter:8502/")

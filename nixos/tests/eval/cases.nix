@@ -453,7 +453,7 @@ in
         listen = [ "/run/page.socket" ];
       };
     };
-    fails = [ "status.listen must hold TCP ports, and nothing else: \"8080\"" ];
+    fails = [ "status.listen must hold TCP ports, and nothing else: \"8502\"" ];
   };
   status-at-a-meter = {
     config =

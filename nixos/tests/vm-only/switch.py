@@ -22,11 +22,11 @@ with subtest("one meter becomes several with a page, and one again: sockets come
     switch("meters")
     await_values(W=-850.0)
     await_values(at="192.168.1.22", W=450.0)
-    meter.succeed("curl --fail --silent http://localhost:8080/health")
+    meter.succeed("curl --fail --silent http://localhost:8502/health")
     switch("settings")
     await_values(**SERVED)
     inverter.fail("nc -z -w 3 192.168.1.22 502")
-    meter.fail("nc -z -w 3 localhost 8080")
+    meter.fail("nc -z -w 3 localhost 8502")
     for name in ("grid", "status"):
         state = meter.execute(f"systemctl is-active fronius-smartmeter@{name}.socket")[1].strip()
         t.assertEqual(state, "inactive", name)
