@@ -88,7 +88,10 @@ impl Record {
     fn replay_by_default(&self, to: &Dispatch) {
         let mut spans: Vec<Id> = Vec::new();
         for span in &self.spans {
-            spans.push(span.open(to, spans.last()));
+            let span = span.open(to, spans.last());
+            // The journal's layer looks at the span it is in, not at that of the event.
+            to.enter(&span);
+            spans.push(span);
         }
         let values: Vec<_> = self
             .values
@@ -96,8 +99,9 @@ impl Record {
             .map(|value| value.as_ref().map(|value| value as &dyn Value))
             .collect();
         let values = self.metadata.fields().value_set_all(&values);
-        to.event(&Event::new_child_of(spans.last().cloned(), self.metadata, &values));
+        to.event(&Event::new(self.metadata, &values));
         for span in spans.into_iter().rev() {
+            to.exit(&span);
             to.try_close(span);
         }
     }

@@ -68,8 +68,9 @@ impl<S: Subscriber + for<'span> LookupSpan<'span>> Layer<S> for Fields {
         ctx.span(id).unwrap().extensions_mut().insert(fields);
     }
 
-    fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
-        for span in ctx.event_scope(event).unwrap().from_root() {
+    fn on_event(&self, _: &Event<'_>, ctx: Context<'_, S>) {
+        // As the journal's layer does.
+        for span in ctx.lookup_current().unwrap().scope().from_root() {
             let fields = span.extensions().get::<Spoken>().unwrap().0.clone();
             self.0.lock().unwrap().extend(fields);
         }
