@@ -10,7 +10,7 @@ use crate::source::openhab::credentials::is_openhab_token;
 /// In place of a secret.
 const MASK: &str = "***";
 
-/// A file with [`MASK`] in place of each secret; shown as YAML.
+/// A file with `***` in place of each secret; shown as YAML.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Masked(Node);
 
