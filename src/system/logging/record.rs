@@ -80,12 +80,17 @@ impl Record {
     }
 
     /// Hands it on as the event it was, in its spans. A span that closes looks for the one around it
-    /// in the default subscriber, so that must be theirs.
+    /// in the default subscriber, so that must be theirs. While an event is under way, as where lost
+    /// lines are reported, the default cannot be changed; there are no spans then.
     pub(super) fn replay(&self, to: &Dispatch) {
-        tracing::dispatcher::with_default(to, || self.replay_by_default(to));
+        if self.spans.is_empty() {
+            self.replay_in_spans(to);
+        } else {
+            tracing::dispatcher::with_default(to, || self.replay_in_spans(to));
+        }
     }
 
-    fn replay_by_default(&self, to: &Dispatch) {
+    fn replay_in_spans(&self, to: &Dispatch) {
         let mut spans: Vec<Id> = Vec::new();
         for span in &self.spans {
             let span = span.open(to, spans.last());
