@@ -22,7 +22,7 @@ from sunspec2.modbus.client import SunSpecModbusClientDeviceTCP
 
 import evcc
 import sunspec
-from judges import HOST, Process, Tally, after, rest, until
+from judges import HOST, Process, Tally, after, end, rest, until
 
 CONFIG = """\
 openhab_host: {openhab}
@@ -415,13 +415,8 @@ def main(binary):
             logs = "".join(process.output() for process in processes)
             tally.check("nothing panicked", "panicked" in logs, False)
         finally:
-            for process in processes:
-                process.end()
-            if tally.failed or not tally.passed:
-                for process in processes:
-                    print(f"---- log of {process.name}, exit code {process.child.returncode} ----\n{process.output()}")
-    print(f"house: {tally.passed} passed, {tally.failed} failed")
-    return 1 if tally.failed else 0
+            end(tally, processes)
+    return tally.exit_code("house")
 
 
 if __name__ == "__main__":

@@ -98,6 +98,11 @@ class Tally:
         except Exception as error:
             self.check(name, f"{type(error).__name__}: {error}", "no exception")
 
+    def exit_code(self, name):
+        """Prints the sum, and says what the script should exit with."""
+        print(f"{name}: {self.passed} passed, {self.failed} failed")
+        return 1 if self.failed else 0
+
 
 # --- the two processes -------------------------------------------------------
 
@@ -139,6 +144,15 @@ def free_ports(count):
     for one in held:
         one.close()
     return ports
+
+
+def end(tally, processes):
+    """Ends them all, and shows their logs if a check has failed or none was made."""
+    for process in processes:
+        process.end()
+    if tally.failed or not tally.passed:
+        for process in processes:
+            print(f"---- log of {process.name}, exit code {process.child.returncode} ----\n{process.output()}")
 
 
 def until(process, holds):
@@ -534,13 +548,8 @@ def main(binary):
                 tally.check("the meter starts again on the same port", ready is not None, note=after(ready))
                 tally.judge("stop without a client", stops, "without a client", meter)
         finally:
-            for process in processes:
-                process.end()
-            if tally.failed or not tally.passed:
-                for process in processes:
-                    print(f"---- log of {process.name}, exit code {process.child.returncode} ----\n{process.output()}")
-    print(f"judges: {tally.passed} passed, {tally.failed} failed")
-    return 1 if tally.failed else 0
+            end(tally, processes)
+    return tally.exit_code("judges")
 
 
 if __name__ == "__main__":
