@@ -150,8 +150,8 @@ pub(super) enum Command {
     },
     /// Ask the running service whether it serves; ends with exit code 0 or 69
     ///
-    /// It asks the status page or, where there is none, the meter, within 2 seconds. A source that is
-    /// away is no failure: the service serves what there is
+    /// It asks the status page, or the meter if there is no page, and waits up to 2 seconds. An
+    /// outage of the source is not a failure: the service is still running
     Health(ConfigArgs),
     /// Show everything working together on this machine: a simulated openHAB with a solar day, the
     /// meter, and what an inverter would see

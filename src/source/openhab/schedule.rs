@@ -88,7 +88,7 @@ impl Schedule {
         }
     }
 
-    /// Notes that an item was read at `asked`, which took so long, and when it is due again. If there
+    /// Notes that an item was read at `asked`, how long that took, and when it is due again. If there
     /// was a reason to read it meanwhile, it is due at once.
     pub(super) fn done(&mut self, item: &str, asked: Instant, took: Duration, due: Instant) {
         if let Some(known) = self.items.iter_mut().find(|known| known.item == item) {

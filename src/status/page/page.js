@@ -39,7 +39,7 @@ function takeElement(old, fresh) {
   });
 }
 
-// A screen reader is told once what changes, not each second how many seconds ago something was.
+// Screen readers announce what has changed once, not the age of something every second.
 function codes() {
   return [...find("verdicts").children].map((verdict) => verdict.dataset.code).join();
 }
