@@ -1,14 +1,28 @@
 //! What there is to know of a meter before its first value.
 
+use std::fmt;
+
+use serde::Serialize;
+
 use super::sunspec::{Identity, MeterModel};
 
 /// What the meter measures, and so the sign of its power.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Role {
     /// A generator: its power is served negative, its energy as exported.
     Producer,
     /// The grid connection: import is positive.
     Grid,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Producer => "producer",
+            Self::Grid => "grid",
+        })
+    }
 }
 
 /// What reads of measured values get once the data is too old.

@@ -2,13 +2,16 @@
 
 use std::{fmt, time::Instant};
 
+use serde::Serialize;
+
 use super::{
     measurements::Measurements,
     sunspec::{MeterModel, Registers},
 };
 
 /// How far the data can be trusted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Condition {
     /// A counter has had no valid value yet, so there is nothing to serve.
     Waiting,
@@ -29,7 +32,8 @@ impl fmt::Display for Condition {
 }
 
 /// What reads of measured values get.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Availability {
     /// The registers.
     Registers,
@@ -37,6 +41,16 @@ pub enum Availability {
     Exception,
     /// A closed connection.
     Disconnect,
+}
+
+impl fmt::Display for Availability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Registers => "registers",
+            Self::Exception => "exception",
+            Self::Disconnect => "disconnect",
+        })
+    }
 }
 
 /// What every request is answered from: one instant of the meter.

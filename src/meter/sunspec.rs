@@ -52,6 +52,13 @@ pub enum MeterModel {
 }
 
 impl MeterModel {
+    /// Its number in SunSpec.
+    #[must_use]
+    pub fn number(self) -> u16 {
+        let [number, _] = self.header();
+        number
+    }
+
     /// Its number in SunSpec, and the length of its body in registers.
     fn header(self) -> [u16; 2] {
         match self {

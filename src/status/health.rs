@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::snapshot::{Snapshot, SourceState};
+use crate::meter::Condition;
 
 /// The body of `/health`. That it comes with status 200 says that meters are served; an outage of the
 /// source is said here, and is no reason to restart the service.
@@ -19,7 +20,7 @@ pub struct Health<'s> {
 struct MeterHealth<'s> {
     name: Option<&'s str>,
     serial_number: &'s str,
-    condition: &'static str,
+    condition: Condition,
     age_s: Option<f64>,
     /// What the energy guard holds back.
     guard: Vec<&'s str>,

@@ -13,12 +13,12 @@ use super::{
 };
 use crate::{
     meter::{
-        Availability, Condition, Image, Role,
+        Image, Role,
         binding::Binding,
         measurements::{Measurements, ThreePhase},
         news::CounterEvent,
         reading::{Freshness, Reading},
-        sunspec::{Identity, MeterModel},
+        sunspec::Identity,
     },
     modbus::{connections::Connections, tally::Tally},
     source::ItemReport,
@@ -76,26 +76,12 @@ impl MeterView {
         MeterSnapshot {
             name: self.name.clone(),
             serial_number: self.identity.serial_number.clone(),
-            role: match self.role {
-                Role::Producer => "producer",
-                Role::Grid => "grid",
-            },
+            role: self.role,
             unit: self.identity.address,
-            model: match image.model {
-                MeterModel::Float => 213,
-                MeterModel::Integer => 203,
-            },
+            model: image.model.number(),
             listens: self.listens.clone(),
-            condition: match image.condition {
-                Condition::Waiting => "waiting",
-                Condition::Live => "live",
-                Condition::Stale => "stale",
-            },
-            answer: match image.availability {
-                Availability::Registers => "registers",
-                Availability::Exception => "exception",
-                Availability::Disconnect => "disconnect",
-            },
+            condition: image.condition,
+            answer: image.availability,
             age_s: image.confirmed.map(|at| seconds(at, now)),
             overdue: image.overdue.clone(),
             polls: self.polls(now),

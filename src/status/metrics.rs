@@ -49,10 +49,10 @@ pub fn text(snapshot: &Snapshot) -> String {
     text.family(&START, [([], snapshot.time_s - snapshot.uptime_s)]);
     let answers = snapshot.source.state == SourceState::Answers;
     text.family(&SOURCE, [([], flag(answers))]);
-    let meters = || snapshot.meters.iter().map(|meter| (name(meter), meter));
-    text.family(&LIVE, meters().map(|(name, meter)| ([("meter", name)], flag(is_live(meter)))));
+    let meters = || snapshot.meters.iter().map(|meter| (meter.label(), meter));
+    text.family(&LIVE, meters().map(|(name, meter)| ([("meter", name)], flag(meter.is_live()))));
     text.family(&ENERGY, meters().flat_map(|(name, meter)| energies(name, meter)));
-    let live = || meters().filter(|(_, meter)| is_live(meter));
+    let live = || meters().filter(|(_, meter)| meter.is_live());
     let live = || live().filter_map(|(name, meter)| Some((name, meter.served?)));
     for (family, phases) in [
         (&POWER, (|served| served.power_w) as fn(Served) -> Phases),
@@ -86,15 +86,6 @@ pub fn text(snapshot: &Snapshot) -> String {
         meters().map(|(name, meter)| ([("meter", name)], count(meter.polls.connections))),
     );
     text.0
-}
-
-/// What a meter is called: its name, or else its serial number.
-fn name(meter: &MeterSnapshot) -> &str {
-    meter.name.as_deref().unwrap_or(&meter.serial_number)
-}
-
-fn is_live(meter: &MeterSnapshot) -> bool {
-    meter.condition == "live"
 }
 
 /// A counter that stands is still what it was.

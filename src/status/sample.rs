@@ -1,5 +1,7 @@
 //! Snapshots to try the page and the verdicts with.
 
+use crate::meter::{Availability, Condition, Role};
+
 use super::snapshot::{
     FORMAT, GuardSnapshot, HistorySnapshot, LastPoll, MeterSnapshot, Phases, Polls, Refused,
     RegisterSnapshot, Served, Snapshot, SourceSnapshot, SourceState, ValueSnapshot,
@@ -32,12 +34,12 @@ fn meter() -> MeterSnapshot {
     MeterSnapshot {
         name: None,
         serial_number: "01699275001".to_owned(),
-        role: "producer",
+        role: Role::Producer,
         unit: 1,
         model: 213,
         listens: vec!["[::]:502".to_owned()],
-        condition: "live",
-        answer: "registers",
+        condition: Condition::Live,
+        answer: Availability::Registers,
         age_s: Some(0.4),
         overdue: Vec::new(),
         polls: Polls {
@@ -136,7 +138,7 @@ fn day() -> HistorySnapshot {
 pub(super) fn house() -> Snapshot {
     let mut snapshot = well();
     for (unit, name, role) in
-        [(1, "grid", "grid"), (2, "garage", "producer"), (3, "roof", "producer")]
+        [(1, "grid", Role::Grid), (2, "garage", Role::Producer), (3, "roof", Role::Producer)]
     {
         let mut meter = meter();
         meter.name = Some(name.to_owned());
@@ -152,7 +154,8 @@ pub(super) fn house() -> Snapshot {
 pub(super) fn trouble() -> Snapshot {
     let mut snapshot = house();
     let [grid, garage, roof] = &mut snapshot.meters[..] else { panic!("three meters") };
-    (grid.condition, grid.answer, grid.age_s) = ("stale", "exception", Some(45.0));
+    (grid.condition, grid.answer, grid.age_s) =
+        (Condition::Stale, Availability::Exception, Some(45.0));
     grid.overdue = vec!["current_power L1".to_owned()];
     let power = &mut grid.values[1];
     power.state = Some("<script>alert(1)</script>\u{1b}[31m".to_owned());
@@ -170,8 +173,8 @@ pub(super) fn trouble() -> Snapshot {
                `counters --reset garage` serves what it shows"
                 .to_owned(),
     }];
-    roof.condition = "waiting";
-    roof.answer = "exception";
+    roof.condition = Condition::Waiting;
+    roof.answer = Availability::Exception;
     roof.overdue = vec!["energy_counter_out L1".to_owned()];
     (roof.served, roof.age_s, roof.polls, roof.is_saved) = (None, None, Polls::default(), false);
     let energy = &mut roof.values[0];

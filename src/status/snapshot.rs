@@ -5,6 +5,8 @@
 
 use serde::Serialize;
 
+use crate::meter::{Availability, Condition, Role};
+
 /// The version of this format. Fields may be added under the same number; what changes or goes away
 /// makes it another.
 pub const FORMAT: u32 = 1;
@@ -64,18 +66,18 @@ pub struct MeterSnapshot {
     pub name: Option<String>,
     /// By which the inverter, the counters' file and the metrics know it.
     pub serial_number: String,
-    /// `producer` or `grid`.
-    pub role: &'static str,
+    /// The sign convention.
+    pub role: Role,
     /// Its unit id.
     pub unit: u8,
     /// The SunSpec model of its values: 213 or 203.
     pub model: u16,
     /// The addresses where it is polled.
     pub listens: Vec<String>,
-    /// `waiting`, `live` or `stale`.
-    pub condition: &'static str,
-    /// What a read of values gets: `registers`, `exception` or `disconnect`.
-    pub answer: &'static str,
+    /// How far its data can be trusted.
+    pub condition: Condition,
+    /// What a read of values gets.
+    pub answer: Availability,
     /// The age of the oldest power, in seconds.
     pub age_s: Option<f64>,
     /// What keeps it from being live, such as `current_power L1`.
@@ -95,6 +97,20 @@ pub struct MeterSnapshot {
     /// The last day; only where it is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub history: Option<HistorySnapshot>,
+}
+
+impl MeterSnapshot {
+    /// What it is called: its name, or else its serial number.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        self.name.as_deref().unwrap_or(&self.serial_number)
+    }
+
+    /// Whether it serves values that are live.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.condition == Condition::Live
+    }
 }
 
 /// Who asks a meter.

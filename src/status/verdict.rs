@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{
     language::Language,
-    snapshot::{Snapshot, SourceSnapshot, SourceState},
+    snapshot::{MeterSnapshot, Snapshot, SourceSnapshot, SourceState},
 };
 
 mod meter;
@@ -78,7 +78,7 @@ fn source(snapshot: &Snapshot, language: Language) -> Vec<Verdict> {
     let SourceSnapshot { state, since_s, fault, .. } = &snapshot.source;
     let name = source_name(&snapshot.source, language);
     let why = fault.as_ref().map(|fault| format!(": {fault}")).unwrap_or_default();
-    let all_live = snapshot.meters.iter().all(|meter| meter.condition == "live");
+    let all_live = snapshot.meters.iter().all(MeterSnapshot::is_live);
     let (level, code, text) = match state {
         SourceState::Answers => {
             let text = language.pick(format!("{name} answers."), format!("{name} antwortet."));
@@ -118,11 +118,10 @@ fn waiting(snapshot: &Snapshot) -> Level {
 fn meters(snapshot: &Snapshot, language: Language) -> Vec<Verdict> {
     let mut all: Vec<(Verdict, Vec<&str>)> = Vec::new();
     for meter in &snapshot.meters {
-        let name = meter.name.as_deref().unwrap_or(&meter.serial_number);
         for verdict in meter::verdicts(snapshot, meter, language) {
             match all.iter_mut().find(|(other, _)| *other == verdict) {
-                Some((_, names)) => names.push(name),
-                None => all.push((verdict, vec![name])),
+                Some((_, names)) => names.push(meter.label()),
+                None => all.push((verdict, vec![meter.label()])),
             }
         }
     }

@@ -1,9 +1,12 @@
 //! What does the inverter get, and what did the source say?
 
 use super::{View, heading, html::Html};
-use crate::status::{
-    language::Language,
-    snapshot::{MeterSnapshot, Phases, Served, ValueSnapshot},
+use crate::{
+    meter::{Availability, Condition, Role},
+    status::{
+        language::Language,
+        snapshot::{MeterSnapshot, Phases, Served, ValueSnapshot},
+    },
 };
 
 impl View<'_> {
@@ -14,7 +17,7 @@ impl View<'_> {
             self.condition(html, meter);
             html.raw("<div class=pair>");
             if let Some(served) = &meter.served {
-                self.served(html, served, meter.answer == "registers");
+                self.served(html, served, meter.answer == Availability::Registers);
             }
             self.said(html, &meter.values);
             html.raw("</div>");
@@ -24,9 +27,9 @@ impl View<'_> {
     fn condition(&self, html: &mut Html, meter: &MeterSnapshot) {
         let language = self.language;
         html.raw("<p><b>").raw(match meter.condition {
-            "live" => language.pick("Live", "Aktuell"),
-            "stale" => language.pick("Old", "Veraltet"),
-            _ => language.pick("Waiting", "Wartet"),
+            Condition::Live => language.pick("Live", "Aktuell"),
+            Condition::Stale => language.pick("Old", "Veraltet"),
+            Condition::Waiting => language.pick("Waiting", "Wartet"),
         });
         html.raw("</b>");
         if let Some(age_s) = meter.age_s {
@@ -38,12 +41,12 @@ impl View<'_> {
             html.text(format!("; {missing}: {}", meter.overdue.join(", ")));
         }
         html.raw(match meter.answer {
-            "registers" => "",
-            "disconnect" => language.pick(
+            Availability::Registers => "",
+            Availability::Disconnect => language.pick(
                 "; reads of values end the connection",
                 "; Abfragen der Werte beenden die Verbindung",
             ),
-            _ => language.pick(
+            Availability::Exception => language.pick(
                 "; reads of values get exception 0x0B",
                 "; Abfragen der Werte bekommen Exception 0x0B",
             ),
@@ -127,7 +130,7 @@ pub(super) fn open_table(html: &mut Html, title: &'static str, columns: &[&'stat
 
 fn role(meter: &MeterSnapshot, language: Language) -> &'static str {
     match meter.role {
-        "grid" => language.pick("Grid connection", "Netzanschluss"),
-        _ => language.pick("Generator", "Erzeuger"),
+        Role::Grid => language.pick("Grid connection", "Netzanschluss"),
+        Role::Producer => language.pick("Generator", "Erzeuger"),
     }
 }

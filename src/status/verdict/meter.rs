@@ -1,9 +1,12 @@
 //! What there is to say of one meter.
 
 use super::{Level, START_S, Verdict, waiting};
-use crate::status::{
-    language::Language,
-    snapshot::{GuardSnapshot, MeterSnapshot, Snapshot, SourceState, ValueSnapshot},
+use crate::{
+    meter::{Availability, Condition, Role},
+    status::{
+        language::Language,
+        snapshot::{GuardSnapshot, MeterSnapshot, Snapshot, SourceState, ValueSnapshot},
+    },
 };
 
 /// An inverter asks every second. After so long it has stopped.
@@ -105,7 +108,7 @@ fn unreachable(meter: &MeterSnapshot, port: &str, language: Language) -> &'stati
 /// What a read of values gets, as the object of a sentence.
 fn gets(meter: &MeterSnapshot, language: Language) -> String {
     match (meter.answer, &meter.served) {
-        ("registers", Some(served)) => {
+        (Availability::Registers, Some(served)) => {
             let power = served.power_w.total;
             let power_text = language.quantity(power, "W");
             match direction(meter.role, power, language) {
@@ -113,7 +116,7 @@ fn gets(meter: &MeterSnapshot, language: Language) -> String {
                 direction => format!("{power_text} ({direction})"),
             }
         }
-        ("disconnect", _) => {
+        (Availability::Disconnect, _) => {
             language.pick("a closed connection", "eine geschlossene Verbindung").to_owned()
         }
         _ => language
@@ -122,13 +125,12 @@ fn gets(meter: &MeterSnapshot, language: Language) -> String {
     }
 }
 
-fn direction(role: &str, power_w: f64, language: Language) -> &'static str {
-    let is_grid = role == "grid";
-    match (power_w, is_grid) {
-        (power, true) if power < 0.0 => language.pick("export", "Einspeisung"),
-        (power, true) if power > 0.0 => language.pick("import", "Bezug"),
-        (power, false) if power < 0.0 => language.pick("generation", "Erzeugung"),
-        (power, false) if power > 0.0 => language.pick("consumption", "Verbrauch"),
+fn direction(role: Role, power_w: f64, language: Language) -> &'static str {
+    match role {
+        Role::Grid if power_w < 0.0 => language.pick("export", "Einspeisung"),
+        Role::Grid if power_w > 0.0 => language.pick("import", "Bezug"),
+        Role::Producer if power_w < 0.0 => language.pick("generation", "Erzeugung"),
+        Role::Producer if power_w > 0.0 => language.pick("consumption", "Verbrauch"),
         _ => "",
     }
 }
@@ -136,15 +138,17 @@ fn direction(role: &str, power_w: f64, language: Language) -> &'static str {
 fn condition(snapshot: &Snapshot, meter: &MeterSnapshot, language: Language) -> Option<Verdict> {
     let overdue = meter.overdue.join(", ");
     match meter.condition {
-        "waiting" => {
+        Condition::Waiting => {
             let text = language.pick(
                 format!("Still waiting for the first value of {overdue}."),
                 format!("Noch fehlt der erste Wert von {overdue}."),
             );
             Some(Verdict::new(waiting(snapshot), "waiting", text))
         }
-        "stale" => Some(Verdict::new(Level::Fault, "stale", stale(meter, &overdue, language))),
-        _ => None,
+        Condition::Stale => {
+            Some(Verdict::new(Level::Fault, "stale", stale(meter, &overdue, language)))
+        }
+        Condition::Live => None,
     }
 }
 
@@ -179,7 +183,7 @@ fn value(
 ) -> Option<Verdict> {
     let ValueSnapshot { key, phase, item, problem, age_s, .. } = value;
     let point = format!("{key} {phase}");
-    let is_needed = meter.condition != "live" && meter.overdue.contains(&point);
+    let is_needed = !meter.is_live() && meter.overdue.contains(&point);
     let level = if is_needed { Level::Fault } else { Level::Warning };
     let (code, what) = match (problem, age_s) {
         (Some(problem), _) => {

@@ -1,5 +1,8 @@
 use super::*;
-use crate::status::{sample, snapshot::Polls};
+use crate::{
+    meter::{Availability, Condition},
+    status::{sample, snapshot::Polls},
+};
 
 /// The verdicts on a snapshot, as `level code text`.
 #[track_caller]
@@ -53,7 +56,7 @@ fn the_source_is_away() {
     assert_english(&snapshot, &[&format!("Warning {away}"), ASKS]);
 
     let meter = &mut snapshot.meters[0];
-    (meter.condition, meter.age_s) = ("stale", Some(35.0));
+    (meter.condition, meter.age_s) = (Condition::Stale, Some(35.0));
     meter.overdue = vec!["current_power L1".to_owned()];
     meter.served.as_mut().unwrap().power_w.total = 0.0;
     assert_english(
@@ -144,7 +147,8 @@ fn an_item_has_no_value() {
 fn the_first_value_is_missing() {
     let mut snapshot = sample::well();
     let meter = &mut snapshot.meters[0];
-    (meter.condition, meter.answer, meter.served) = ("waiting", "exception", None);
+    (meter.condition, meter.answer, meter.served) =
+        (Condition::Waiting, Availability::Exception, None);
     meter.overdue = vec!["energy_counter_out L1".to_owned()];
     let energy = &mut meter.values[0];
     (energy.value, energy.age_s, energy.is_fresh) = (None, None, false);
@@ -169,7 +173,8 @@ fn the_first_value_is_missing() {
 fn data_is_stale() {
     let mut snapshot = sample::well();
     let meter = &mut snapshot.meters[0];
-    (meter.condition, meter.answer, meter.age_s) = ("stale", "disconnect", Some(45.0));
+    (meter.condition, meter.answer, meter.age_s) =
+        (Condition::Stale, Availability::Disconnect, Some(45.0));
     meter.overdue = vec!["current_power L1".to_owned()];
     (meter.values[1].is_fresh, meter.values[1].age_s) = (false, Some(45.0));
     assert_english(
