@@ -3,12 +3,16 @@
 use std::{
     io::{self, Write},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    path::PathBuf,
     time::Duration,
 };
 
 use http_body_util::Empty;
-use hyper::{Request, StatusCode, body::Bytes, client::conn::http1, header::HOST};
+use hyper::{
+    Request, StatusCode, Uri,
+    body::Bytes,
+    client::conn::http1,
+    header::{HOST, HeaderValue},
+};
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -50,8 +54,8 @@ pub enum HealthError {
     Print(#[from] io::Error),
 }
 
-/// Asks the status page of the service with this configuration or, where there is none, each meter who
-/// it is. That is no read of values, so it does not pass for an inverter.
+/// Asks the status page of the service with this configuration, or each meter for its identity if there is
+/// no page. Neither reads values, so neither passes for an inverter.
 ///
 /// # Errors
 /// Returns an error if the service does not answer within two seconds.
@@ -71,20 +75,15 @@ pub async fn health(config: &Config) -> Result<(), HealthError> {
 
 async fn ask_page(page: &StatusAddress) -> Result<(), HealthError> {
     let no_connection = |source| HealthError::Connect(page.to_string(), source);
-    match page {
+    let address = match page {
         StatusAddress::Unix(path) => {
-            let stream = UnixStream::connect(PathBuf::from(path)).await.map_err(no_connection)?;
-            ask_over(stream, page).await
+            let stream = UnixStream::connect(path).await.map_err(no_connection)?;
+            return ask_over(stream, page).await;
         }
-        StatusAddress::Tcp(address) => {
-            let stream = TcpStream::connect(reachable(*address)).await.map_err(no_connection)?;
-            ask_over(stream, page).await
-        }
-        StatusAddress::Loopback(port) => {
-            let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, *port)).await;
-            ask_over(stream.map_err(no_connection)?, page).await
-        }
-    }
+        StatusAddress::Tcp(address) => reachable(*address),
+        StatusAddress::Loopback(port) => (Ipv4Addr::LOCALHOST, *port).into(),
+    };
+    ask_over(TcpStream::connect(address).await.map_err(no_connection)?, page).await
 }
 
 async fn ask_over<S>(stream: S, page: &StatusAddress) -> Result<(), HealthError>
@@ -97,8 +96,8 @@ where
     // Ends with the sender, and says the same errors.
     tokio::spawn(connection);
     let mut request = Request::new(Empty::<Bytes>::new());
-    *request.uri_mut() = hyper::Uri::from_static("/health");
-    request.headers_mut().insert(HOST, hyper::header::HeaderValue::from_static("localhost"));
+    *request.uri_mut() = Uri::from_static("/health");
+    request.headers_mut().insert(HOST, HeaderValue::from_static("localhost"));
     let answer = sender.send_request(request).await.map_err(not_http)?;
     match answer.status() {
         StatusCode::OK => Ok(()),

@@ -78,13 +78,11 @@ impl Board {
         let report = self.source.report();
         let mut items = report.items.iter();
         let past = self.past();
-        let meters = self.meters.iter().enumerate().map(|(place, meter)| {
+        let meters = self.meters.iter().zip(past.iter()).map(|(meter, past)| {
             let items: Vec<_> = items.by_ref().take(meter.bindings.len()).collect();
             let mut snapshot = meter.snapshot(&items, now);
-            if let Some(past) = past.get(place) {
-                snapshot.polls.per_minute = past.polls_since(meter.tally.polls());
-                snapshot.history = with_history.then(|| past.history.snapshot(now, clock));
-            }
+            snapshot.polls.per_minute = past.polls_since(meter.tally.polls());
+            snapshot.history = with_history.then(|| past.history.snapshot(now, clock));
             snapshot
         });
         let meters = meters.collect();

@@ -1,7 +1,5 @@
 //! The register map, point by point.
 
-use std::iter::once;
-
 use super::snapshot::RegisterSnapshot;
 use crate::meter::{
     Image,
@@ -143,9 +141,8 @@ impl Kind {
                 (!value.is_nan()).then(|| value.to_string())
             }
             (Self::Text(_), bytes) => {
-                let text = bytes.iter().copied().take_while(|byte| *byte != 0);
-                let text: String = text.chain(once(0)).map(char::from).collect();
-                let text = text.trim_end_matches('\0').to_owned();
+                let text = bytes.iter().take_while(|byte| **byte != 0);
+                let text: String = text.map(|byte| char::from(*byte)).collect();
                 (!text.is_empty()).then_some(text)
             }
             _ => None,
