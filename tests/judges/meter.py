@@ -35,17 +35,21 @@ class Meter:
         config.write_text(CONFIG.format(host=HOST, port=port, state=state) + source + values)
         self.name, self.process = name, Process(folder, name, binary, "run", "--config", config)
         until(lambda: "listening on" in self.log(), 15.0)
-        self.client = ModbusTcpClient(HOST, port=port, timeout=5, retries=0)
-        self.client.connect()
+        self.port, self.client = port, connect(port)
 
-    def read(self, name):
+    def read(self, name, client=None):
         """A register's value; None where the meter says that its data is stale."""
-        answer = self.client.read_holding_registers(ADDRESSES[name], count=2)
+        answer = (client or self.client).read_holding_registers(ADDRESSES[name], count=2)
         if answer.isError():
             if answer.exception_code != STALE:
                 raise ValueError(f"{self.name}: exception {answer.exception_code} for {name}")
             return None
         return self.client.convert_from_registers(answer.registers, self.client.DATATYPE.FLOAT32)
+
+    def another(self):
+        """The same, on a connection of its own, for another thread."""
+        client = connect(self.port)
+        return lambda name: self.read(name, client)
 
     def shows(self, name, value, limit):
         """The seconds until a register has a value; None where that is not within `limit`."""
@@ -61,6 +65,12 @@ class Meter:
     def end(self):
         self.client.close()
         self.process.end()
+
+
+def connect(port):
+    client = ModbusTcpClient(HOST, port=port, timeout=5, retries=0)
+    client.connect()
+    return client
 
 
 def until(holds, limit, pause=0.005):
