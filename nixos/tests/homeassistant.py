@@ -32,7 +32,7 @@ def give_token(token: str) -> None:
 def refusals() -> tuple[int, int]:
     """How often Home Assistant has refused a token, and how often the service has said so."""
     told = openhab.succeed(f"journalctl --no-pager -o cat -u {HOME} | grep -c '^auth_invalid$' || true")
-    said = meter.succeed(f"journalctl --no-pager -o cat -b -u {SERVICE} | grep -ci 'access token' || true")
+    said = meter.succeed(f"journalctl --no-pager -o cat -b -u {SERVICE} | grep -c 'refuses the token' || true")
     return int(told), int(said)
 
 

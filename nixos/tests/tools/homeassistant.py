@@ -167,9 +167,9 @@ class Session:
             self.send({"id": id, "type": "event", "event": {"a": snapshot}})
             self.subscriptions[id] = set(entity_ids)
         elif type == "render_template":
-            # Of templates it knows those alone that ask when entities were last reported.
-            reported = [state and state.reported for state in map(states.get, ENTITY.findall(template))]
-            self.send({"id": id, "type": "event", "event": {"result": reported, "listeners": {}}})
+            # It knows two templates: the names of all entities, and how long ago some were reported.
+            ages = [state and time.time() - state.reported for state in map(states.get, ENTITY.findall(template))]
+            self.send({"id": id, "type": "event", "event": {"result": ages or " ".join(states), "listeners": {}}})
         self.subscriptions.pop(subscription, None)
 
 
