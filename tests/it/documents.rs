@@ -149,6 +149,18 @@ fn the_keys_are_those_of_the_program() {
     assert!(once.len() > 30, "{once:?}");
 }
 
+/// A form writes every field of it, whether filled in or not.
+#[test]
+fn an_optional_key_without_a_value_is_absent() {
+    let required = ["openhab_host", "energy_counter_out", "current_power"];
+    let given = required.map(|key| format!("{key}: given\n")).concat();
+    for key in keys().iter().filter(|key| !required.contains(&key.as_str())) {
+        for absent in ["", "''", "[]"] {
+            assert_eq!(problems(&format!("{given}{key}: {absent}")), "", "{key}: {absent}");
+        }
+    }
+}
+
 #[test]
 fn the_nixos_module_knows_the_keys_of_the_program() {
     let text = fs::read_to_string(project().join("nixos/settings.nix")).unwrap();
