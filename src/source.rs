@@ -24,14 +24,20 @@ mod connect;
 pub mod endpoint;
 mod file;
 pub mod http;
+pub(crate) mod item;
 pub mod openhab;
 mod outage;
 mod reloadable;
 pub mod secret;
+mod server;
+pub mod state;
 pub mod tls;
+mod tracked;
+pub(crate) mod tracker;
 
 use http::HttpError;
-use openhab::{ItemProblem, OpenHab, OpenHabConfig, OpenHabView, WatchingOpenHab};
+pub use item::ItemProblem;
+use openhab::{OpenHab, OpenHabConfig, OpenHabView, WatchingOpenHab};
 use secret::SecretError;
 use tls::TlsError;
 

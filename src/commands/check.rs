@@ -16,7 +16,7 @@ use crate::{
         reading::Measurand,
         sunspec,
     },
-    source::{Probe, SetupError, http::HttpError, openhab::ItemProblem},
+    source::{ItemProblem, Probe, SetupError, http::HttpError},
     text::{excerpt, printable_json},
 };
 

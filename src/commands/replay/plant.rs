@@ -17,7 +17,8 @@ use crate::{
     persistence::{saving::Saving, store::log_restored},
     source::{
         Watched,
-        openhab::{ItemReply, Tracker},
+        item::ItemReply,
+        tracker::Tracker,
     },
 };
 

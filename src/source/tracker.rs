@@ -4,7 +4,11 @@ use std::time::Instant;
 
 use tokio::sync::watch;
 
-use super::{ItemProblem, ItemReply, server::Server, tracked::Tracked};
+use super::{
+    item::{ItemProblem, ItemReply},
+    server::Server,
+    tracked::Tracked,
+};
 use crate::{
     meter::reading::Reading,
     source::{Report, Watched},

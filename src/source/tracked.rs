@@ -5,7 +5,10 @@ use std::time::Instant;
 use tokio::sync::watch;
 use tracing::Span;
 
-use super::{ItemProblem, ItemReply, state};
+use super::{
+    item::{ItemProblem, ItemReply},
+    state,
+};
 use crate::{
     meter::{binding::Binding, reading::Reading},
     source::ItemReport,
