@@ -18,7 +18,7 @@ use crate::harness::{
 
 /// What stands in `config.yaml`. The Supervisor drops what it does not know without a word, so a key is
 /// added here once it was looked up.
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 17] = [
     "arch",
     "description",
     "homeassistant_api",
@@ -34,7 +34,6 @@ const KEYS: [&str; 18] = [
     "schema",
     "slug",
     "startup",
-    "timeout",
     "url",
     "version",
 ];
@@ -88,7 +87,8 @@ fn sample(key: &str, kind: &str) -> Value {
             "name" => "roof",
             "time_zone" => "Europe/Berlin",
             "item_max_age" => "2h",
-            "poll_interval" | "stale_after" | "idle_timeout" => "20m",
+            "poll_interval" => "5s",
+            "stale_after" | "idle_timeout" => "20m",
             "serial_number" => "0815",
             "openhab_token" => "oh.canary",
             _ => key,
@@ -136,7 +136,7 @@ fn its_keys_are_ones_that_the_supervisor_knows() {
     assert_eq!(keys(&config["ports"]), keys(&config["ports_description"]));
 }
 
-/// In the order in which it reads them, the Supervisor takes any such file for an app.
+/// The Supervisor takes any file of such a name for an app, wherever it is in the repository.
 #[test]
 fn no_other_file_passes_for_an_app() {
     let mut found = Vec::new();
