@@ -216,11 +216,11 @@ impl<'a> Entries<'a> {
         self.asked.clone()
     }
 
-    /// Takes the entries of these names out, and notes that they stand in the wrong place.
+    /// Takes the entries of these names out, and notes that those with a value stand in the wrong place.
     pub(super) fn misplaced(&mut self, names: &[&'static str], message: &str) {
         let is_one = |entry: &mut Entry| entry.name().is_some_and(|name| names.contains(&name));
         let misplaced: Vec<_> = self.left.extract_if(.., is_one).collect();
-        for entry in misplaced {
+        for entry in misplaced.into_iter().filter(|entry| !entry.is_empty()) {
             self.note(&entry, Part::Key, message.to_owned());
         }
     }

@@ -125,7 +125,7 @@ fn is_key(name: &str) -> bool {
 }
 
 /// The keys of the program: the words in its source that it accepts as such.
-fn keys() -> BTreeSet<String> {
+pub(crate) fn keys() -> BTreeSet<String> {
     let source = source(&project().join("src"));
     let words = source.split(|c: char| !(c.is_ascii_lowercase() || c == '_'));
     let words: BTreeSet<_> = words.filter(|word| word.len() > 2).collect();
