@@ -26,6 +26,7 @@ mod document;
 mod entries;
 mod entry;
 mod error;
+mod flat;
 mod freshness;
 mod listen;
 mod masked;

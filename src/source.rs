@@ -23,15 +23,25 @@ mod backoff;
 mod connect;
 pub mod endpoint;
 mod file;
+pub mod homeassistant;
 pub mod http;
+pub(crate) mod item;
 pub mod openhab;
 mod outage;
 mod reloadable;
 pub mod secret;
+mod server;
+pub mod state;
 pub mod tls;
+mod tracked;
+pub(crate) mod tracker;
 
+use homeassistant::{
+    HomeAssistant, HomeAssistantConfig, HomeAssistantView, SessionError, WatchingHomeAssistant,
+};
 use http::HttpError;
-use openhab::{ItemProblem, OpenHab, OpenHabConfig, OpenHabView, WatchingOpenHab};
+pub use item::ItemProblem;
+use openhab::{OpenHab, OpenHabConfig, OpenHabView, WatchingOpenHab};
 use secret::SecretError;
 use tls::TlsError;
 
@@ -40,6 +50,8 @@ use tls::TlsError;
 pub enum SourceConfig {
     /// Items of an openHAB server.
     OpenHab(OpenHabConfig),
+    /// Entities of Home Assistant.
+    HomeAssistant(HomeAssistantConfig),
 }
 
 /// Why a source cannot be set up.
@@ -51,6 +63,17 @@ pub enum SetupError {
     /// Certificates are missing or unusable.
     #[error(transparent)]
     Tls(#[from] TlsError),
+}
+
+/// Why a source cannot be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    /// openHAB cannot be reached.
+    #[error(transparent)]
+    OpenHab(#[from] HttpError),
+    /// Home Assistant cannot be reached, or refuses to answer.
+    #[error(transparent)]
+    HomeAssistant(#[from] SessionError),
 }
 
 /// What a source is to keep up to date for one meter.
@@ -85,6 +108,9 @@ impl SourceConfig {
     pub fn build(self, freshness: Freshness) -> Result<Source, SetupError> {
         match self {
             Self::OpenHab(config) => Ok(Source::OpenHab(OpenHab::new(config, freshness)?)),
+            Self::HomeAssistant(config) => {
+                Ok(Source::HomeAssistant(HomeAssistant::new(config, freshness)?))
+            }
         }
     }
 }
@@ -93,6 +119,7 @@ impl fmt::Display for SourceConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::OpenHab(config) => write!(f, "openHAB at {}", config.endpoint),
+            Self::HomeAssistant(config) => config.fmt(f),
         }
     }
 }
@@ -102,6 +129,8 @@ impl fmt::Display for SourceConfig {
 pub enum Source {
     /// Items of an openHAB server.
     OpenHab(OpenHab),
+    /// Entities of Home Assistant.
+    HomeAssistant(HomeAssistant),
 }
 
 /// How a source is, and what it said: for people to see.
@@ -133,6 +162,8 @@ pub struct ItemReport {
 pub enum Watching {
     /// Items of an openHAB server.
     OpenHab(WatchingOpenHab),
+    /// Entities of Home Assistant.
+    HomeAssistant(WatchingHomeAssistant),
 }
 
 /// A look at a source that runs.
@@ -140,6 +171,8 @@ pub enum Watching {
 pub enum View {
     /// Items of an openHAB server.
     OpenHab(OpenHabView),
+    /// Entities of Home Assistant.
+    HomeAssistant(HomeAssistantView),
 }
 
 impl Watching {
@@ -147,6 +180,7 @@ impl Watching {
     pub async fn run(self, liveness: &Liveness) {
         match self {
             Self::OpenHab(openhab) => openhab.run(liveness).await,
+            Self::HomeAssistant(homeassistant) => homeassistant.run(liveness).await,
         }
     }
 
@@ -155,6 +189,7 @@ impl Watching {
     pub fn view(&self) -> View {
         match self {
             Self::OpenHab(openhab) => View::OpenHab(openhab.view()),
+            Self::HomeAssistant(homeassistant) => View::HomeAssistant(homeassistant.view()),
         }
     }
 }
@@ -165,6 +200,7 @@ impl View {
     pub fn report(&self) -> Report {
         match self {
             Self::OpenHab(openhab) => openhab.report(),
+            Self::HomeAssistant(homeassistant) => homeassistant.report(),
         }
     }
 }
@@ -174,9 +210,10 @@ impl Source {
     ///
     /// # Errors
     /// Returns an error if the source cannot be reached.
-    pub async fn probe(&mut self, binding: &Binding) -> Result<Probe, HttpError> {
+    pub async fn probe(&mut self, binding: &Binding) -> Result<Probe, ProbeError> {
         match self {
-            Self::OpenHab(openhab) => openhab.probe(binding).await,
+            Self::OpenHab(openhab) => Ok(openhab.probe(binding).await?),
+            Self::HomeAssistant(homeassistant) => Ok(homeassistant.probe(binding).await?),
         }
     }
 
@@ -185,6 +222,9 @@ impl Source {
     pub fn watch(self, meters: Vec<Watched>) -> Watching {
         match self {
             Self::OpenHab(openhab) => Watching::OpenHab(openhab.watch(meters)),
+            Self::HomeAssistant(homeassistant) => {
+                Watching::HomeAssistant(homeassistant.watch(meters))
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ pub fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
-/// What may be a secret in a text from outside: openHAB's tokens, and what follows the name of a way
+/// What may be a secret in a text from outside: tokens of openHAB and Home Assistant, and what follows the name of a way
 /// to authenticate. People paste them in the wrong place, and servers may send them back.
 fn secret(text: &str) -> Option<usize> {
     let text = text.to_ascii_lowercase();
@@ -18,8 +18,10 @@ fn secret(text: &str) -> Option<usize> {
         let rest = text.get(*at..).unwrap_or_default();
         rest.chars().take_while(|c| !c.is_whitespace()).filter(|c| *c == '.').count() > 1
     };
-    let token = text.match_indices("oh.").map(|(at, _)| at).find(is_token);
-    [token, after("bearer "), after("basic "), after("://").filter(|_| text.contains('@'))]
+    let token = |start| text.match_indices(start).map(|(at, _)| at).find(is_token);
+    // A token of Home Assistant is JSON in Base64.
+    let tokens = [token("oh."), token("eyj")].into_iter().flatten().min();
+    [tokens, after("bearer "), after("basic "), after("://").filter(|_| text.contains('@'))]
         .into_iter()
         .flatten()
         .min()
@@ -113,6 +115,7 @@ mod tests {
     fn what_may_be_a_secret_is_left_out() {
         for (text, shown) in [
             ("oh.meter.Zq7", "***"),
+            ("eyJhbGci.eyJpc3Mi.Zq7", "***"),
             ("Bearer Zq7", "Bearer ***"),
             ("found Basic bWU6 here", "found Basic ***"),
             ("authorization: bearer Zq7", "authorization: bearer ***"),

@@ -5,7 +5,7 @@
 
 use fronius_smartmeter::{
     meter::units::{Quantity, Unit},
-    source::openhab::state::{ItemStateError, parse_state},
+    source::state::{ItemStateError, parse_state},
 };
 use fronius_smartmeter_fuzz::assert_printable;
 use libfuzzer_sys::fuzz_target;

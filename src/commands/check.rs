@@ -16,7 +16,7 @@ use crate::{
         reading::Measurand,
         sunspec,
     },
-    source::{Probe, SetupError, http::HttpError, openhab::ItemProblem},
+    source::{ItemProblem, Probe, ProbeError, SetupError},
     text::{excerpt, printable_json},
 };
 
@@ -28,7 +28,7 @@ pub enum CheckError {
     Setup(#[from] SetupError),
     /// The source cannot be reached.
     #[error(transparent)]
-    Unreachable(#[from] HttpError),
+    Unreachable(#[from] ProbeError),
     /// The source takes connections, and does not answer.
     #[error("{0}, for item {1} and others")]
     Silent(ItemProblem, String),

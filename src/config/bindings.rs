@@ -1,6 +1,6 @@
 //! The keys of the values: which item gives which.
 
-use super::{document::Part, entries::Entries, entry::Entry, values};
+use super::{document::Part, entries::Entries, entry::Entry, flat::Flat, values};
 use crate::meter::{
     binding::Binding,
     reading::{Measurand, Phase, Point},
@@ -22,12 +22,16 @@ const MAX_ITEMS: usize = 90;
 /// The phases, as the keys of a map.
 const PHASES: [(&str, Phase); 3] = [("l1", Phase::L1), ("l2", Phase::L2), ("l3", Phase::L3)];
 
-/// What a meter's bindings have in common.
-#[derive(Clone, Copy)]
+/// What the bindings of a measurand have in common.
 struct Common {
     /// Where values without a phase go.
     connected: Phase,
     max_power_w: f64,
+    /// Of the items that are given by their names alone.
+    unit: Unit,
+    factor: f64,
+    /// Whether unit or factor stand beside the value, and not in it.
+    is_flat: bool,
 }
 
 /// Takes the keys of all measurands; gives each configured item with the point it is for.
@@ -37,27 +41,60 @@ pub(super) fn read(entries: &mut Entries<'_>, max_power_w: f64) -> Vec<Binding> 
         "connected_phase",
         &[("1", Phase::L1), ("2", Phase::L2), ("3", Phase::L3)],
     );
-    let common = Common { connected: connected.unwrap_or(Phase::L1), max_power_w };
+    let connected = connected.unwrap_or(Phase::L1);
     let mut bindings = Vec::new();
     for measurand in Measurand::ALL {
-        let entry = if measurand.is_required() {
-            entries.require(measurand.key(), "the name of an item")
-        } else {
-            entries.take(measurand.key())
+        let flat = Flat::take(entries, measurand);
+        let quantity = measurand.quantity();
+        let unit = flat.unit.as_ref().and_then(|entry| unit(entries, entry, quantity));
+        let factor = flat.factor.as_ref().and_then(|entry| factor(entries, entry, quantity));
+        let common = Common {
+            connected,
+            max_power_w,
+            unit: unit.unwrap_or(quantity.default_unit()),
+            factor: factor.unwrap_or(1.0),
+            is_flat: flat.beside().is_some(),
         };
-        if let Some(entry) = entry {
-            bindings.extend(of_measurand(entries, entry, measurand, common));
-        }
+        bindings.extend(of_measurand(entries, flat, measurand, &common));
     }
     bindings
 }
 
-/// Those of the connected phase, or of each phase given.
+/// What the keys of a measurand give, in one way.
 fn of_measurand(
+    entries: &mut Entries<'_>,
+    flat: Flat,
+    measurand: Measurand,
+    common: &Common,
+) -> Vec<Binding> {
+    let key = measurand.key();
+    if let Some(beside) = flat.beside()
+        && flat.whole.is_none()
+        && flat.phases.is_empty()
+        && !measurand.is_required()
+    {
+        entries.note(beside, Part::Key, format!("needs {key} beside it"));
+    }
+    let mut bindings = Vec::new();
+    if let Some(whole) = flat.whole {
+        for (_, entry) in &flat.phases {
+            let message = format!("{key} is given, too; give either that or the phases");
+            entries.note(entry, Part::Key, message);
+        }
+        return of_whole(entries, whole, measurand, common);
+    }
+    for (phase, entry) in flat.phases {
+        of_point(entries, entry, Point { measurand, phase }, common, &mut bindings);
+    }
+    bindings
+}
+
+/// Those of the connected phase, or of each phase in a map.
+fn of_whole(
     entries: &mut Entries<'_>,
     entry: Entry,
     measurand: Measurand,
-    common: Common,
+    common: &Common,
 ) -> Vec<Binding> {
     let mut bindings = Vec::new();
     if !entry.is_map() || entry.keys().any(|key| [ITEM, UNIT, FACTOR].contains(&key)) {
@@ -68,8 +105,11 @@ fn of_measurand(
     entries.map(entry, EXPECTED, |phases| {
         let mut found: Vec<_> = PHASES
             .into_iter()
-            .filter_map(|(key, phase)| Some((phase, phases.take_even_empty(key)?)))
+            .filter_map(|(key, phase)| Some((phase, phases.take(key)?)))
             .collect();
+        if found.is_empty() {
+            phases.note_whole(&format!("found nothing, expected {EXPECTED}"));
+        }
         // In the order of the file: the default serial number depends on it.
         found.sort_by(|(_, a), (_, b)| a.path.cmp(&b.path));
         for (phase, entry) in found {
@@ -85,14 +125,11 @@ fn of_point(
     entries: &mut Entries<'_>,
     entry: Entry,
     point: Point,
-    common: Common,
+    common: &Common,
     bindings: &mut Vec<Binding>,
 ) {
     let whole = entry.place();
-    let elements = entry.elements();
-    if elements.is_empty() {
-        entries.note(&whole, Part::Value, format!("found nothing, expected {EXPECTED}"));
-    }
+    let elements = entry.listed();
     if bindings.len().saturating_add(elements.len()) > MAX_ITEMS {
         let message = format!("more than {MAX_ITEMS} items");
         entries.note(&whole, Part::Value, message);
@@ -119,27 +156,32 @@ fn binding(
     entries: &mut Entries<'_>,
     entry: Entry,
     point: Point,
-    Common { max_power_w, .. }: Common,
+    common: &Common,
 ) -> Option<Binding> {
     let quantity = point.measurand.quantity();
+    let max_power_w = common.max_power_w;
     let whole = |item, unit, factor| Binding { point, member: 0, item, unit, factor, max_power_w };
     if !entry.is_map() {
-        let name = name(entries, &entry, EXPECTED, point.measurand)?;
-        return Some(whole(name, quantity.default_unit(), 1.0));
+        let name = name(entries, &entry, EXPECTED)?;
+        return Some(whole(name, common.unit.clone(), common.factor));
+    }
+    if common.is_flat {
+        let message = "is a map: give its unit and factor in it, not beside it";
+        entries.note(&entry, Part::Value, message.to_owned());
     }
     let binding = entries.map(entry, EXPECTED, |keys| {
-        let name = match keys.take_even_empty(ITEM) {
-            Some(entry) => name(keys, &entry, "the name of an item", point.measurand),
+        let name = match keys.take(ITEM) {
+            Some(entry) => name(keys, &entry, "the name of an item"),
             None => {
                 keys.note_whole("the name of the item is missing");
                 None
             }
         };
-        let unit = match keys.take_even_empty(UNIT) {
+        let unit = match keys.take(UNIT) {
             Some(entry) => unit(keys, &entry, quantity),
             None => Some(quantity.default_unit()),
         };
-        let factor = match keys.take_even_empty(FACTOR) {
+        let factor = match keys.take(FACTOR) {
             Some(entry) => factor(keys, &entry, quantity),
             None => Some(1.0),
         };
@@ -148,17 +190,8 @@ fn binding(
     binding.flatten()
 }
 
-/// An empty name means no item: the add-on's form writes it so.
-fn name(
-    entries: &mut Entries<'_>,
-    entry: &Entry,
-    expected: &str,
-    measurand: Measurand,
-) -> Option<String> {
+fn name(entries: &mut Entries<'_>, entry: &Entry, expected: &str) -> Option<String> {
     let name = entries.scalar(entry, expected)?;
-    if name.is_empty() && !measurand.is_required() {
-        return None;
-    }
     // openHAB's own rule; anything else would never reach its items.
     let valid = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if name.is_empty() || name.len() > 255 || !name.chars().all(valid) {

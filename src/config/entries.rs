@@ -52,15 +52,26 @@ impl<'a> Entries<'a> {
         Self { notes, path, shown, left: map.children(), asked: Vec::new() }
     }
 
-    /// Takes an entry out. One without a value counts as absent.
+    /// Takes an entry out. One without a value counts as absent: a form writes every field.
     pub(super) fn take(&mut self, name: &'static str) -> Option<Entry> {
-        self.take_even_empty(name).filter(|entry| entry.node != Node::Null)
+        self.take_even_empty(name).filter(|entry| !entry.is_empty())
     }
 
     /// Takes an entry out that must be there and have a value.
     pub(super) fn require(&mut self, name: &'static str, expected: &str) -> Option<Entry> {
-        match self.take_even_empty(name) {
-            Some(entry) if entry.node == Node::Null => {
+        let entry = self.take_even_empty(name);
+        self.required(entry, name, expected)
+    }
+
+    /// Notes that an entry that must be there and have a value is not, or has none.
+    pub(super) fn required(
+        &mut self,
+        entry: Option<Entry>,
+        name: &str,
+        expected: &str,
+    ) -> Option<Entry> {
+        match entry {
+            Some(entry) if entry.is_empty() => {
                 self.note(&entry, Part::Key, format!("has no value, expected {expected}"));
                 None
             }
@@ -205,11 +216,11 @@ impl<'a> Entries<'a> {
         self.asked.clone()
     }
 
-    /// Takes the entries of these names out, and notes that they stand in the wrong place.
+    /// Takes the entries of these names out, and notes that those with a value stand in the wrong place.
     pub(super) fn misplaced(&mut self, names: &[&'static str], message: &str) {
         let is_one = |entry: &mut Entry| entry.name().is_some_and(|name| names.contains(&name));
         let misplaced: Vec<_> = self.left.extract_if(.., is_one).collect();
-        for entry in misplaced {
+        for entry in misplaced.into_iter().filter(|entry| !entry.is_empty()) {
             self.note(&entry, Part::Key, message.to_owned());
         }
     }

@@ -43,6 +43,16 @@ impl Entry {
         }
     }
 
+    /// Whether it has no value: nothing, an empty text or an empty list.
+    pub(super) fn is_empty(&self) -> bool {
+        match &self.node {
+            Node::Null => true,
+            Node::Scalar(text) => text.is_empty(),
+            Node::List(nodes) => nodes.is_empty(),
+            Node::Map(_) => false,
+        }
+    }
+
     pub(super) fn is_map(&self) -> bool {
         matches!(self.node, Node::Map(_))
     }
@@ -59,6 +69,17 @@ impl Entry {
     /// The elements of a list, or the one value in place of a list.
     pub(super) fn elements(self) -> Vec<Self> {
         if matches!(self.node, Node::List(_)) { self.children() } else { vec![self] }
+    }
+
+    /// The elements of a list, which in a form is a text with commas.
+    pub(super) fn listed(self) -> Vec<Self> {
+        match &self.node {
+            Node::Scalar(text) if text.contains(',') => {
+                let parts = text.split(',').map(|part| Node::Scalar(part.trim().to_owned()));
+                parts.map(|node| Self { node, ..self.place() }).collect()
+            }
+            _ => self.elements(),
+        }
     }
 
     /// The entries of a section, or the entry itself. A section may be empty.

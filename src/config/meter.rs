@@ -84,10 +84,10 @@ fn identity(
         })
         .unwrap_or(1);
     Identity {
-        manufacturer: values::text(entries, "manufacturer", 1, 32).unwrap_or("Fronius".to_owned()),
-        model: values::text(entries, "model", 1, 32).unwrap_or("Smart Meter IP".to_owned()),
-        options: values::text(entries, "options", 0, 16).unwrap_or(options.to_owned()),
-        version: values::text(entries, "version", 0, 16).unwrap_or("2.9".to_owned()),
+        manufacturer: values::text(entries, "manufacturer", 32).unwrap_or("Fronius".to_owned()),
+        model: values::text(entries, "model", 32).unwrap_or("Smart Meter IP".to_owned()),
+        options: values::text(entries, "options", 16).unwrap_or(options.to_owned()),
+        version: values::text(entries, "version", 16).unwrap_or("2.9".to_owned()),
         serial_number: serial_number.unwrap_or_else(|| default_serial(address, bindings)),
         address,
     }

@@ -50,7 +50,7 @@ fn one(entries: &mut Entries<'_>, name: Option<String>) -> ConfiguredMeter {
     let model = meter::model(entries);
     let max_power_w = meter::max_power_w(entries, model);
     let bindings = bindings::read(entries, max_power_w);
-    let serial_number = values::text(entries, "serial_number", 1, 32);
+    let serial_number = values::text(entries, "serial_number", 32);
     let has_default_serial = serial_number.is_none();
     let config = meter::read(entries, &bindings, model, max_power_w, serial_number);
     let listen = listen::read(entries);

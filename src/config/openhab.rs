@@ -73,5 +73,5 @@ fn credentials(entries: &mut Entries<'_>) -> Credentials {
         }
         Some(name)
     });
-    Credentials { token_file, login: username.map(|name| (name, password_file)) }
+    Credentials { token: token_file.map(Into::into), login: username.map(|name| (name, password_file.map(Into::into))) }
 }

@@ -32,7 +32,7 @@ pub(super) fn alternatives<T>(choices: &[(&str, T)]) -> String {
 }
 
 pub(super) fn path(entries: &mut Entries<'_>, name: &'static str) -> Option<PathBuf> {
-    entries.value(name, "a path", |text| (!text.is_empty()).then(|| text.into()))
+    entries.value(name, "a path", |text| Some(text.into()))
 }
 
 /// A number with a unit, such as `2s` or `10m`; without one it is seconds.
@@ -58,16 +58,11 @@ pub(super) fn duration(
 }
 
 /// A text that fits into its registers.
-pub(super) fn text(
-    entries: &mut Entries<'_>,
-    name: &'static str,
-    min: usize,
-    max: usize,
-) -> Option<String> {
-    let expected = format!("{min} to {max} printable ASCII characters");
+pub(super) fn text(entries: &mut Entries<'_>, name: &'static str, max: usize) -> Option<String> {
+    let expected = format!("1 to {max} printable ASCII characters");
     entries.value(name, &expected, |text| {
         let printable = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-        (printable && (min..=max).contains(&text.len())).then(|| text.to_owned())
+        (printable && (1..=max).contains(&text.len())).then(|| text.to_owned())
     })
 }
 

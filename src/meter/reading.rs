@@ -237,6 +237,14 @@ impl Reading {
         }
     }
 
+    /// The source says when a value was last reported to it, be it the same once more.
+    pub fn report(&mut self, channel: impl Into<Channel>, at: Instant) {
+        let channel = channel.into();
+        if let Some((_, slot)) = self.slots.iter_mut().find(|(known, _)| *known == channel) {
+            slot.last.updated = slot.last.updated.max(at);
+        }
+    }
+
     /// The source is alive and would have said so if a value had changed.
     pub fn confirm_all(&mut self, now: Instant) {
         self.sign_of_life(now);

@@ -114,7 +114,7 @@ where
         .await
         .map_err(io::Error::other)?;
     tokio::spawn(async move {
-        if let Err(error) = connection.await {
+        if let Err(error) = connection.with_upgrades().await {
             tracing::debug!("HTTP connection ended: {error}");
         }
     });

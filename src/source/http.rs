@@ -8,6 +8,7 @@ use hyper::{
     body::{Bytes, Incoming},
     client::conn::http1::SendRequest,
     header::{ACCEPT, HOST, HeaderMap, LOCATION, USER_AGENT},
+    http::request::Builder,
 };
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
@@ -23,8 +24,10 @@ use super::{
 use crate::text::excerpt;
 
 mod error;
+mod upgrade;
 
 pub use error::HttpError;
+pub use upgrade::UpgradeError;
 
 /// Largest answer that is read as a whole, in bytes.
 const MAX_BODY: usize = 64 * 1024;
@@ -221,7 +224,7 @@ impl Client {
                 }
             }
         }
-        let mut connection = self.connect(deadline).await?;
+        let mut connection = self.connect(&self.current, deadline).await?;
         let answer = self.send(&mut connection, deadline, path, accept).await;
         self.connection = Some(connection);
         answer
@@ -236,12 +239,8 @@ impl Client {
     ) -> Result<Response<Incoming>, HttpError> {
         let endpoint = || self.current.to_string();
         let invalid = |source| HttpError::Request { endpoint: endpoint(), source };
-        let mut request = Request::get(format!("{}{path}", self.current.path))
-            .header(HOST, self.current.authority())
-            .header(ACCEPT, accept)
-            .header(USER_AGENT, concat!("fronius-smartmeter/", env!("CARGO_PKG_VERSION")))
-            .body(Empty::new())
-            .map_err(invalid)?;
+        let request = request(&self.current, path).header(ACCEPT, accept).body(Empty::new());
+        let mut request = request.map_err(invalid)?;
         let answer = async {
             if self.may_send_credentials() {
                 // They were loaded at the start, so there always are some.
@@ -268,14 +267,18 @@ impl Client {
             && (self.current.port == self.configured.port || self.current.scheme == Scheme::Https)
     }
 
-    async fn connect(&self, deadline: Instant) -> Result<SendRequest<Empty<Bytes>>, HttpError> {
-        let failure = |source| HttpError::Connect { endpoint: self.current.to_string(), source };
+    async fn connect(
+        &self,
+        to: &Endpoint,
+        deadline: Instant,
+    ) -> Result<SendRequest<Empty<Bytes>>, HttpError> {
+        let failure = |source| HttpError::Connect { endpoint: to.to_string(), source };
         let connection = async {
-            let tls = match self.current.scheme {
+            let tls = match to.scheme {
                 Scheme::Http => None,
                 Scheme::Https => Some(self.tls.get().await?),
             };
-            connect(&self.current, tls, deadline).await.map_err(|error| {
+            connect(to, tls, deadline).await.map_err(|error| {
                 let Some(reason) = HandshakeError::of(&error) else { return failure(error) };
                 // The server may have another certificate now, and the file as well.
                 self.tls.failed();
@@ -285,6 +288,13 @@ impl Client {
         let connection = timeout_at(deadline, connection).await;
         connection.unwrap_or_else(|_| Err(failure(io::ErrorKind::TimedOut.into())))
     }
+}
+
+/// The start of a request for `path`, relative to that of the endpoint.
+fn request(endpoint: &Endpoint, path: &str) -> Builder {
+    Request::get(format!("{}{path}", endpoint.path))
+        .header(HOST, endpoint.authority())
+        .header(USER_AGENT, concat!("fronius-smartmeter/", env!("CARGO_PKG_VERSION")))
 }
 
 /// Whether the server closed the connection, as it may while it is idle, instead of answering.

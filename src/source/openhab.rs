@@ -20,6 +20,9 @@ use super::{
     Probe, Report, SetupError, Watched,
     endpoint::{Endpoint, InvalidEndpoint},
     http::{Client, HttpError},
+    item::ItemProblem,
+    state,
+    tracker::Tracker,
 };
 use crate::{
     meter::{binding::Binding, reading::Freshness},
@@ -31,19 +34,13 @@ pub mod events;
 mod fetch;
 mod poll;
 mod schedule;
-mod server;
-pub mod state;
 mod stream;
-mod tracked;
-mod tracker;
 
 use credentials::Credentials;
 use events::EventError;
-pub use fetch::ItemProblem;
-pub(crate) use fetch::ItemReply;
+pub(crate) use fetch::status_hint;
 use fetch::{Detail, fetch};
 use schedule::Schedule;
-pub(crate) use tracker::Tracker;
 
 /// The port of an address that names none.
 const DEFAULT_PORT: u16 = 8080;
@@ -166,7 +163,7 @@ impl OpenHab {
         let now = Instant::now();
         let session = Session {
             schedule: Mutex::new(Schedule::new(&meters, now)),
-            tracker: Mutex::new(Tracker::new(meters, now.into_std())),
+            tracker: Mutex::new(Tracker::new(meters, "item", now.into_std())),
             touched: Notify::new(),
             stream: watch::Sender::new(StreamHealth::Down),
             config,

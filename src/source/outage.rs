@@ -26,16 +26,26 @@ impl Outage {
 
     /// Whether this fault is to be logged.
     pub(super) fn is_news(&mut self, text: &str, now: Instant) -> bool {
+        self.is_news_after(PATIENCE, text, now)
+    }
+
+    /// The same for a fault that waiting will not mend.
+    pub(super) fn is_news_at_once(&mut self, text: &str, now: Instant) -> bool {
+        self.is_news_after(Duration::ZERO, text, now)
+    }
+
+    fn is_news_after(&mut self, patience: Duration, text: &str, now: Instant) -> bool {
         let known = self.faults.iter_mut().find(|fault| fault.text == text);
         let Some(fault) = known else {
-            let is_first = self.faults.is_empty();
+            let is_logged = self.faults.is_empty()
+                || patience.is_zero() && self.faults.len() < Self::MAX;
             if self.faults.len() < Self::MAX {
                 let text = text.to_owned();
-                self.faults.push(Fault { text, since: now, is_logged: is_first });
+                self.faults.push(Fault { text, since: now, is_logged });
             }
-            return is_first;
+            return is_logged;
         };
-        let lasts = now.saturating_duration_since(fault.since) >= PATIENCE;
+        let lasts = now.saturating_duration_since(fault.since) >= patience;
         lasts && !std::mem::replace(&mut fault.is_logged, true)
     }
 }

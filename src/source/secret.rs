@@ -1,7 +1,7 @@
 //! Secrets in files: tokens and passwords. They are never shown.
 
 use std::{
-    env, io,
+    env, fmt, io,
     path::{Path, PathBuf},
 };
 
@@ -27,12 +27,64 @@ pub enum SecretError {
         /// The configuration key that names the file.
         key: &'static str,
     },
+    /// There is no secret, and there must be one.
+    #[error("{key}: missing, expected the path of a file with {what}")]
+    Missing {
+        /// The configuration key that names the file.
+        key: &'static str,
+        /// What it should hold.
+        what: &'static str,
+    },
     /// What the file holds has characters that no token has.
     #[error("{key}: expected a file with a token, which has only letters, digits and -._~+/=")]
     NotAToken {
         /// The configuration key that names the file.
         key: &'static str,
     },
+}
+
+/// Where a secret is.
+#[derive(Clone, PartialEq, Eq)]
+pub enum SecretSource {
+    /// In this file.
+    File(PathBuf),
+    /// Here: this is the secret itself.
+    Given(String),
+}
+
+/// A path may be the secret, too, where it was given by mistake.
+impl fmt::Debug for SecretSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::File(_) => "File(***)",
+            Self::Given(_) => "Given(***)",
+        })
+    }
+}
+
+impl From<PathBuf> for SecretSource {
+    fn from(path: PathBuf) -> Self {
+        Self::File(path)
+    }
+}
+
+impl SecretSource {
+    /// Reads the secret. `key` is the configuration key that names the file.
+    ///
+    /// # Errors
+    /// Returns an error if the file cannot be read, or if there is not one line of text.
+    pub(super) fn read(&self, key: &'static str) -> Result<String, SecretError> {
+        let text = match self {
+            Self::File(path) => read_file(key, path)?,
+            Self::Given(text) => text.clone(),
+        };
+        // Some editors begin a file with a byte order mark.
+        let secret = text.trim_start_matches('\u{feff}').trim();
+        if secret.is_empty() || secret.contains(char::is_control) {
+            return Err(SecretError::NotALine { key });
+        }
+        Ok(secret.to_owned())
+    }
 }
 
 fn hint(error: &io::Error) -> &'static str {
@@ -46,33 +98,22 @@ fn hint(error: &io::Error) -> &'static str {
 
 /// The file of a systemd credential. The unit passes a blank one if there is no secret, which
 /// counts as absent.
-pub(super) fn credential(name: &str) -> Option<PathBuf> {
+pub(super) fn credential(name: &str) -> Option<SecretSource> {
     let path = Path::new(&env::var_os("CREDENTIALS_DIRECTORY")?).join(name);
     let blank = read_text(&path).is_ok_and(|text| text.trim().is_empty());
-    (path.exists() && !blank).then_some(path)
+    (path.exists() && !blank).then_some(path.into())
 }
 
-/// Reads a secret. A bare file name is first looked for among systemd's credentials.
-///
-/// # Errors
-/// Returns an error if the file cannot be read, or does not hold one line of text.
-pub(super) fn read(key: &'static str, path: &Path) -> Result<String, SecretError> {
+/// Reads a file. A bare file name is first looked for among systemd's credentials.
+fn read_file(key: &'static str, path: &Path) -> Result<String, SecretError> {
     let credential = env::var_os("CREDENTIALS_DIRECTORY")
         .map(|directory| Path::new(&directory).join(path))
         .filter(|credential| path.components().count() == 1 && credential.exists());
     let path = credential.as_deref().unwrap_or(path);
-    let text = match read_text(path) {
-        Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
-            return Err(SecretError::NotALine { key });
-        }
-        read => read.map_err(|source| SecretError::Unreadable { key, source })?,
-    };
-    // Some editors begin a file with a byte order mark.
-    let secret = text.trim_start_matches('\u{feff}').trim();
-    if secret.is_empty() || secret.contains(char::is_control) {
-        return Err(SecretError::NotALine { key });
-    }
-    Ok(secret.to_owned())
+    read_text(path).map_err(|source| match source.kind() {
+        io::ErrorKind::FileTooLarge => SecretError::NotALine { key },
+        _ => SecretError::Unreadable { key, source },
+    })
 }
 
 fn read_text(path: &Path) -> io::Result<String> {

@@ -181,7 +181,7 @@ pub(super) fn trouble() -> Snapshot {
     energy.item =
         "A_very_long_name_of_an_item_that_no_phone_can_show_in_one_line_Energy".to_owned();
     energy.state = Some("NULL".to_owned());
-    energy.problem = Some("the item has no value (NULL)".to_owned());
+    energy.problem = Some("it has no value (NULL)".to_owned());
     (energy.value, energy.age_s, energy.is_fresh) = (None, None, false);
     snapshot
 }

@@ -162,6 +162,33 @@ fn the_sections_of_the_add_on_are_the_flat_keys() {
 }
 
 #[test]
+fn a_form_gives_a_value_by_flat_keys() {
+    let config = valid("flat.json");
+    let shown = config.meters[0].bindings.iter().map(|binding| {
+        let (item, member, point) = (&binding.item, binding.member, binding.point);
+        format!("{point} {member}: {item} {} x {}", binding.unit, binding.factor)
+    });
+    // From L1 to L3 whatever the order of the file.
+    assert_eq!(
+        shown.collect::<Vec<_>>(),
+        [
+            "energy_counter_out L1 0: E1a Wh x 1",
+            "energy_counter_out L1 1: E1b Wh x 1",
+            "energy_counter_out L1 2: E1c Wh x 1",
+            "energy_counter_out L3 0: E3 Wh x 1",
+            "current_power L1 0: P1a W x 1",
+            "current_power L1 1: P1b W x 1",
+            "current_power L1 2: P1c W x 1",
+            "current_power L3 0: P3 W x 1",
+            "current_voltage L1 0: U1 V x 0.1",
+            "current_voltage L1 1: U2 V x 0.1",
+            "current_current L1 0: I1 mA x -1",
+            "current_current L1 1: I2 mA x -1",
+        ]
+    );
+}
+
+#[test]
 fn every_key_arrives() {
     let config = valid("three-phase-grid.yaml");
     assert_eq!(openhab(&config).endpoint.scheme, Scheme::Https);

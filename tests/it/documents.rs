@@ -125,7 +125,7 @@ fn is_key(name: &str) -> bool {
 }
 
 /// The keys of the program: the words in its source that it accepts as such.
-fn keys() -> BTreeSet<String> {
+pub(crate) fn keys() -> BTreeSet<String> {
     let source = source(&project().join("src"));
     let words = source.split(|c: char| !(c.is_ascii_lowercase() || c == '_'));
     let words: BTreeSet<_> = words.filter(|word| word.len() > 2).collect();
@@ -147,6 +147,18 @@ fn the_keys_are_those_of_the_program() {
     assert_eq!(documented.len(), once.len(), "a key is there twice: {documented:?}");
     assert_eq!(once, keys());
     assert!(once.len() > 30, "{once:?}");
+}
+
+/// A form writes every field of it, whether filled in or not.
+#[test]
+fn an_optional_key_without_a_value_is_absent() {
+    let required = ["openhab_host", "energy_counter_out", "current_power"];
+    let given = required.map(|key| format!("{key}: given\n")).concat();
+    for key in keys().iter().filter(|key| !required.contains(&key.as_str())) {
+        for absent in ["", "''", "[]"] {
+            assert_eq!(problems(&format!("{given}{key}: {absent}")), "", "{key}: {absent}");
+        }
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! with the same harness. The tests of one theme: `cargo test --locked --test it openhab::`.
 #![allow(clippy::restriction, reason = "a broken expectation is how a test fails")]
 
+mod app;
 mod cli;
 mod config;
 mod connections;

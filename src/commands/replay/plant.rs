@@ -17,7 +17,8 @@ use crate::{
     persistence::{saving::Saving, store::log_restored},
     source::{
         Watched,
-        openhab::{ItemReply, Tracker},
+        item::ItemReply,
+        tracker::Tracker,
     },
 };
 
@@ -271,5 +272,5 @@ fn started(
     let (sender, readings) = watch::channel(Reading::default());
     let watched =
         Watched { bindings: bindings.clone(), readings: sender, span: tracing::Span::none() };
-    (meter, Tracker::new(vec![watched], now), readings)
+    (meter, Tracker::new(vec![watched], "item", now), readings)
 }

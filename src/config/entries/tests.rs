@@ -44,8 +44,10 @@ fn suggestions_are_the_names_asked_for_there_or_not() {
 
 #[test]
 fn a_key_without_a_value_is_known_and_absent() {
-    let found = problems("power:\nvoltage:\ncurrent:\n", |entries| {
-        assert_eq!(number(entries, "power"), None);
+    let found = problems("power:\nvoltage:\ncurrent:\ntext: ''\nlist: []\n", |entries| {
+        for absent in ["power", "text", "list"] {
+            assert_eq!(number(entries, absent), None);
+        }
         assert!(entries.require("voltage", "a number").is_none());
         let current = entries.take_even_empty("current").unwrap();
         assert_eq!(entries.scalar(&current, "a number"), None);

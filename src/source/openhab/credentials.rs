@@ -1,11 +1,11 @@
 //! How to authenticate to openHAB. Secrets come from files, and are never shown.
 
-use std::{fmt, path::PathBuf};
+use std::fmt;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 
-use crate::source::secret::{self, SecretError};
+use crate::source::secret::{self, SecretError, SecretSource};
 
 /// The systemd credential that is used as the token if no file is named.
 const TOKEN_CREDENTIAL: &str = "openhab_token";
@@ -13,18 +13,17 @@ const TOKEN_CREDENTIAL: &str = "openhab_token";
 /// Where the secrets are.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Credentials {
-    /// File with an API token.
-    pub token_file: Option<PathBuf>,
-    /// User name, and file with the password. openHAB also takes a token as the name, with an empty
-    /// password.
-    pub login: Option<(String, Option<PathBuf>)>,
+    /// An API token.
+    pub token: Option<SecretSource>,
+    /// User name and password. openHAB also takes a token as the name, with an empty password.
+    pub login: Option<(String, Option<SecretSource>)>,
 }
 
-/// A secret that was given in place of a path or a name must not be shown either.
+/// A secret that was given in place of a name must not be shown either.
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Credentials")
-            .field("token_file", &self.token_file.is_some())
+            .field("token", &self.token)
             .field("login", &self.login.is_some())
             .finish()
     }
@@ -40,17 +39,16 @@ impl Credentials {
     /// Returns an error if a file cannot be read, or does not hold a secret.
     pub fn headers(&self) -> Result<HeaderMap, SecretError> {
         let mut headers = HeaderMap::new();
-        if let Some((name, path)) = &self.login {
+        if let Some((name, password)) = &self.login {
             let key = "openhab_password_file";
-            let password = path.as_ref().map(|path| secret::read(key, path)).transpose()?;
+            let password = password.as_ref().map(|password| password.read(key)).transpose()?;
             let password = password.unwrap_or_default();
             let value = format!("Basic {}", BASE64_STANDARD.encode(format!("{name}:{password}")));
             headers.insert(AUTHORIZATION, sensitive(&value).ok_or(SecretError::NotALine { key })?);
         }
-        if let Some(path) = self.token_file.clone().or_else(|| secret::credential(TOKEN_CREDENTIAL))
-        {
+        if let Some(token) = self.token.clone().or_else(|| secret::credential(TOKEN_CREDENTIAL)) {
             let key = "openhab_token_file";
-            let token = secret::read(key, &path)?;
+            let token = token.read(key)?;
             let (name, value) = match self.login {
                 Some(_) => (HeaderName::from_static("x-openhab-token"), token.clone()),
                 None => (AUTHORIZATION, format!("Bearer {token}")),
@@ -87,22 +85,22 @@ mod tests {
     use super::*;
     use std::fs;
 
-    fn file(directory: &tempfile::TempDir, name: &str, text: &str) -> PathBuf {
+    fn file(directory: &tempfile::TempDir, name: &str, text: &str) -> SecretSource {
         let path = directory.path().join(name);
         fs::write(&path, text).unwrap();
-        path
+        path.into()
     }
 
     #[test]
     fn a_token_is_a_bearer_and_beside_a_login_it_has_its_own_header() {
         let directory = tempfile::tempdir().unwrap();
-        let token_file = Some(file(&directory, "token", "oh.meter.secret\n"));
+        let token = Some(file(&directory, "token", "oh.meter.secret\n"));
         let login = Some(("me".to_owned(), Some(file(&directory, "password", "pw\n"))));
         let headers =
-            Credentials { token_file: token_file.clone(), login: None }.headers().unwrap();
+            Credentials { token: token.clone(), login: None }.headers().unwrap();
         assert_eq!(headers[AUTHORIZATION], "Bearer oh.meter.secret");
         assert!(!format!("{headers:?}").contains("secret"));
-        let headers = Credentials { token_file, login }.headers().unwrap();
+        let headers = Credentials { token, login }.headers().unwrap();
         assert_eq!(headers[AUTHORIZATION], "Basic bWU6cHc=");
         assert_eq!(headers["x-openhab-token"], "oh.meter.secret");
     }
@@ -110,7 +108,7 @@ mod tests {
     #[test]
     fn a_token_may_be_the_user_name() {
         let login = Some(("oh.meter.secret".to_owned(), None));
-        let headers = Credentials { token_file: None, login }.headers().unwrap();
+        let headers = Credentials { token: None, login }.headers().unwrap();
         // "oh.meter.secret:", as curl -u has it.
         assert_eq!(headers[AUTHORIZATION], "Basic b2gubWV0ZXIuc2VjcmV0Og==");
         for (name, expected) in [("oh.meter.secret", true), ("oh.meter", false), ("me", false)] {
@@ -125,9 +123,9 @@ mod tests {
             for key in ["openhab_token_file", "openhab_password_file"] {
                 let path = file(&directory, "secret", text);
                 let credentials = if key == "openhab_token_file" {
-                    Credentials { token_file: Some(path), login: None }
+                    Credentials { token: Some(path), login: None }
                 } else {
-                    Credentials { token_file: None, login: Some(("me".to_owned(), Some(path))) }
+                    Credentials { token: None, login: Some(("me".to_owned(), Some(path))) }
                 };
                 let error = credentials.headers().unwrap_err();
                 assert!(matches!(error, SecretError::NotALine { .. }), "{text:?}: {error}");
@@ -136,8 +134,8 @@ mod tests {
             }
         }
         for text in ["Bearer canary", "c\u{e4}nary", "canary=x", "==", "\"canary\""] {
-            let token_file = Some(file(&directory, "token", text));
-            let error = Credentials { token_file, login: None }.headers().unwrap_err();
+            let token = Some(file(&directory, "token", text));
+            let error = Credentials { token, login: None }.headers().unwrap_err();
             assert!(matches!(error, SecretError::NotAToken { .. }), "{text:?}: {error}");
             assert!(!format!("{error} {error:?}").contains("canary"));
         }
@@ -152,12 +150,12 @@ mod tests {
             ("\u{feff}a:b:c\r\n", "Basic dGVzdDphOmI6Yw=="),
         ] {
             let login = Some(("test".to_owned(), Some(file(&directory, "password", password))));
-            let headers = Credentials { token_file: None, login }.headers().unwrap();
+            let headers = Credentials { token: None, login }.headers().unwrap();
             assert_eq!(headers[AUTHORIZATION], basic);
         }
         for token in ["oh.meter.Zq7", "mF_9.B5f-4.1JqM", "a+/~==", "-"] {
-            let token_file = Some(file(&directory, "token", token));
-            let headers = Credentials { token_file, login: None }.headers().unwrap();
+            let token = Some(file(&directory, "token", token));
+            let headers = Credentials { token, login: None }.headers().unwrap();
             assert_eq!(headers[AUTHORIZATION], format!("Bearer {token}"));
         }
     }

@@ -1,15 +1,14 @@
 //! Reading one item from openHAB.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use hyper::StatusCode;
 use serde::{Deserialize, Deserializer, de::IgnoredAny};
 use serde_json::{Number, value::RawValue};
 
-use super::state::ItemStateError;
-use crate::{
-    meter::binding::LimitError,
-    source::http::{Client, HttpError},
+use crate::source::{
+    http::{Client, HttpError},
+    item::{ItemProblem, ItemReply},
 };
 
 /// What to ask for about an item.
@@ -21,19 +20,15 @@ pub(super) enum Detail {
     LastUpdate,
 }
 
-/// What openHAB answers about an item.
-#[derive(Clone, Debug, Default, Deserialize)]
+/// An item in openHAB's JSON.
+#[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct ItemReply {
-    /// The state, as [`super::state::parse_state`] takes it.
-    pub(crate) state: String,
+struct Item {
+    state: String,
     /// The time of the last update by openHAB's clock, in milliseconds since 1970. It is optional: an
     /// invalid value counts as none.
     #[serde(default, deserialize_with = "milliseconds")]
-    pub(crate) last_state_update: Option<u64>,
-    /// It is a group, whose state openHAB makes of those of its members.
-    #[serde(skip)]
-    pub(crate) is_group: bool,
+    last_state_update: Option<u64>,
 }
 
 /// What tells such a group from other items.
@@ -41,13 +36,6 @@ pub(crate) struct ItemReply {
 struct Group {
     #[serde(rename = "function")]
     _function: IgnoredAny,
-}
-
-impl ItemReply {
-    /// When the item was last updated, by openHAB's clock.
-    pub(super) fn updated(&self) -> Option<SystemTime> {
-        UNIX_EPOCH.checked_add(Duration::from_millis(self.last_state_update?))
-    }
 }
 
 /// A whole number that may be written as a float, such as `1.79E12`.
@@ -59,25 +47,8 @@ fn milliseconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64
     Ok(number.as_u64().or_else(|| float.map(|float| float.as_secs())))
 }
 
-/// Why an item gives no value.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum ItemProblem {
-    /// openHAB has it, but its state is not a value.
-    #[error(transparent)]
-    State(#[from] ItemStateError),
-    /// openHAB answers with a status other than 200.
-    #[error("openHAB answers {0}{hint}", hint = hint(*.0))]
-    Status(StatusCode),
-    /// openHAB's answer is too large to be a state, not UTF-8, or not the expected JSON.
-    #[error("openHAB's answer is not a state")]
-    NotAState,
-    /// There was a connection, but no answer, or one that cannot be read.
-    #[error("{0}")]
-    Unanswered(String),
-}
-
 /// What a status may mean for an item, and what to do about it.
-fn hint(status: StatusCode) -> &'static str {
+pub(crate) fn status_hint(status: StatusCode) -> &'static str {
     match status {
         StatusCode::NOT_FOUND => " (no such item, or openHAB is still starting)",
         other => access_hint(other),
@@ -93,36 +64,6 @@ pub(super) fn access_hint(status: StatusCode) -> &'static str {
         }
         StatusCode::FORBIDDEN => " (the credentials do not permit this)",
         _ => "",
-    }
-}
-
-impl ItemProblem {
-    /// Whether waiting may help. It does not if the configuration names the wrong item.
-    #[must_use]
-    pub fn may_pass(&self) -> bool {
-        match self {
-            Self::State(error) => {
-                matches!(
-                    error,
-                    ItemStateError::NoValue(_)
-                        | ItemStateError::Sentinel(_)
-                        | ItemStateError::Implausible { .. }
-                        | ItemStateError::Limit(LimitError::Power { .. })
-                )
-            }
-            Self::Status(status) => *status != StatusCode::NOT_FOUND,
-            Self::NotAState => false,
-            Self::Unanswered(_) => true,
-        }
-    }
-
-    /// Whether it is of the same kind as another, and so is not logged again.
-    pub(super) fn is_like(&self, other: &Self) -> bool {
-        use std::mem::discriminant;
-        match (self, other) {
-            (Self::State(one), Self::State(other)) => discriminant(one) == discriminant(other),
-            (one, other) => one == other,
-        }
     }
 }
 
@@ -153,10 +94,11 @@ pub(super) async fn fetch(
     }
     let reply = body.and_then(|body| match detail {
         Detail::State => Some(ItemReply { state: body, ..ItemReply::default() }),
-        Detail::LastUpdate => serde_json::from_str(&body).ok().map(|reply| ItemReply {
-            is_group: serde_json::from_str::<Group>(&body).is_ok(),
-            ..reply
-        }),
+        Detail::LastUpdate => {
+            let Item { state, last_state_update } = serde_json::from_str(&body).ok()?;
+            let is_group = serde_json::from_str::<Group>(&body).is_ok();
+            Some(ItemReply { state, last_state_update, is_group })
+        }
     });
     Ok(reply.ok_or(ItemProblem::NotAState))
 }

@@ -11,10 +11,9 @@ use tokio::{
 use super::{
     Detail, ItemProblem, Session, StreamHealth, fetch,
     schedule::{Schedule, Scheduled},
-    server::Server,
 };
 use crate::{
-    source::{backoff::new_backoff, http::Client, outage::Outage},
+    source::{backoff::new_backoff, http::Client, outage::Outage, server::Server},
     system::liveness::Pulse,
 };
 

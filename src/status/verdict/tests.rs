@@ -131,7 +131,7 @@ fn the_inverter_has_stopped() {
 fn an_item_has_no_value() {
     let mut snapshot = sample::well();
     let meter = &mut snapshot.meters[0];
-    meter.values[2].problem = Some("the item has no value (NULL)".to_owned());
+    meter.values[2].problem = Some("it has no value (NULL)".to_owned());
     assert_english(
         &snapshot,
         &[

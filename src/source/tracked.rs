@@ -5,7 +5,10 @@ use std::time::Instant;
 use tokio::sync::watch;
 use tracing::Span;
 
-use super::{ItemProblem, ItemReply, state};
+use super::{
+    item::{ItemProblem, ItemReply},
+    state,
+};
 use crate::{
     meter::{binding::Binding, reading::Reading},
     source::ItemReport,
@@ -20,6 +23,8 @@ pub(super) struct Tracked {
     pub(super) readings: watch::Sender<Reading>,
     /// That of its meter.
     pub(super) span: Span,
+    /// What the source calls it: item or entity.
+    pub(super) noun: &'static str,
     /// The last problem with it, of a kind that was logged.
     pub(super) problem: Option<ItemProblem>,
     /// Whether it ever had a value.
@@ -28,7 +33,7 @@ pub(super) struct Tracked {
     pub(super) last_event: Option<Instant>,
     /// Its states come as events, as those of a group do not.
     pub(super) speaks: bool,
-    /// What openHAB last answered about it.
+    /// What the source last answered about it.
     pub(super) last_reply: Option<ItemReply>,
 }
 
@@ -74,13 +79,14 @@ impl Tracked {
         if self.problem.take().is_some() || !self.known {
             let key = point.measurand.key();
             let state = excerpt(state.trim());
-            tracing::info!(parent: &self.span, item, key, "{key}: item {item} has the state {state}");
+            let noun = self.noun;
+            tracing::info!(parent: &self.span, item, key, "{key}: {noun} {item} has the state {state}");
         }
         self.known = true;
         true
     }
 
-    /// What openHAB said about it.
+    /// What the source said about it.
     pub(super) fn report(&self) -> ItemReport {
         let state = self.last_reply.as_ref().map(|reply| excerpt(reply.state.trim()));
         let problem = self.problem.as_ref().map(ItemProblem::to_string).or_else(|| {
@@ -96,7 +102,7 @@ impl Tracked {
     }
 
     /// Takes a problem, and logs it once, however often it is seen. Another of the same kind is not
-    /// logged either. Unless openHAB is settled, only what was logged before is taken.
+    /// logged either. Unless the source is settled, only what was logged before is taken.
     pub(super) fn fail(&mut self, problem: ItemProblem, is_settled: bool) {
         let same = self.problem.as_ref().is_some_and(|last| last.is_like(&problem));
         if !same && !is_settled {
@@ -105,7 +111,8 @@ impl Tracked {
         if !same {
             let Binding { point, item, .. } = &self.binding;
             let key = point.measurand.key();
-            tracing::warn!(parent: &self.span, item, key, "{key}: item {item} gives no value: {problem}");
+            let noun = self.noun;
+            tracing::warn!(parent: &self.span, item, key, "{key}: {noun} {item} gives no value: {problem}");
         }
         self.problem = Some(problem);
     }

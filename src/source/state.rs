@@ -1,4 +1,4 @@
-//! An item's state as openHAB writes it, such as `1.5 kW` or `NULL`.
+//! An item's state as a source writes it, such as `1.5 kW`, `NULL` or `unavailable`.
 
 use crate::{
     meter::{
@@ -12,6 +12,9 @@ use crate::{
 /// sign.
 const SENTINELS: [f64; 5] =
     [-32_768.0, 65_535.0, -2_147_483_648.0, 2_147_483_647.0, 4_294_967_295.0];
+
+/// What openHAB and Home Assistant say of an item that has no value.
+const NO_VALUE: [&str; 4] = ["NULL", "UNDEF", "unavailable", "unknown"];
 
 /// Whether a number is one of these, but for rounding.
 fn is_sentinel(number: f64) -> bool {
@@ -30,8 +33,8 @@ pub fn value(state: &str, binding: &Binding) -> Result<f64, ItemStateError> {
 /// Why a state gives no value.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ItemStateError {
-    /// openHAB has no value for the item (yet, or any more).
-    #[error("the item has no value ({0})")]
+    /// The source has no value for the item (yet, or any more).
+    #[error("it has no value ({0})")]
     NoValue(&'static str),
     /// Not a number.
     #[error("{0:?} is not a number")]
@@ -58,23 +61,24 @@ pub enum ItemStateError {
     },
 }
 
-/// Parses an openHAB state: a number, which may be followed by one space and a unit. If the state
+/// Parses a state: a number, which may be followed by one space and a unit. If the state
 /// has no unit, it is in `default`. The result is in the base unit of `default`'s quantity, finite
 /// and plausible.
 ///
-/// The grammar is that of openHAB's `QuantityType` and `DecimalType`, exponents included:
+/// The grammar is that of openHAB's `QuantityType` and `DecimalType`, exponents included; Home
+/// Assistant's numbers fit into it:
 /// `-?\d+(\.\d+)?([eE][+-]?\d+)?( \S+)?`.
 ///
 /// # Errors
-/// Returns an error if the state is `NULL` or `UNDEF`, not a number, in a unit of something else,
+/// Returns an error if the state says that there is no value, is not a number, in a unit of something else,
 /// or implausible.
 pub fn parse_state(state: &str, default: &Unit) -> Result<f64, ItemStateError> {
     let state = state.trim();
-    match state {
-        "NULL" => return Err(ItemStateError::NoValue("NULL")),
-        "UNDEF" => return Err(ItemStateError::NoValue("UNDEF")),
-        "" => return Err(ItemStateError::NoValue("empty")),
-        _ => {}
+    if state.is_empty() {
+        return Err(ItemStateError::NoValue("empty"));
+    }
+    if let Some(word) = NO_VALUE.into_iter().find(|word| *word == state) {
+        return Err(ItemStateError::NoValue(word));
     }
     let (number, symbol) = match state.split_once(' ') {
         Some((number, symbol)) => (number, Some(symbol)),

@@ -1,23 +1,27 @@
-//! What is known about each item: whether it has a value, and what was logged about it.
+//! What is known about each item of a source: whether it has a value, and what was logged about it.
 
 use std::time::Instant;
 
 use tokio::sync::watch;
 
-use super::{ItemProblem, ItemReply, server::Server, tracked::Tracked};
+use super::{
+    item::{ItemProblem, ItemReply},
+    server::Server,
+    tracked::Tracked,
+};
 use crate::{
     meter::reading::Reading,
     source::{Report, Watched},
 };
 
-/// Takes what openHAB reports about items, and keeps the reading up to date.
+/// Takes what the source reports about items, and keeps the reading up to date.
 #[derive(Debug)]
 pub(crate) struct Tracker {
     items: Vec<Tracked>,
     /// When the event stream last connected. The answer to an earlier request may have become
     /// outdated unnoticed.
     connected: Option<Instant>,
-    /// Whether openHAB itself is there.
+    /// Whether the source itself is there.
     pub(super) server: Server,
     /// While it is away: why, and when the next attempt is due.
     pub(super) outage: Option<(String, Instant)>,
@@ -28,13 +32,15 @@ pub(crate) struct Tracker {
 }
 
 impl Tracker {
-    pub(crate) fn new(meters: Vec<Watched>, now: Instant) -> Self {
+    /// `noun` is what the source calls an item.
+    pub(crate) fn new(meters: Vec<Watched>, noun: &'static str, now: Instant) -> Self {
         let readings = meters.iter().map(|meter| meter.readings.clone()).collect();
         let items = meters.into_iter().flat_map(|Watched { bindings, readings, span }| {
             bindings.into_iter().map(move |binding| Tracked {
                 binding,
                 readings: readings.clone(),
                 span: span.clone(),
+                noun,
                 problem: None,
                 known: false,
                 last_event: None,
@@ -47,7 +53,7 @@ impl Tracker {
         Self { items, connected: None, server, outage: None, since: now, readings }
     }
 
-    /// openHAB has answered. Returns what was known of it before.
+    /// The source has answered. Returns what was known of it before.
     pub(super) fn answered(&mut self, now: Instant) -> Server {
         let before = self.server.answered(now);
         if !matches!(before, Server::Answers(_)) {
@@ -57,7 +63,7 @@ impl Tracker {
         before
     }
 
-    /// openHAB is away, for this reason, until the next attempt.
+    /// The source is away, for this reason, until the next attempt.
     pub(super) fn away(&mut self, fault: &str, next_try: Instant, now: Instant) {
         if self.server != Server::Away {
             self.since = now;
@@ -66,7 +72,7 @@ impl Tracker {
         self.outage = Some((fault.to_owned(), next_try));
     }
 
-    /// How openHAB is, and what it said.
+    /// How the source is, and what it said.
     pub(super) fn report(&self, has_events: bool) -> Report {
         let answers = match self.server {
             Server::Unknown => None,
@@ -155,6 +161,14 @@ impl Tracker {
         }
     }
 
+    /// The source says when an item was last reported, be it with the value that it had already.
+    pub(crate) fn on_report(&mut self, item: &str, reported: Instant) {
+        for tracked in self.items.iter().filter(|tracked| tracked.binding.item == item) {
+            let channel = tracked.binding.channel();
+            tracked.readings.send_modify(|reading| reading.report(channel, reported));
+        }
+    }
+
     /// Whether the states of an item come as events.
     pub(crate) fn speaks(&self, item: &str) -> bool {
         self.items.iter().any(|tracked| tracked.binding.item == item && tracked.speaks)
@@ -210,7 +224,7 @@ mod tests {
             max_power_w: 50_000.0,
         };
         let watched = Watched { bindings: vec![binding], readings: sender, span: Span::none() };
-        (Tracker::new(vec![watched], Instant::now()), receiver)
+        (Tracker::new(vec![watched], "item", Instant::now()), receiver)
     }
 
     fn reply(state: &str, last_state_update: Option<u64>) -> ItemReply {

@@ -1,4 +1,4 @@
-//! Whether openHAB as a whole is there.
+//! Whether a source as a whole is there.
 //!
 //! Pure: the clock is passed in.
 
@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::source::outage::PATIENCE;
 
-/// What polling knows of openHAB.
+/// What is known of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Server {
     Unknown,
@@ -27,7 +27,7 @@ impl Server {
         before
     }
 
-    /// Whether what is wrong with a part of openHAB is worth a line. It is not while all of it is
+    /// Whether what is wrong with a part of it is worth a line. It is not while all of it is
     /// away, nor while it may still be starting.
     pub(super) fn is_settled(self, now: Instant) -> bool {
         match self {

@@ -1,0 +1,92 @@
+//! A connection on which commands are given and numbered.
+
+use std::fmt;
+
+use super::{
+    SessionError,
+    entities::{Change, Entities},
+    message::{Command, EntitiesEvent, Incoming, What},
+    question::{Question, nearest, names},
+    socket::{Socket, Text},
+};
+use crate::source::{http::Client, item::ItemProblem};
+
+/// A connection, and the id of the last command.
+pub(super) struct Conversation {
+    socket: Socket,
+    last_id: u64,
+}
+
+impl fmt::Debug for Conversation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Conversation").field("last_id", &self.last_id).finish_non_exhaustive()
+    }
+}
+
+impl Conversation {
+    pub(super) async fn open(
+        client: &Client,
+        path: &str,
+        token: &str,
+    ) -> Result<Self, SessionError> {
+        Ok(Self { socket: Socket::open(client, path, token).await?, last_id: 0 })
+    }
+
+    /// Gives a command. Returns its id, which the answers have.
+    pub(super) async fn command(&mut self, what: What<'_>) -> Result<u64, SessionError> {
+        self.last_id = self.last_id.saturating_add(1);
+        self.socket.send(&Command { id: self.last_id, what }).await?;
+        Ok(self.last_id)
+    }
+
+    /// Waits for the next message, as [`Socket::receive`] does.
+    pub(super) async fn receive(&mut self) -> Result<Text, SessionError> {
+        self.socket.receive().await
+    }
+
+    /// Gives a command, and waits for its first event. The caller limits the time.
+    async fn event<T>(
+        &mut self,
+        what: What<'_>,
+        read: impl Fn(&str) -> Option<T>,
+    ) -> Result<T, SessionError> {
+        let id = self.command(what).await?;
+        loop {
+            let text = self.receive().await?;
+            let message = Incoming::parse(text.as_text())?;
+            if message.id != Some(id) {
+                continue;
+            }
+            match message.event {
+                Some(event) => {
+                    let read = read(event.get());
+                    return read.ok_or_else(|| SessionError::unexpected(text.as_text()));
+                }
+                None if message.success == Some(true) => {}
+                None => return Err(SessionError::unexpected(text.as_text())),
+            }
+        }
+    }
+
+    /// Asks for one entity: its state, and when it was last updated by Home Assistant's clock.
+    pub(super) async fn look_up(
+        &mut self,
+        id: &str,
+    ) -> Result<Result<(String, Option<u64>), ItemProblem>, SessionError> {
+        let ids = [id.to_owned()];
+        let apply = |event: &str| {
+            let event: EntitiesEvent<'_> = serde_json::from_str(event).ok()?;
+            Some(Entities::new(ids.clone()).apply(&event))
+        };
+        let changes = self.event(What::SubscribeEntities { entity_ids: &ids }, apply).await?;
+        Ok(match changes.into_iter().next() {
+            Some((_, Change::Found(state, updated))) => Ok((state, updated)),
+            Some(_) => Err(ItemProblem::NotAState),
+            None => {
+                let template = Question::Names.template(&[]).unwrap_or_default();
+                let all = self.event(What::RenderTemplate { template: &template }, names).await?;
+                Err(ItemProblem::NoEntity(nearest(id, &all)))
+            }
+        })
+    }
+}

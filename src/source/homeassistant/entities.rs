@@ -1,0 +1,197 @@
+//! The kept copy of the wanted entities, which differences are applied to.
+//!
+//! Pure.
+
+use std::collections::BTreeMap;
+
+use super::message::{Added, Attributes, Changed, EntitiesEvent, UNIT};
+
+/// The states in which an entity has no value, with or without a unit.
+const NO_VALUE: [&str; 2] = ["unavailable", "unknown"];
+
+/// The wanted entities, as Home Assistant has them.
+#[derive(Debug)]
+pub(super) struct Entities {
+    /// None for those that it does not have.
+    known: BTreeMap<String, Option<Entity>>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Entity {
+    state: String,
+    unit: Option<String>,
+}
+
+/// What has become of an entity.
+#[derive(Debug, PartialEq)]
+pub(super) enum Change {
+    /// It is there, with this state; it was updated at this time by Home Assistant's clock, in
+    /// milliseconds since 1970.
+    Found(String, Option<u64>),
+    /// It was given this state.
+    Updated(String),
+    /// It is gone.
+    Gone,
+    /// What was said of it cannot be read.
+    Unreadable,
+}
+
+impl Entities {
+    /// The wanted entities, of which nothing is known yet.
+    pub(super) fn new(ids: impl IntoIterator<Item = String>) -> Self {
+        Self { known: ids.into_iter().map(|id| (id, None)).collect() }
+    }
+
+    /// Those that Home Assistant does not have.
+    pub(super) fn missing(&self) -> impl Iterator<Item = &str> {
+        self.known.iter().filter(|(_, entity)| entity.is_none()).map(|(id, _)| id.as_str())
+    }
+
+    /// Applies an event. Returns what has become of which entity.
+    pub(super) fn apply(&mut self, event: &EntitiesEvent<'_>) -> Vec<(String, Change)> {
+        let mut changes = Vec::new();
+        for (id, added) in &event.a {
+            let Some(known) = self.known.get_mut(id) else { continue };
+            changes.push((id.clone(), add(known, added.get())));
+        }
+        for (id, changed) in &event.c {
+            let Some(known) = self.known.get_mut(id) else { continue };
+            changes.extend(change(known, changed.get()).map(|change| (id.clone(), change)));
+        }
+        for id in &event.r {
+            let Some(known) = self.known.get_mut(id) else { continue };
+            *known = None;
+            changes.push((id.clone(), Change::Gone));
+        }
+        changes
+    }
+}
+
+fn add(known: &mut Option<Entity>, json: &str) -> Change {
+    let Ok(Added { s, a, lc, lu }) = serde_json::from_str(json) else {
+        *known = None;
+        return Change::Unreadable;
+    };
+    let entity = known.insert(Entity { state: s, unit: unit(a) });
+    Change::Found(entity.text(), lu.or(lc).and_then(milliseconds))
+}
+
+/// An attribute alone, other than the unit, is not an update.
+fn change(known: &mut Option<Entity>, json: &str) -> Option<Change> {
+    let entity = known.as_mut()?;
+    let Ok(Changed { more, less }) = serde_json::from_str(json) else {
+        *known = None;
+        return Some(Change::Unreadable);
+    };
+    let before = entity.clone();
+    let is_written = more.s.is_some() || more.lc.is_some();
+    if less.a.iter().any(|name| name == UNIT) {
+        entity.unit = None;
+    }
+    if more.a.unit_of_measurement.is_some() {
+        entity.unit = unit(more.a);
+    }
+    if let Some(state) = more.s {
+        entity.state = state;
+    }
+    (is_written || *entity != before).then(|| Change::Updated(entity.text()))
+}
+
+fn unit(attributes: Attributes) -> Option<String> {
+    let unit = attributes.unit_of_measurement?;
+    unit.as_str().map(str::trim).filter(|unit| !unit.is_empty()).map(str::to_owned)
+}
+
+fn milliseconds(seconds: f64) -> Option<u64> {
+    let time = std::time::Duration::try_from_secs_f64(seconds).ok()?;
+    u64::try_from(time.as_millis()).ok()
+}
+
+impl Entity {
+    /// The state with its unit, as [`crate::source::state::parse_state`] takes it.
+    fn text(&self) -> String {
+        let state = self.state.trim();
+        match &self.unit {
+            Some(unit) if !NO_VALUE.contains(&state) => format!("{state} {unit}"),
+            _ => state.to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entities() -> Entities {
+        Entities::new(["sensor.p".to_owned(), "sensor.e".to_owned()])
+    }
+
+    #[track_caller]
+    fn assert_changes(entities: &mut Entities, event: &str, expected: &[(&str, Change)]) {
+        let event = serde_json::from_str(event).unwrap();
+        let changes = entities.apply(&event);
+        let changes: Vec<_> = changes.iter().map(|(id, change)| (id.as_str(), change)).collect();
+        assert_eq!(changes, expected.iter().map(|(id, change)| (*id, change)).collect::<Vec<_>>());
+    }
+
+    fn updated(text: &str) -> [(&'static str, Change); 1] {
+        [("sensor.p", Change::Updated(text.to_owned()))]
+    }
+
+    const FOUND: &str = r#"{"a":{"sensor.p":{"s":"640.5","a":{"unit_of_measurement":"W","x":[1]},
+        "c":"01M8","lc":1795713124.5}}}"#;
+
+    #[test]
+    fn differences_are_applied_to_what_is_known() {
+        let mut entities = entities();
+        let found = Change::Found("640.5 W".to_owned(), Some(1_795_713_124_500));
+        assert_changes(&mut entities, FOUND, &[("sensor.p", found)]);
+        assert_eq!(entities.missing().collect::<Vec<_>>(), ["sensor.e"]);
+        for (event, text) in [
+            (r#"{"+":{"s":"700","lc":1.5,"c":"01"}}"#, "700 W"),
+            // The same once more, with force_update.
+            (r#"{"+":{"lc":2.5,"c":{"id":"01","user_id":null}}}"#, "700 W"),
+            (r#"{"+":{"lu":3.5,"a":{"unit_of_measurement":"kW"}}}"#, "700 kW"),
+            (r#"{"+":{"s":"0.8","lc":4.5,"a":{"unit_of_measurement":"MW"}}}"#, "0.8 MW"),
+            (r#"{"+":{"s":"unavailable","lc":5.5}}"#, "unavailable"),
+            (r#"{"+":{"s":" 7 "},"-":{"a":["unit_of_measurement","x"]}}"#, "7"),
+        ] {
+            let event = format!(r#"{{"c":{{"sensor.p":{event}}}}}"#);
+            assert_changes(&mut entities, &event, &updated(text));
+        }
+    }
+
+    #[test]
+    fn another_attribute_alone_is_no_update() {
+        let mut entities = entities();
+        entities.apply(&serde_json::from_str(FOUND).unwrap());
+        let event = r#"{"c":{"sensor.p":{"+":{"lu":1.5,"a":{"x":2}},"-":{"a":["y"]}}}}"#;
+        assert_changes(&mut entities, event, &[]);
+    }
+
+    #[test]
+    fn what_was_not_asked_for_is_ignored() {
+        let event = r#"{"a":{"sensor.x":{"s":"1"}},"c":{"sensor.x":{}},"r":["sensor.x"]}"#;
+        assert_changes(&mut entities(), event, &[]);
+        assert_changes(&mut entities(), r#"{"c":{"sensor.p":{"+":{"s":"1"}}}}"#, &[]);
+    }
+
+    #[test]
+    fn an_entity_that_goes_is_missing() {
+        let mut entities = entities();
+        entities.apply(&serde_json::from_str(FOUND).unwrap());
+        assert_changes(&mut entities, r#"{"r":["sensor.p"]}"#, &[("sensor.p", Change::Gone)]);
+        assert_eq!(entities.missing().count(), 2);
+    }
+
+    #[test]
+    fn what_cannot_be_read_costs_that_entity_alone() {
+        let mut entities = entities();
+        let event = r#"{"a":{"sensor.p":{"s":5},"sensor.e":{"s":"5","lc":-1e300}}}"#;
+        let found = Change::Found("5".to_owned(), None);
+        let expected = [("sensor.e", found), ("sensor.p", Change::Unreadable)];
+        assert_changes(&mut entities, event, &expected);
+        let event = r#"{"c":{"sensor.e":{"+":{"s":null,"a":7}}}}"#;
+        assert_changes(&mut entities, event, &[("sensor.e", Change::Unreadable)]);
+    }
+}
