@@ -8,6 +8,7 @@ use std::{
     fs::File,
     io::{self, Read},
     net::SocketAddr,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
@@ -16,7 +17,7 @@ use tracing::Level;
 use crate::{
     meter::{MeterConfig, binding::Binding, reading::Freshness},
     modbus::ServerConfig,
-    source::SourceConfig,
+    source::{SourceConfig, SourceKind},
     status::StatusConfig,
     time_zone::TimeZone,
 };
@@ -28,6 +29,7 @@ mod entry;
 mod error;
 mod flat;
 mod freshness;
+mod homeassistant;
 mod listen;
 mod masked;
 mod meter;
@@ -35,7 +37,9 @@ mod meters;
 mod modbus;
 mod notes;
 mod openhab;
+mod secret;
 mod sections;
+mod sources;
 mod status;
 mod unknown;
 mod values;
@@ -47,6 +51,9 @@ pub use masked::Masked;
 /// A larger file is refused: it must be something else.
 const MAX_SIZE: u64 = 64 * 1024;
 
+/// The bits of a file's mode that let others than its owner use it.
+const OTHERS: u32 = 0o077;
+
 /// Everything the service needs to know.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -54,8 +61,8 @@ pub struct Config {
     pub log_level: Level,
     /// Of the timestamps in the log.
     pub time_zone: TimeZone,
-    /// Where the values come from.
-    pub source: SourceConfig,
+    /// Where the values come from: each kind at most once, and at least one.
+    pub sources: Vec<SourceConfig>,
     /// Until when they are fresh.
     pub freshness: Freshness,
     /// What is made of them: at least one meter.
@@ -79,6 +86,8 @@ pub struct ConfiguredMeter {
     pub config: MeterConfig,
     /// Its serial number is not given, but made of the names of items and the unit id.
     has_default_serial: bool,
+    /// Which source has the items.
+    pub source: SourceKind,
     /// The items it is made of.
     pub bindings: Vec<Binding>,
     /// Where it listens if no socket is inherited; if empty, port 502 on all addresses.
@@ -103,21 +112,26 @@ impl Config {
         let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
         let mut text = String::new();
         let file = File::open(path).map_err(unreadable)?;
+        let mode = file.metadata().map_err(unreadable)?.permissions().mode();
         file.take(MAX_SIZE.saturating_add(1)).read_to_string(&mut text).map_err(unreadable)?;
         if text.len() as u64 > MAX_SIZE {
             let message = format!("larger than {MAX_SIZE} bytes");
             return Err(unreadable(io::Error::new(io::ErrorKind::FileTooLarge, message)));
         }
-        Self::parse(&text)
+        Self::read(&text, mode & OTHERS == 0)
             .map_err(|problems| ConfigError::Invalid { path: path.to_owned(), problems })
     }
 
-    /// Checks the text of a file.
+    /// Checks the text of a file that nobody else can read.
     ///
     /// # Errors
     /// Returns everything that is wrong with it.
     pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
-        let (config, shown) = entries::read(text, read)?;
+        Self::read(text, true)
+    }
+
+    fn read(text: &str, is_private: bool) -> Result<Self, Vec<Problem>> {
+        let (config, shown) = entries::read(text, is_private, read)?;
         Ok(Self { shown, ..config })
     }
 }
@@ -126,17 +140,18 @@ impl Config {
 fn read(entries: &mut Entries<'_>) -> Config {
     let log_level = log_level(entries);
     let time_zone = entries.value("time_zone", "an IANA name such as Europe/Berlin", values::parse);
-    let meters = meters::read(entries);
-    let openhab = openhab::read(entries);
-    let freshness = freshness::read(entries, openhab.poll_interval);
-    let source = SourceConfig::OpenHab(openhab);
+    let sources = sources::read(entries);
+    let meters = meters::read(entries, &sources);
+    let freshness = freshness::read(entries, sources.poll_interval());
+    let is_used = |kind| meters.iter().any(|meter| meter.source == kind);
+    let sources = sources.used(is_used);
     let modbus = modbus::read(entries);
     let status = status::read(entries, &meters);
     let state_dir = values::path(entries, "state_dir");
     Config {
         log_level,
         time_zone: time_zone.unwrap_or_else(default_time_zone),
-        source,
+        sources,
         freshness,
         meters,
         modbus,

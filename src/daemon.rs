@@ -18,19 +18,13 @@ use crate::{
     meter::{Image, reading::Freshness},
     modbus::connections::Usage,
     persistence::error::CounterFileError,
-    source::{SetupError, Watched, Watching},
+    source::{SetupError, Watched},
     status::{
         board::Board,
         listener::{self, StatusListenError},
         server as status_server,
     },
-    system::{
-        liveness::Liveness,
-        logging,
-        notifier::Notifier,
-        signals::ShutdownSignals,
-        systemd::{self, InheritedSockets},
-    },
+    system::{logging, notifier::Notifier, signals::ShutdownSignals, systemd::InheritedSockets},
 };
 
 pub(crate) mod log;
@@ -38,6 +32,7 @@ mod meter_task;
 mod ports;
 mod running;
 mod served;
+mod sources;
 mod status;
 mod status_page;
 
@@ -55,10 +50,6 @@ const SILENCE_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Time between two updates of the status that `systemctl status` shows.
 const STATUS_INTERVAL: Duration = Duration::from_secs(10);
-
-/// A source that rests for longer than this, in a request or elsewhere, is stuck. Its requests have
-/// much shorter limits.
-const SOURCE_LIMIT: Duration = Duration::from_mins(1);
 
 /// Time limit for opening the counters' stores at the start.
 const OPEN_LIMIT: Duration = Duration::from_secs(2);
@@ -119,16 +110,14 @@ impl Daemon {
     pub async fn start(config: Config, inherited: InheritedSockets) -> Result<Self, DaemonError> {
         let signals = ShutdownSignals::install().map_err(DaemonError::Signals)?;
         let notifier = Arc::new(Notifier::start().map_err(DaemonError::Notifier)?);
-        let source_name = config.source.to_string();
-        let source = config.source.build(config.freshness)?;
+        let sources = sources::build(config.sources, config.freshness)?;
         let ports = ports::open(&config.meters, inherited.modbus)?;
         let status_listeners = listener::open(&config.status.listen, inherited.status)?;
         let state_dir = config.state_dir.as_deref();
         let (meters, watched) = start_meters(config.meters, config.freshness, state_dir).await?;
         let mut tasks = JoinSet::new();
-        let source = source.watch(watched);
-        let source_view = source.view();
-        spawn_source(&mut tasks, source, &notifier);
+        let kinds = meters.iter().map(RunningMeter::source);
+        let sources = sources::start(&mut tasks, sources, kinds.zip(watched), &notifier);
         let has_page = !status_listeners.is_empty();
         let others = if has_page { status_server::MAX_CONNECTIONS } else { 0 };
         let server_config = limited(config.modbus, ports.len(), others);
@@ -137,7 +126,7 @@ impl Daemon {
         if has_page {
             let views = meters.iter().zip(&served);
             let board = Board::new(
-                (source_name, source_view),
+                sources,
                 config.shown.to_string(),
                 views.map(|(meter, served)| meter.view(config.freshness, served)).collect(),
             );
@@ -261,39 +250,5 @@ fn ended_task(ended: Result<&'static str, JoinError>) -> DaemonError {
     match ended {
         Ok(task) => DaemonError::TaskEnded(task),
         Err(error) => DaemonError::TaskFailed(error),
-    }
-}
-
-/// Starts the source, and the watchdog if systemd expects one.
-fn spawn_source(tasks: &mut JoinSet<&'static str>, source: Watching, notifier: &Arc<Notifier>) {
-    let watchdog = systemd::watchdog();
-    let liveness = Liveness::new(SOURCE_LIMIT);
-    let pulses = liveness.clone();
-    tasks.spawn(async move {
-        source.run(&pulses).await;
-        "source"
-    });
-    if let Some(limit) = watchdog {
-        let notifier = Arc::clone(notifier);
-        tasks.spawn(async move {
-            watch_liveness(&liveness, limit, &notifier).await;
-            "watchdog"
-        });
-    }
-}
-
-/// Feeds systemd's watchdog while all tasks make progress. A source that is away does not stop any of
-/// them.
-async fn watch_liveness(liveness: &Liveness, limit: Duration, notifier: &Notifier) {
-    let mut interval = interval(limit.mul_f64(0.25).max(Duration::from_millis(1)));
-    loop {
-        interval.tick().await;
-        match liveness.stuck() {
-            None => notifier.watchdog(),
-            Some(task) => tracing::error!(
-                task,
-                "the {task} task is stuck; waiting for systemd to restart the service"
-            ),
-        }
     }
 }

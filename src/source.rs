@@ -8,6 +8,7 @@ use std::{
     time::{Instant, SystemTime},
 };
 
+use serde::Serialize;
 use tokio::sync::watch;
 use tracing::Span;
 
@@ -44,6 +45,27 @@ pub use item::ItemProblem;
 use openhab::{OpenHab, OpenHabConfig, OpenHabView, WatchingOpenHab};
 use secret::SecretError;
 use tls::TlsError;
+
+/// What a source is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SourceKind {
+    /// An openHAB server, which has items.
+    OpenHab,
+    /// Home Assistant, which has entities.
+    HomeAssistant,
+}
+
+impl SourceKind {
+    /// The word for it in configurations and metrics.
+    #[must_use]
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::OpenHab => "openhab",
+            Self::HomeAssistant => "homeassistant",
+        }
+    }
+}
 
 /// The configuration of a source.
 #[derive(Clone, Debug)]
@@ -101,6 +123,15 @@ pub struct Probe {
 }
 
 impl SourceConfig {
+    /// What it is.
+    #[must_use]
+    pub fn kind(&self) -> SourceKind {
+        match self {
+            Self::OpenHab(_) => SourceKind::OpenHab,
+            Self::HomeAssistant(_) => SourceKind::HomeAssistant,
+        }
+    }
+
     /// Creates the source, which is not connected yet.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ use crate::{
         reading::Measurand,
         sunspec,
     },
-    source::{ItemProblem, Probe, ProbeError, SetupError},
+    source::{ItemProblem, Probe, ProbeError, SetupError, Source},
     text::{excerpt, printable_json},
 };
 
@@ -106,11 +106,47 @@ fn warnings(meters: &[ConfiguredMeter]) -> String {
 /// # Errors
 /// Returns an error if the meter would not serve values, or nothing can be printed.
 pub async fn check(config: Config, json: bool) -> Result<(), CheckError> {
-    let name = config.source.to_string();
-    let mut source = config.source.build(config.freshness)?;
+    let names: Vec<_> = config.sources.iter().map(ToString::to_string).collect();
+    let mut lines = Vec::new();
+    for source in config.sources {
+        let kind = source.kind();
+        let mut source = source.build(config.freshness)?;
+        let meters = config.meters.iter().filter(|meter| meter.source == kind);
+        lines.extend(ask(&mut source, meters).await?);
+    }
+    // In the order of the meters, whatever their sources.
+    let place = |line: &Line| config.meters.iter().position(|meter| meter.name == line.meter);
+    lines.sort_by_key(place);
+    let text = if json {
+        let text = serde_json::to_string_pretty(&lines).map_err(io::Error::from)?;
+        printable_json(&text) + "\n"
+    } else {
+        let warnings = warnings(&config.meters);
+        let serials: String = config.meters.iter().filter_map(serial).collect();
+        let answers = names.join(" answers.\n");
+        format!("{answers} answers.\n\n{}{}{warnings}{serials}", tables(&lines), sums(&lines))
+    };
+    match io::stdout().write_all(text.as_bytes()) {
+        // Whoever reads it has seen enough; the verdict is the exit code.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        written => written?,
+    }
+    let count = |status| lines.iter().filter(|line| line.status == status).count();
+    match (count(ItemStatus::Wrong), count(ItemStatus::NoValue)) {
+        (0, 0) => Ok(()),
+        (0, waiting) => Err(CheckError::NoValue(Count(waiting))),
+        (wrong, _) => Err(CheckError::Items(Count(wrong))),
+    }
+}
+
+/// Asks a source for all items of its meters.
+async fn ask(
+    source: &mut Source,
+    meters: impl Iterator<Item = &ConfiguredMeter>,
+) -> Result<Vec<Line>, CheckError> {
     let mut lines = Vec::new();
     let mut is_silent = true;
-    for meter in &config.meters {
+    for meter in meters {
         for binding in &meter.bindings {
             let probe = source.probe(binding).await?;
             if let Err(problem @ ItemProblem::Unanswered(_)) = &probe.value {
@@ -124,25 +160,7 @@ pub async fn check(config: Config, json: bool) -> Result<(), CheckError> {
             lines.push(line(probe, meter, binding));
         }
     }
-    let text = if json {
-        let text = serde_json::to_string_pretty(&lines).map_err(io::Error::from)?;
-        printable_json(&text) + "\n"
-    } else {
-        let warnings = warnings(&config.meters);
-        let serials: String = config.meters.iter().filter_map(serial).collect();
-        format!("{name} answers.\n\n{}{}{warnings}{serials}", tables(&lines), sums(&lines))
-    };
-    match io::stdout().write_all(text.as_bytes()) {
-        // Whoever reads it has seen enough; the verdict is the exit code.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-        written => written?,
-    }
-    let count = |status| lines.iter().filter(|line| line.status == status).count();
-    match (count(ItemStatus::Wrong), count(ItemStatus::NoValue)) {
-        (0, 0) => Ok(()),
-        (0, waiting) => Err(CheckError::NoValue(Count(waiting))),
-        (wrong, _) => Err(CheckError::Items(Count(wrong))),
-    }
+    Ok(lines)
 }
 
 fn line(probe: Probe, meter: &ConfiguredMeter, binding: &Binding) -> Line {

@@ -1,17 +1,18 @@
 //! The keys of the values: which item gives which.
 
 use super::{document::Part, entries::Entries, entry::Entry, flat::Flat, values};
-use crate::meter::{
-    binding::Binding,
-    reading::{Measurand, Phase, Point},
-    units::{Quantity, Unit},
+use crate::{
+    meter::{
+        binding::Binding,
+        reading::{Measurand, Phase, Point},
+        units::{Quantity, Unit},
+    },
+    source::SourceKind,
 };
 
-/// What the value of a measurand may be.
-const EXPECTED: &str =
-    "the name of an item, {item: …, unit: …}, a list of such, or a map of l1, l2, l3 to such";
-
+/// What an item is called in openHAB, and in Home Assistant.
 const ITEM: &str = "item";
+const ENTITY: &str = "entity";
 const UNIT: &str = "unit";
 const FACTOR: &str = "factor";
 
@@ -24,6 +25,8 @@ const PHASES: [(&str, Phase); 3] = [("l1", Phase::L1), ("l2", Phase::L2), ("l3",
 
 /// What the bindings of a measurand have in common.
 struct Common {
+    /// Where the items are.
+    source: SourceKind,
     /// Where values without a phase go.
     connected: Phase,
     max_power_w: f64,
@@ -34,8 +37,32 @@ struct Common {
     is_flat: bool,
 }
 
+/// What the value of a measurand may be.
+fn expected(source: SourceKind) -> String {
+    let (name, noun) = (a_name(source), noun(source));
+    format!("{name}, {{{noun}: …, unit: …}}, a list of such, or a map of l1, l2, l3 to such")
+}
+
+fn a_name(source: SourceKind) -> &'static str {
+    match source {
+        SourceKind::OpenHab => "the name of an item",
+        SourceKind::HomeAssistant => "the id of an entity",
+    }
+}
+
+fn noun(source: SourceKind) -> &'static str {
+    match source {
+        SourceKind::OpenHab => ITEM,
+        SourceKind::HomeAssistant => ENTITY,
+    }
+}
+
 /// Takes the keys of all measurands; gives each configured item with the point it is for.
-pub(super) fn read(entries: &mut Entries<'_>, max_power_w: f64) -> Vec<Binding> {
+pub(super) fn read(
+    entries: &mut Entries<'_>,
+    source: SourceKind,
+    max_power_w: f64,
+) -> Vec<Binding> {
     let connected = values::choice(
         entries,
         "connected_phase",
@@ -44,11 +71,12 @@ pub(super) fn read(entries: &mut Entries<'_>, max_power_w: f64) -> Vec<Binding> 
     let connected = connected.unwrap_or(Phase::L1);
     let mut bindings = Vec::new();
     for measurand in Measurand::ALL {
-        let flat = Flat::take(entries, measurand);
+        let flat = Flat::take(entries, measurand, a_name(source));
         let quantity = measurand.quantity();
         let unit = flat.unit.as_ref().and_then(|entry| unit(entries, entry, quantity));
         let factor = flat.factor.as_ref().and_then(|entry| factor(entries, entry, quantity));
         let common = Common {
+            source,
             connected,
             max_power_w,
             unit: unit.unwrap_or(quantity.default_unit()),
@@ -97,18 +125,19 @@ fn of_whole(
     common: &Common,
 ) -> Vec<Binding> {
     let mut bindings = Vec::new();
-    if !entry.is_map() || entry.keys().any(|key| [ITEM, UNIT, FACTOR].contains(&key)) {
+    if !entry.is_map() || entry.keys().any(|key| [ITEM, ENTITY, UNIT, FACTOR].contains(&key)) {
         let point = Point { measurand, phase: common.connected };
         of_point(entries, entry, point, common, &mut bindings);
         return bindings;
     }
-    entries.map(entry, EXPECTED, |phases| {
+    let expected = expected(common.source);
+    entries.map(entry, &expected, |phases| {
         let mut found: Vec<_> = PHASES
             .into_iter()
             .filter_map(|(key, phase)| Some((phase, phases.take(key)?)))
             .collect();
         if found.is_empty() {
-            phases.note_whole(&format!("found nothing, expected {EXPECTED}"));
+            phases.note_whole(&format!("found nothing, expected {expected}"));
         }
         // In the order of the file: the default serial number depends on it.
         found.sort_by(|(_, a), (_, b)| a.path.cmp(&b.path));
@@ -142,8 +171,10 @@ fn of_point(
         let first = bindings.iter().find(|known| known.item == new.item);
         if let Some(first) = first.filter(|_| point.measurand.is_summed()) {
             let message = format!(
-                "item {} is given for {} already, and would count twice",
-                new.item, first.point.phase
+                "{} {} is given for {} already, and would count twice",
+                noun(common.source),
+                new.item,
+                first.point.phase
             );
             entries.note(&place, Part::Value, message);
         }
@@ -159,21 +190,21 @@ fn binding(
     common: &Common,
 ) -> Option<Binding> {
     let quantity = point.measurand.quantity();
-    let max_power_w = common.max_power_w;
+    let Common { source, max_power_w, .. } = *common;
     let whole = |item, unit, factor| Binding { point, member: 0, item, unit, factor, max_power_w };
     if !entry.is_map() {
-        let name = name(entries, &entry, EXPECTED)?;
+        let name = name(entries, &entry, source, &expected(source))?;
         return Some(whole(name, common.unit.clone(), common.factor));
     }
     if common.is_flat {
         let message = "is a map: give its unit and factor in it, not beside it";
         entries.note(&entry, Part::Value, message.to_owned());
     }
-    let binding = entries.map(entry, EXPECTED, |keys| {
-        let name = match keys.take(ITEM) {
-            Some(entry) => name(keys, &entry, "the name of an item"),
+    let binding = entries.map(entry, &expected(source), |keys| {
+        let name = match keys.take(noun(source)) {
+            Some(entry) => name(keys, &entry, source, a_name(source)),
             None => {
-                keys.note_whole("the name of the item is missing");
+                keys.note_whole(&format!("the {} is missing", noun(source)));
                 None
             }
         };
@@ -190,15 +221,38 @@ fn binding(
     binding.flatten()
 }
 
-fn name(entries: &mut Entries<'_>, entry: &Entry, expected: &str) -> Option<String> {
+fn name(
+    entries: &mut Entries<'_>,
+    entry: &Entry,
+    source: SourceKind,
+    expected: &str,
+) -> Option<String> {
     let name = entries.scalar(entry, expected)?;
-    // openHAB's own rule; anything else would never reach its items.
-    let valid = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    if name.is_empty() || name.len() > 255 || !name.chars().all(valid) {
-        entries.wrong(entry, name, "an item name of letters, digits and _");
+    let (is_name, rule): (fn(&str) -> bool, _) = match source {
+        SourceKind::OpenHab => (is_item_name, "an item name of letters, digits and _"),
+        SourceKind::HomeAssistant => {
+            (is_entity_id, "an entity id such as sensor.roof_power, in lower case")
+        }
+    };
+    if name.len() > 255 || !is_name(name) {
+        entries.wrong(entry, name, rule);
         return None;
     }
     Some(name.to_owned())
+}
+
+/// openHAB's own rule; anything else would never reach its items.
+fn is_item_name(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+/// Home Assistant's own rule: with one id that breaks it, it refuses them all.
+fn is_entity_id(name: &str) -> bool {
+    let valid = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    let is_part =
+        |part: &str| !part.is_empty() && part.chars().all(valid) && part.trim_matches('_') == part;
+    let parts = name.split_once('.');
+    parts.is_some_and(|(domain, id)| is_part(domain) && !domain.contains("__") && is_part(id))
 }
 
 fn unit(entries: &mut Entries<'_>, entry: &Entry, quantity: Quantity) -> Option<Unit> {

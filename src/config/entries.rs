@@ -16,6 +16,7 @@ use crate::text::excerpt;
 /// Reads a file by taking the entries of its root. Also gives the file as people may see it.
 pub(super) fn read<T>(
     text: &str,
+    is_private: bool,
     reader: impl FnOnce(&mut Entries<'_>) -> T,
 ) -> Result<(T, Masked), Vec<Problem>> {
     let whole = |position, message| vec![Problem { position, key: String::new(), message }];
@@ -26,7 +27,7 @@ pub(super) fn read<T>(
         return Err(whole(Position::START, message.to_owned()));
     }
     let shown = Masked::of(&root);
-    let mut notes = Notes::default();
+    let mut notes = Notes::new(is_private);
     let mut entries = Entries::of(Entry::root(root), &mut notes);
     entries.left = entries.left.into_iter().flat_map(Entry::flattened).collect();
     let value = reader(&mut entries);
@@ -77,11 +78,16 @@ impl<'a> Entries<'a> {
             }
             Some(entry) => Some(entry),
             None => {
-                let key = entry::joined(&self.shown, name);
-                self.note_own(key, format!("missing, expected {expected}"));
+                self.missing(name, expected);
                 None
             }
         }
+    }
+
+    /// Notes that an entry is missing.
+    pub(super) fn missing(&mut self, name: &str, expected: &str) {
+        let key = entry::joined(&self.shown, name);
+        self.note_own(key, format!("missing, expected {expected}"));
     }
 
     /// Takes an entry out, whatever its value. A second one of the same name is noted.
@@ -209,6 +215,11 @@ impl<'a> Entries<'a> {
     fn note_own(&mut self, key: String, message: String) {
         let path = self.path.clone();
         self.notes.push(Note { path, part: Part::Key, key, message, first: None });
+    }
+
+    /// Whether nobody else can read the file.
+    pub(super) fn is_private(&self) -> bool {
+        self.notes.is_private
     }
 
     /// The names that were asked for.

@@ -6,6 +6,7 @@ use super::{
 };
 
 /// A key and its value, not yet understood.
+#[derive(Clone)]
 pub(super) struct Entry {
     /// The section that it is in, if any.
     pub(super) section: Option<&'static str>,

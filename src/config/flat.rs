@@ -18,7 +18,7 @@ pub(super) struct Flat {
 
 impl Flat {
     /// Takes the keys of a measurand. That something is given, if it must be, is yet to be seen.
-    pub(super) fn take(entries: &mut Entries<'_>, measurand: Measurand) -> Self {
+    pub(super) fn take(entries: &mut Entries<'_>, measurand: Measurand, expected: &str) -> Self {
         let [l1, l2, l3, unit, factor] = keys(measurand);
         let whole = entries.take_even_empty(measurand.key());
         let phases = [(Phase::L1, l1), (Phase::L2, l2), (Phase::L3, l3)];
@@ -26,7 +26,7 @@ impl Flat {
             phases.into_iter().filter_map(|(phase, key)| Some((phase, entries.take(key)?)));
         let phases: Vec<_> = phases.collect();
         let whole = if measurand.is_required() && phases.is_empty() {
-            entries.required(whole, measurand.key(), "the name of an item")
+            entries.required(whole, measurand.key(), expected)
         } else {
             whole.filter(|entry| !entry.is_empty())
         };

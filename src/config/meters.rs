@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use super::{
     ConfiguredMeter, bindings, document::Part, entries::Entries, entry::Entry, listen, meter,
-    values,
+    sources::Sources, values,
 };
 
 /// What the list of meters may be.
@@ -17,8 +17,8 @@ const MAX_METERS: usize = 32;
 const RESERVED: [&str; 2] = ["modbus", "status"];
 
 /// Takes the keys of all meters.
-pub(super) fn read(entries: &mut Entries<'_>) -> Vec<ConfiguredMeter> {
-    let Some(list) = entries.take("meters") else { return vec![one(entries, None)] };
+pub(super) fn read(entries: &mut Entries<'_>, sources: &Sources) -> Vec<ConfiguredMeter> {
+    let Some(list) = entries.take("meters") else { return vec![one(entries, sources, None)] };
     let whole = list.place();
     let elements = if list.is_map() { Vec::new() } else { list.elements() };
     if elements.is_empty() || elements.len() > MAX_METERS {
@@ -32,7 +32,7 @@ pub(super) fn read(entries: &mut Entries<'_>) -> Vec<ConfiguredMeter> {
         let place = element.place();
         let meter = entries.map(element, EXPECTED, |entries| {
             let name = name(entries);
-            let meter = one(entries, Some(name.unwrap_or_default()));
+            let meter = one(entries, sources, Some(name.unwrap_or_default()));
             keys = entries.asked();
             meter
         });
@@ -46,15 +46,16 @@ pub(super) fn read(entries: &mut Entries<'_>) -> Vec<ConfiguredMeter> {
     meters
 }
 
-fn one(entries: &mut Entries<'_>, name: Option<String>) -> ConfiguredMeter {
+fn one(entries: &mut Entries<'_>, sources: &Sources, name: Option<String>) -> ConfiguredMeter {
+    let source = sources.of_meter(entries);
     let model = meter::model(entries);
     let max_power_w = meter::max_power_w(entries, model);
-    let bindings = bindings::read(entries, max_power_w);
+    let bindings = bindings::read(entries, source, max_power_w);
     let serial_number = values::text(entries, "serial_number", 32);
     let has_default_serial = serial_number.is_none();
     let config = meter::read(entries, &bindings, model, max_power_w, serial_number);
     let listen = listen::read(entries);
-    ConfiguredMeter { name, config, has_default_serial, bindings, listen }
+    ConfiguredMeter { name, config, has_default_serial, source, bindings, listen }
 }
 
 fn name(entries: &mut Entries<'_>) -> Option<String> {

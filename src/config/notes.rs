@@ -21,17 +21,24 @@ pub(super) struct Note {
 }
 
 /// Everything that is wrong.
-#[derive(Default)]
-pub(super) struct Notes(Vec<Note>);
+pub(super) struct Notes {
+    all: Vec<Note>,
+    /// Nobody else can read the file, so that it may hold secrets.
+    pub(super) is_private: bool,
+}
 
 impl Notes {
+    pub(super) fn new(is_private: bool) -> Self {
+        Self { all: Vec::new(), is_private }
+    }
+
     pub(super) fn push(&mut self, note: Note) {
-        self.0.push(note);
+        self.all.push(note);
     }
 
     /// The problems in the order of the file, and only the first ones of very many.
     pub(super) fn into_problems(self, document: Document<'_>) -> Vec<Problem> {
-        let mut notes = self.0;
+        let mut notes = self.all;
         notes.sort_by(|a, b| a.path.cmp(&b.path));
         notes.truncate(MAX_PROBLEMS);
         let locate = |note| located(note, document);

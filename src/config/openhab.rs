@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{document::Part, entries::Entries, values};
+use super::{document::Part, entries::Entries, entry::Entry, secret, values};
 use crate::source::{
     endpoint::Endpoint,
     openhab::{
@@ -11,12 +11,27 @@ use crate::source::{
     },
 };
 
-const POLL_INTERVAL: Duration = Duration::from_secs(2);
+/// Time from one poll to the next, unless it is given.
+pub(super) const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Takes the keys of openHAB.
-pub(super) fn read(entries: &mut Entries<'_>) -> OpenHabConfig {
-    openhab_alone(entries);
-    let endpoint = endpoint(entries).unwrap_or_else(|| Endpoint::localhost(8080));
+/// What an address may be.
+pub(super) const HOST: &str = "host, host:port, [v6]:port or http(s)://host[:port][/path]";
+
+/// The keys that have a meaning for openHAB alone.
+const KEYS: [&str; 8] = [
+    "update",
+    "poll_interval",
+    "openhab_token_file",
+    "openhab_token",
+    "openhab_username",
+    "openhab_password_file",
+    "openhab_password",
+    "openhab_ca_file",
+];
+
+/// Takes the keys of openHAB, whose address is given by `host`.
+pub(super) fn read(entries: &mut Entries<'_>, host: &Entry) -> OpenHabConfig {
+    let endpoint = endpoint(entries, host).unwrap_or_else(|| Endpoint::localhost(8080));
     let update =
         values::choice(entries, "update", &[("events", Update::Events), ("poll", Update::Poll)]);
     let poll_interval = values::duration(entries, "poll_interval", 100, 600);
@@ -31,35 +46,31 @@ pub(super) fn read(entries: &mut Entries<'_>) -> OpenHabConfig {
     }
 }
 
-/// What the add-on can do with Home Assistant as its source, and we cannot.
-fn openhab_alone(entries: &mut Entries<'_>) {
-    entries.value("data.source", "openhab, the only source there is", |text| {
-        (text == "openhab").then_some(())
-    });
-    // The add-on has this for Home Assistant, and with openHAB never looked at it.
-    entries.take("data.access_token");
+/// Notes that the keys of openHAB are there without its address.
+pub(super) fn absent(entries: &mut Entries<'_>) {
+    for key in KEYS {
+        if let Some(entry) = entries.take(key) {
+            entries.note(&entry, Part::Key, "needs openhab_host beside it".to_owned());
+        }
+    }
 }
 
-fn endpoint(entries: &mut Entries<'_>) -> Option<Endpoint> {
-    const EXPECTED: &str = "host, host:port, [v6]:port or http(s)://host[:port][/path]";
-    let entry = entries.require("openhab_host", EXPECTED)?;
-    let text = entries.scalar(&entry, EXPECTED)?;
+fn endpoint(entries: &mut Entries<'_>, host: &Entry) -> Option<Endpoint> {
+    let text = entries.scalar(host, HOST)?;
     if text.contains('@') {
         let message = "a name and password do not belong in the address; use \
                        openhab_username and openhab_password_file";
-        entries.note(&entry, Part::Value, message.to_owned());
+        entries.note(host, Part::Value, message.to_owned());
         return None;
     }
-    entries.parse_unshown(&entry, EXPECTED, |text| openhab::parse_host(text).ok())
+    entries.parse_unshown(host, HOST, |text| openhab::parse_host(text).ok())
 }
 
 fn credentials(entries: &mut Entries<'_>) -> Credentials {
-    let token_file = values::path(entries, "openhab_token_file");
-    let password_file = values::path(entries, "openhab_password_file");
-    let username = match password_file {
-        Some(_) => {
-            entries.require("openhab_username", "the name that belongs to openhab_password_file")
-        }
+    let token = secret::read(entries, "openhab_token_file", "openhab_token");
+    let password = secret::read(entries, "openhab_password_file", "openhab_password");
+    let username = match password {
+        Some(_) => entries.require("openhab_username", "the name that belongs to the password"),
         None => entries.take("openhab_username"),
     };
     let username = username.and_then(|entry| {
@@ -67,11 +78,11 @@ fn credentials(entries: &mut Entries<'_>) -> Credentials {
             let fits = !name.is_empty() && !name.contains(|c: char| c == ':' || c.is_control());
             fits.then(|| name.to_owned())
         })?;
-        if password_file.is_none() && !is_openhab_token(&name) {
+        if password.is_none() && !is_openhab_token(&name) {
             let message = "needs openhab_password_file beside it".to_owned();
             entries.note(&entry, Part::Key, message);
         }
         Some(name)
     });
-    Credentials { token: token_file.map(Into::into), login: username.map(|name| (name, password_file.map(Into::into))) }
+    Credentials { token, login: username.map(|name| (name, password)) }
 }

@@ -4,7 +4,7 @@
 /// where the flat file has no such key.
 const KEYS: [(&str, &str, &str); 14] = [
     ("data", "source", "data.source"),
-    ("data", "host", "openhab_host"),
+    ("data", "host", "data.host"),
     ("data", "access_token", "data.access_token"),
     ("modbus", "modbus_tcp_address", "modbus_tcp_address"),
     ("modbus", "connected_phase", "connected_phase"),

@@ -23,7 +23,7 @@ use crate::{
         error::CounterFileError,
         store::{self, CounterStore, StoreEvent},
     },
-    source::Watched,
+    source::{SourceKind, Watched},
     status::meter_view::{MeterStatus, MeterView},
 };
 
@@ -34,6 +34,7 @@ pub(super) struct RunningMeter {
     span: Span,
     identity: Identity,
     role: Role,
+    source: SourceKind,
     bindings: Vec<Binding>,
     readings: watch::Receiver<Reading>,
     task: JoinHandle<Result<(), CounterFileError>>,
@@ -56,7 +57,7 @@ impl RunningMeter {
         state_dir: Option<&Path>,
         deadline: Instant,
     ) -> Result<(Self, Watched), DaemonError> {
-        let ConfiguredMeter { name, config, bindings, .. } = meter;
+        let ConfiguredMeter { name, config, source, bindings, .. } = meter;
         if let Some(warning) = binding::warning(&bindings) {
             tracing::warn!("{warning}");
         }
@@ -77,6 +78,7 @@ impl RunningMeter {
             span,
             identity,
             role,
+            source,
             bindings,
             readings,
             task,
@@ -102,6 +104,7 @@ impl RunningMeter {
         MeterView {
             name: self.name.clone(),
             role: self.role,
+            source: self.source,
             identity: self.identity.clone(),
             listens: served.addresses.iter().map(SocketAddr::to_string).collect(),
             bindings: self.bindings.clone(),
@@ -112,6 +115,11 @@ impl RunningMeter {
             tally: Arc::clone(&self.tally),
             connections: served.server.connections().clone(),
         }
+    }
+
+    /// Which source it has.
+    pub(super) fn source(&self) -> SourceKind {
+        self.source
     }
 
     pub(super) fn images(&self) -> watch::Receiver<Arc<Image>> {

@@ -172,7 +172,7 @@ pub struct HomeAssistant {
     freshness: Freshness,
     access: Access,
     /// Of `check`.
-    conversation: Option<Conversation>,
+    conversation: Option<Box<Conversation>>,
 }
 
 /// What is needed for a connection.
@@ -231,7 +231,7 @@ impl HomeAssistant {
     pub async fn probe(&mut self, binding: &Binding) -> Result<Probe, SessionError> {
         let mut conversation = match self.conversation.take() {
             Some(conversation) => conversation,
-            None => self.access.connect().await?,
+            None => Box::new(self.access.connect().await?),
         };
         let looked_up = timeout(PROBE_LIMIT, conversation.look_up(&binding.item)).await;
         let found = looked_up.map_err(|_| SessionError::Silent)??;
@@ -253,7 +253,7 @@ impl HomeAssistant {
     #[must_use]
     pub fn watch(self, meters: Vec<Watched>) -> WatchingHomeAssistant {
         let Self { config, freshness, access, .. } = self;
-        let tracker = Tracker::new(meters, "entity", Instant::now().into_std());
+        let tracker = Tracker::new(meters, Instant::now().into_std());
         let shared = Shared { config, freshness, tracker: Mutex::new(tracker) };
         WatchingHomeAssistant { shared: Arc::new(shared), access }
     }

@@ -163,7 +163,7 @@ impl OpenHab {
         let now = Instant::now();
         let session = Session {
             schedule: Mutex::new(Schedule::new(&meters, now)),
-            tracker: Mutex::new(Tracker::new(meters, "item", now.into_std())),
+            tracker: Mutex::new(Tracker::new(meters, now.into_std())),
             touched: Notify::new(),
             stream: watch::Sender::new(StreamHealth::Down),
             config,

@@ -37,8 +37,8 @@ impl Outage {
     fn is_news_after(&mut self, patience: Duration, text: &str, now: Instant) -> bool {
         let known = self.faults.iter_mut().find(|fault| fault.text == text);
         let Some(fault) = known else {
-            let is_logged = self.faults.is_empty()
-                || patience.is_zero() && self.faults.len() < Self::MAX;
+            let is_logged =
+                self.faults.is_empty() || patience.is_zero() && self.faults.len() < Self::MAX;
             if self.faults.len() < Self::MAX {
                 let text = text.to_owned();
                 self.faults.push(Fault { text, since: now, is_logged });

@@ -23,8 +23,6 @@ pub(super) struct Tracked {
     pub(super) readings: watch::Sender<Reading>,
     /// That of its meter.
     pub(super) span: Span,
-    /// What the source calls it: item or entity.
-    pub(super) noun: &'static str,
     /// The last problem with it, of a kind that was logged.
     pub(super) problem: Option<ItemProblem>,
     /// Whether it ever had a value.
@@ -79,8 +77,7 @@ impl Tracked {
         if self.problem.take().is_some() || !self.known {
             let key = point.measurand.key();
             let state = excerpt(state.trim());
-            let noun = self.noun;
-            tracing::info!(parent: &self.span, item, key, "{key}: {noun} {item} has the state {state}");
+            tracing::info!(parent: &self.span, item, key, "{key}: item {item} has the state {state}");
         }
         self.known = true;
         true
@@ -111,8 +108,7 @@ impl Tracked {
         if !same {
             let Binding { point, item, .. } = &self.binding;
             let key = point.measurand.key();
-            let noun = self.noun;
-            tracing::warn!(parent: &self.span, item, key, "{key}: {noun} {item} gives no value: {problem}");
+            tracing::warn!(parent: &self.span, item, key, "{key}: item {item} gives no value: {problem}");
         }
         self.problem = Some(problem);
     }

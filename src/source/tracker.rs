@@ -32,15 +32,13 @@ pub(crate) struct Tracker {
 }
 
 impl Tracker {
-    /// `noun` is what the source calls an item.
-    pub(crate) fn new(meters: Vec<Watched>, noun: &'static str, now: Instant) -> Self {
+    pub(crate) fn new(meters: Vec<Watched>, now: Instant) -> Self {
         let readings = meters.iter().map(|meter| meter.readings.clone()).collect();
         let items = meters.into_iter().flat_map(|Watched { bindings, readings, span }| {
             bindings.into_iter().map(move |binding| Tracked {
                 binding,
                 readings: readings.clone(),
                 span: span.clone(),
-                noun,
                 problem: None,
                 known: false,
                 last_event: None,
@@ -224,7 +222,7 @@ mod tests {
             max_power_w: 50_000.0,
         };
         let watched = Watched { bindings: vec![binding], readings: sender, span: Span::none() };
-        (Tracker::new(vec![watched], "item", Instant::now()), receiver)
+        (Tracker::new(vec![watched], Instant::now()), receiver)
     }
 
     fn reply(state: &str, last_state_update: Option<u64>) -> ItemReply {

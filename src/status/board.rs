@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     meter::Condition,
-    source::{Report, View},
+    source::{Report, SourceKind, View},
 };
 
 /// How often polls are counted, for those of the last minute.
@@ -28,14 +28,24 @@ const LOOKS: usize = 12;
 #[derive(Debug)]
 pub struct Board {
     started: Instant,
-    source_name: String,
-    source: View,
+    sources: Vec<SourceView>,
     /// Without secrets.
     configuration: String,
     /// In the order of the configuration.
     meters: Vec<MeterView>,
     /// Of each meter.
     past: Mutex<Vec<Past>>,
+}
+
+/// What one source shows.
+#[derive(Debug)]
+pub struct SourceView {
+    /// What it is.
+    pub kind: SourceKind,
+    /// What it is and where, for people.
+    pub name: String,
+    /// How it is.
+    pub view: View,
 }
 
 /// What was seen of one meter over time.
@@ -47,15 +57,11 @@ struct Past {
 }
 
 impl Board {
-    /// The board of a service that starts now, with a source of this name.
+    /// The board of a service that starts now.
     #[must_use]
-    pub fn new(
-        (source_name, source): (String, View),
-        configuration: String,
-        meters: Vec<MeterView>,
-    ) -> Self {
+    pub fn new(sources: Vec<SourceView>, configuration: String, meters: Vec<MeterView>) -> Self {
         let past = Mutex::new(meters.iter().map(|_| Past::default()).collect());
-        Self { started: Instant::now(), source_name, source, configuration, meters, past }
+        Self { started: Instant::now(), sources, configuration, meters, past }
     }
 
     /// Keeps looking, so that there is a past to show. Never returns.
@@ -75,23 +81,28 @@ impl Board {
     #[must_use]
     pub fn snapshot(&self, with_history: bool) -> Snapshot {
         let (now, clock) = (Instant::now(), SystemTime::now());
-        let report = self.source.report();
-        let mut items = report.items.iter();
+        let reports: Vec<_> = self.sources.iter().map(|source| source.view.report()).collect();
+        let mut items: Vec<_> = reports.iter().map(|report| report.items.iter()).collect();
         let past = self.past();
         let meters = self.meters.iter().zip(past.iter()).map(|(meter, past)| {
-            let items: Vec<_> = items.by_ref().take(meter.bindings.len()).collect();
+            let place = self.sources.iter().position(|source| source.kind == meter.source);
+            let items = items.get_mut(place.unwrap_or_default());
+            let items = items.into_iter().flat_map(|items| items.take(meter.bindings.len()));
+            let items: Vec<_> = items.collect();
             let mut snapshot = meter.snapshot(&items, now);
             snapshot.polls.per_minute = past.polls_since(meter.tally.polls());
             snapshot.history = with_history.then(|| past.history.snapshot(now, clock));
             snapshot
         });
         let meters = meters.collect();
+        let sources = self.sources.iter().zip(&reports);
+        let sources = sources.map(|(source, report)| source.snapshot(report, now));
         Snapshot {
             format: FORMAT,
             version: env!("CARGO_PKG_VERSION"),
             time_s: seconds_since_1970(clock),
             uptime_s: seconds(self.started, now),
-            source: source(&self.source_name, &report, now),
+            sources: sources.collect(),
             meters,
             configuration: self.configuration.clone(),
         }
@@ -119,18 +130,21 @@ impl Past {
     }
 }
 
-fn source(name: &str, report: &Report, now: Instant) -> SourceSnapshot {
-    SourceSnapshot {
-        name: name.to_owned(),
-        state: match report.answers {
-            None => SourceState::Unknown,
-            Some(true) => SourceState::Answers,
-            Some(false) => SourceState::Away,
-        },
-        since_s: seconds(report.since, now),
-        has_events: report.has_events,
-        fault: report.outage.as_ref().map(|(fault, _)| fault.clone()),
-        next_try_s: report.outage.as_ref().map(|(_, at)| seconds(now, *at)),
+impl SourceView {
+    fn snapshot(&self, report: &Report, now: Instant) -> SourceSnapshot {
+        SourceSnapshot {
+            kind: self.kind,
+            name: self.name.clone(),
+            state: match report.answers {
+                None => SourceState::Unknown,
+                Some(true) => SourceState::Answers,
+                Some(false) => SourceState::Away,
+            },
+            since_s: seconds(report.since, now),
+            has_events: report.has_events,
+            fault: report.outage.as_ref().map(|(fault, _)| fault.clone()),
+            next_try_s: report.outage.as_ref().map(|(_, at)| seconds(now, *at)),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::snapshot::{Snapshot, SourceState};
-use crate::meter::Condition;
+use crate::{meter::Condition, source::SourceKind};
 
 /// The body of `/health`. That it comes with status 200 says that meters are served; an outage of the
 /// source is said here, and is no reason to restart the service.
@@ -12,8 +12,14 @@ pub struct Health<'s> {
     status: &'static str,
     version: &'static str,
     uptime_s: f64,
-    source: SourceState,
+    sources: Vec<SourceHealth>,
     meters: Vec<MeterHealth<'s>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct SourceHealth {
+    kind: SourceKind,
+    state: SourceState,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -39,11 +45,13 @@ impl<'s> Health<'s> {
             guard: meter.guard.iter().map(|guard| guard.text.as_str()).collect(),
             is_saved: meter.is_saved,
         });
+        let sources = snapshot.sources.iter();
+        let sources = sources.map(|source| SourceHealth { kind: source.kind, state: source.state });
         Self {
             status: "serving",
             version: snapshot.version,
             uptime_s: snapshot.uptime_s,
-            source: snapshot.source.state,
+            sources: sources.collect(),
             meters: meters.collect(),
         }
     }

@@ -21,7 +21,7 @@ use crate::{
         sunspec::Identity,
     },
     modbus::{connections::Connections, tally::Tally},
-    source::ItemReport,
+    source::{ItemReport, SourceKind},
 };
 
 /// What there is to know of a meter besides its image.
@@ -46,6 +46,8 @@ pub struct MeterView {
     pub name: Option<String>,
     /// The sign convention.
     pub role: Role,
+    /// Which source it has.
+    pub source: SourceKind,
     /// Who it says it is.
     pub identity: Identity,
     /// The addresses where it is polled.
@@ -77,6 +79,7 @@ impl MeterView {
             name: self.name.clone(),
             serial_number: self.identity.serial_number.clone(),
             role: self.role,
+            source: self.source,
             unit: self.identity.address,
             model: image.model.number(),
             listens: self.listens.clone(),

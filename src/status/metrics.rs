@@ -47,8 +47,12 @@ pub fn text(snapshot: &Snapshot) -> String {
     let mut text = Text(String::new());
     text.family(&BUILD, [([("version", snapshot.version)], 1.0)]);
     text.family(&START, [([], snapshot.time_s - snapshot.uptime_s)]);
-    let answers = snapshot.source.state == SourceState::Answers;
-    text.family(&SOURCE, [([], flag(answers))]);
+    let sources = snapshot.sources.iter();
+    let sources = sources.map(|source| {
+        let answers = source.state == SourceState::Answers;
+        ([("source", source.kind.key())], flag(answers))
+    });
+    text.family(&SOURCE, sources);
     let meters = || snapshot.meters.iter().map(|meter| (meter.label(), meter));
     text.family(&LIVE, meters().map(|(name, meter)| ([("meter", name)], flag(meter.is_live()))));
     text.family(&ENERGY, meters().flat_map(|(name, meter)| energies(name, meter)));

@@ -89,7 +89,7 @@ impl View<'_> {
             "verdicts" => self.verdicts(html),
             "inverters" => self.inverters(html),
             "values" => self.values(html),
-            "source" => self.source(html),
+            "source" => self.sources(html),
             "guard" => self.guard(html),
             "plots" => self.plots(html),
             "registers" => self.registers(html),

@@ -1,6 +1,9 @@
 //! Snapshots to try the page and the verdicts with.
 
-use crate::meter::{Availability, Condition, Role};
+use crate::{
+    meter::{Availability, Condition, Role},
+    source::SourceKind,
+};
 
 use super::snapshot::{
     FORMAT, GuardSnapshot, HistorySnapshot, LastPoll, MeterSnapshot, Phases, Polls, Refused,
@@ -14,14 +17,15 @@ pub(super) fn well() -> Snapshot {
         version: "0.1.0",
         time_s: 1_795_744_800.0,
         uptime_s: 90_000.0,
-        source: SourceSnapshot {
+        sources: vec![SourceSnapshot {
+            kind: SourceKind::OpenHab,
             name: "openHAB at http://192.168.1.31:8080".to_owned(),
             state: SourceState::Answers,
             since_s: 89_998.0,
             has_events: true,
             fault: None,
             next_try_s: None,
-        },
+        }],
         meters: vec![meter()],
         configuration: "openhab_host: 192.168.1.31\nopenhab_token: '***'\n\
                         energy_counter_out: inverter_energy\ncurrent_power: inverter_power\n\
@@ -35,6 +39,7 @@ fn meter() -> MeterSnapshot {
         name: None,
         serial_number: "01699275001".to_owned(),
         role: Role::Producer,
+        source: SourceKind::OpenHab,
         unit: 1,
         model: 213,
         listens: vec!["[::]:502".to_owned()],

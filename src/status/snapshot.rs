@@ -5,7 +5,10 @@
 
 use serde::Serialize;
 
-use crate::meter::{Availability, Condition, Role};
+use crate::{
+    meter::{Availability, Condition, Role},
+    source::SourceKind,
+};
 
 /// The version of this format. Fields may be added under the same number; what changes or goes away
 /// makes it another.
@@ -22,17 +25,28 @@ pub struct Snapshot {
     pub time_s: f64,
     /// Since the start, in seconds.
     pub uptime_s: f64,
-    /// Where the values come from.
-    pub source: SourceSnapshot,
+    /// Where the values come from: each kind of source at most once.
+    pub sources: Vec<SourceSnapshot>,
     /// Each meter, in the order of the configuration.
     pub meters: Vec<MeterSnapshot>,
     /// The configuration as it is used, in YAML, with `***` in place of secrets.
     pub configuration: String,
 }
 
-/// The source.
+impl Snapshot {
+    /// How the source of a meter is.
+    #[must_use]
+    pub fn source_state(&self, meter: &MeterSnapshot) -> SourceState {
+        let source = self.sources.iter().find(|source| source.kind == meter.source);
+        source.map_or(SourceState::Unknown, |source| source.state)
+    }
+}
+
+/// A source.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SourceSnapshot {
+    /// What it is.
+    pub kind: SourceKind,
     /// What it is and where, such as `openHAB at http://192.168.1.31:8080`.
     pub name: String,
     /// How it is.
@@ -68,6 +82,8 @@ pub struct MeterSnapshot {
     pub serial_number: String,
     /// The sign convention.
     pub role: Role,
+    /// Which source it has.
+    pub source: SourceKind,
     /// Its unit id.
     pub unit: u8,
     /// The SunSpec model of its values: 213 or 203.

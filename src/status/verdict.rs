@@ -46,7 +46,8 @@ impl Verdict {
 /// All there is to say, the worst first. There is always something.
 #[must_use]
 pub fn verdicts(snapshot: &Snapshot, language: Language) -> Vec<Verdict> {
-    let mut all = source(snapshot, language);
+    let sources = snapshot.sources.iter();
+    let mut all: Vec<_> = sources.map(|one| source(snapshot, one, language)).collect();
     let meters = meters(snapshot, language);
     if all.iter().chain(&meters).all(|verdict| verdict.level == Level::Good) {
         return well(meters, language);
@@ -74,11 +75,12 @@ fn lower(text: &str) -> String {
     rest.next().into_iter().flat_map(char::to_lowercase).chain(rest).collect()
 }
 
-fn source(snapshot: &Snapshot, language: Language) -> Vec<Verdict> {
-    let SourceSnapshot { state, since_s, fault, .. } = &snapshot.source;
-    let name = source_name(&snapshot.source, language);
+fn source(snapshot: &Snapshot, source: &SourceSnapshot, language: Language) -> Verdict {
+    let SourceSnapshot { kind, state, since_s, fault, .. } = source;
+    let name = source_name(source, language);
     let why = fault.as_ref().map(|fault| format!(": {fault}")).unwrap_or_default();
-    let all_live = snapshot.meters.iter().all(MeterSnapshot::is_live);
+    let mut meters = snapshot.meters.iter().filter(|meter| meter.source == *kind);
+    let all_live = meters.all(MeterSnapshot::is_live);
     let (level, code, text) = match state {
         SourceState::Answers => {
             let text = language.pick(format!("{name} answers."), format!("{name} antwortet."));
@@ -100,7 +102,7 @@ fn source(snapshot: &Snapshot, language: Language) -> Vec<Verdict> {
             (waiting(snapshot), "source_unknown", text)
         }
     };
-    vec![Verdict::new(level, code, text)]
+    Verdict::new(level, code, text)
 }
 
 /// What the source is, and where, in the reader's language.

@@ -15,11 +15,7 @@ use crate::{
         record::{MeterRecord, Restored},
     },
     persistence::{saving::Saving, store::log_restored},
-    source::{
-        Watched,
-        item::ItemReply,
-        tracker::Tracker,
-    },
+    source::{Watched, item::ItemReply, tracker::Tracker},
 };
 
 /// How often a living event stream gives a sign of life, in ms.
@@ -272,5 +268,5 @@ fn started(
     let (sender, readings) = watch::channel(Reading::default());
     let watched =
         Watched { bindings: bindings.clone(), readings: sender, span: tracing::Span::none() };
-    (meter, Tracker::new(vec![watched], "item", now), readings)
+    (meter, Tracker::new(vec![watched], now), readings)
 }

@@ -4,7 +4,7 @@ use super::*;
 
 /// What a reader says of a text, a line a problem; empty if nothing.
 fn problems(text: &str, reader: impl FnOnce(&mut Entries<'_>)) -> Vec<String> {
-    let problems = read(text, reader).err().unwrap_or_default();
+    let problems = read(text, true, reader).err().unwrap_or_default();
     let shown = |Problem { position, key, message }| {
         format!("{}:{}: {key}: {message}", position.line, position.column)
     };

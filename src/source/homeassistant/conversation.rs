@@ -6,7 +6,7 @@ use super::{
     SessionError,
     entities::{Change, Entities},
     message::{Command, EntitiesEvent, Incoming, What},
-    question::{Question, nearest, names},
+    question::{Question, names, nearest},
     socket::{Socket, Text},
 };
 use crate::source::{http::Client, item::ItemProblem};

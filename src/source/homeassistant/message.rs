@@ -120,15 +120,9 @@ pub(super) struct Command<'a> {
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum What<'a> {
-    SubscribeEntities {
-        entity_ids: &'a [String],
-    },
+    SubscribeEntities { entity_ids: &'a [String] },
     Ping,
     GetConfig,
-    RenderTemplate {
-        template: &'a str,
-    },
-    UnsubscribeEvents {
-        subscription: u64,
-    },
+    RenderTemplate { template: &'a str },
+    UnsubscribeEvents { subscription: u64 },
 }

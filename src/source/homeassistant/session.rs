@@ -12,7 +12,12 @@ use super::{
     question::{Question, ages, has_started, names, nearest},
 };
 use crate::{
-    source::{backoff::new_backoff, item::{ItemProblem, ItemReply}, outage::Outage, server::Server},
+    source::{
+        backoff::new_backoff,
+        item::{ItemProblem, ItemReply},
+        outage::Outage,
+        server::Server,
+    },
     system::liveness::Pulse,
 };
 

@@ -55,7 +55,8 @@ impl Socket {
 
     /// Waits for the next message, which should be of this kind.
     async fn step(&mut self, expected: &'static str) -> Result<(), SessionError> {
-        let text = timeout(STEP_LIMIT, self.receive()).await.map_err(|_| SessionError::Silent)??;
+        let text =
+            timeout(STEP_LIMIT, self.receive()).await.map_err(|_| SessionError::Silent)??;
         let message = Incoming::parse(text.as_text())?;
         match &*message.kind {
             kind if kind == expected => Ok(()),
@@ -92,7 +93,9 @@ impl Socket {
                 return Err(SessionError::Closed);
             }
             // The answer to a ping must go out before the next one is taken: nothing may pile up here.
-            timeout(STEP_LIMIT, pin!(self.stream.flush())).await.map_err(|_| SessionError::Silent)??;
+            timeout(STEP_LIMIT, pin!(self.stream.flush()))
+                .await
+                .map_err(|_| SessionError::Silent)??;
         }
     }
 }

@@ -6,8 +6,8 @@ use hyper::{
     Response, StatusCode,
     body::Incoming,
     header::{
-        CONNECTION, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
-        SEC_WEBSOCKET_VERSION, UPGRADE,
+        CONNECTION, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION,
+        UPGRADE,
     },
     upgrade::{self, Upgraded},
 };
@@ -80,10 +80,7 @@ fn key() -> String {
 
 /// Whether the answer is that of a server which has understood the key.
 fn has_accepted(answer: &Response<Incoming>, key: &str) -> bool {
-    let hash = digest::digest(
-        &digest::SHA1_FOR_LEGACY_USE_ONLY,
-        format!("{key}{GUID}").as_bytes(),
-    );
+    let hash = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, format!("{key}{GUID}").as_bytes());
     let accept = answer.headers().get(SEC_WEBSOCKET_ACCEPT).map(HeaderValue::as_bytes);
     accept == Some(BASE64_STANDARD.encode(hash).as_bytes())
 }

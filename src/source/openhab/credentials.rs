@@ -96,8 +96,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let token = Some(file(&directory, "token", "oh.meter.secret\n"));
         let login = Some(("me".to_owned(), Some(file(&directory, "password", "pw\n"))));
-        let headers =
-            Credentials { token: token.clone(), login: None }.headers().unwrap();
+        let headers = Credentials { token: token.clone(), login: None }.headers().unwrap();
         assert_eq!(headers[AUTHORIZATION], "Bearer oh.meter.secret");
         assert!(!format!("{headers:?}").contains("secret"));
         let headers = Credentials { token, login }.headers().unwrap();
@@ -154,8 +153,8 @@ mod tests {
             assert_eq!(headers[AUTHORIZATION], basic);
         }
         for token in ["oh.meter.Zq7", "mF_9.B5f-4.1JqM", "a+/~==", "-"] {
-            let token = Some(file(&directory, "token", token));
-            let headers = Credentials { token, login: None }.headers().unwrap();
+            let given = Some(file(&directory, "token", token));
+            let headers = Credentials { token: given, login: None }.headers().unwrap();
             assert_eq!(headers[AUTHORIZATION], format!("Bearer {token}"));
         }
     }

@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use crate::status::{
     language::Language,
-    snapshot::{MeterSnapshot, Snapshot, ValueSnapshot},
+    snapshot::{MeterSnapshot, Snapshot, SourceSnapshot, ValueSnapshot},
     verdict::verdicts,
 };
 
@@ -23,9 +23,10 @@ fn write(text: &mut String, snapshot: &Snapshot) -> fmt::Result {
     for verdict in verdicts(snapshot, english) {
         writeln!(text, "{:?}: {}", verdict.level, verdict.text)?;
     }
-    let source = &snapshot.source;
-    let (since, events) = (english.span(source.since_s), source.has_events);
-    writeln!(text, "source {:?} for {since}, events: {events}", source.state)?;
+    for SourceSnapshot { kind, state, since_s, has_events, .. } in &snapshot.sources {
+        let (kind, since) = (kind.key(), english.span(*since_s));
+        writeln!(text, "source {kind}: {state:?} for {since}, events: {has_events}")?;
+    }
     for meter in &snapshot.meters {
         meter_text(text, meter, english)?;
     }

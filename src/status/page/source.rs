@@ -7,9 +7,15 @@ use crate::status::{
 };
 
 impl View<'_> {
-    /// How the source is.
-    pub(super) fn source(&self, html: &mut Html) {
-        let (language, source) = (self.language, &self.snapshot.source);
+    /// How the sources are.
+    pub(super) fn sources(&self, html: &mut Html) {
+        for source in &self.snapshot.sources {
+            self.source(html, source);
+        }
+    }
+
+    fn source(&self, html: &mut Html, source: &SourceSnapshot) {
+        let language = self.language;
         html.raw("<p><b>").text(source_name(source, language)).raw("</b> ");
         html.text(self.state(source)).raw(match (source.state, source.has_events) {
             (SourceState::Answers, true) => language

@@ -35,8 +35,8 @@ fn what_comes_from_outside_is_text_only() {
     let mut snapshot = sample::trouble();
     let hostile =
         "\"'><script>alert(1)</script></textarea><img src=x onerror=alert(1)>\u{1b}\u{9b}";
-    snapshot.source.name = hostile.to_owned();
-    snapshot.source.fault = Some(hostile.to_owned());
+    snapshot.sources[0].name = hostile.to_owned();
+    snapshot.sources[0].fault = Some(hostile.to_owned());
     snapshot.configuration = format!("a: 1\n{hostile}");
     for meter in &mut snapshot.meters {
         meter.overdue = vec![hostile.to_owned()];

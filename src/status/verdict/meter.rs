@@ -24,7 +24,7 @@ pub(super) fn verdicts(
     let mut all = vec![inverter(snapshot, meter, language)];
     all.extend(condition(snapshot, meter, language));
     // While the source is away, no item has a value, and that is said already.
-    if snapshot.source.state == SourceState::Answers {
+    if snapshot.source_state(meter) == SourceState::Answers {
         all.extend(meter.values.iter().filter_map(|item| value(snapshot, meter, item, language)));
     }
     let held = |held: &GuardSnapshot| {

@@ -46,9 +46,9 @@ fn all_is_well() {
 #[test]
 fn the_source_is_away() {
     let mut snapshot = sample::well();
-    snapshot.source.state = SourceState::Away;
-    snapshot.source.since_s = 35.0;
-    snapshot.source.fault = Some("connection refused".to_owned());
+    snapshot.sources[0].state = SourceState::Away;
+    snapshot.sources[0].since_s = 35.0;
+    snapshot.sources[0].fault = Some("connection refused".to_owned());
     // While the values are fresh, the inverter does not suffer. Its items are not blamed as well.
     snapshot.meters[0].values[1].problem = Some("connection refused".to_owned());
     let away = "source_away openHAB at http://192.168.1.31:8080 has not answered for 35 s: \
@@ -73,7 +73,7 @@ fn the_source_is_away() {
 #[test]
 fn the_source_was_not_reached_yet() {
     let mut snapshot = sample::well();
-    snapshot.source.state = SourceState::Unknown;
+    snapshot.sources[0].state = SourceState::Unknown;
     snapshot.uptime_s = 2.0;
     assert_english(
         &snapshot,

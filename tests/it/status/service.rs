@@ -66,7 +66,7 @@ async fn what_is_served_is_shown_with_the_words_of_openhab() {
     assert_eq!(at("/meters/0/served/exported_wh/l2"), 12_345_678.0);
     assert_eq!(at("/meters/0/values/0/state"), "12345.678 kWh");
     assert_eq!(at("/meters/0/values/0/item"), "inverter2_PV_E_total");
-    assert_eq!(at("/source/state"), "answers");
+    assert_eq!(at("/sources/0/state"), "answers");
     assert_eq!(at("/meters/0/history"), Value::Null);
     let metrics = shown.get("/metrics").await;
     let energy = "fronius_smartmeter_energy_joules_total{meter=\"27901134002\",phase=\"L2\",direction=\"export\"} \
@@ -97,13 +97,16 @@ async fn an_outage_of_openhab_is_shown_and_is_no_fault_of_the_service() {
     let mut shown = Shown::start("stale_after: 2s\npoll_interval: 200ms\n").await;
     shown.service.is_live().await;
     shown.openhab.stop().await;
-    shown.shows("/source/state", "away").await;
+    shown.shows("/sources/0/state", "away").await;
     shown.shows("/meters/0/condition", "stale").await;
     let status = shown.status().await;
-    assert!(status["source"]["fault"].as_str().is_some_and(|fault| fault.contains("connect")));
+    assert!(status["sources"][0]["fault"].as_str().is_some_and(|fault| fault.contains("connect")));
     assert!(!shown.get("/metrics").await.contains("power_watts"), "a stale value");
     let health: Value = serde_json::from_str(&shown.get("/health").await).unwrap();
-    assert_eq!((&health["status"], &health["source"]), (&"serving".into(), &"away".into()));
+    assert_eq!(
+        (&health["status"], &health["sources"][0]["state"]),
+        (&"serving".into(), &"away".into())
+    );
 }
 
 #[tokio::test]
