@@ -8,7 +8,7 @@ import urllib.parse
 from meter import Meter, until
 
 # The quick one is stale as soon as Home Assistant is away, so that one sees when it has values again.
-METERS = {"patient": "", "quick": "stale_after: 2s\n"}
+METERS = {"patient": "", "quick": "stale_after: 2s\npoll_interval: 1s\n"}
 FRESHNESS = ("data is stale", "data is live")
 BACK_WITHIN = 60.0
 
