@@ -18,6 +18,7 @@ use fronius_smartmeter::{
         SourceConfig,
         endpoint::Scheme,
         openhab::{OpenHabConfig, Update},
+        secret::SecretSource,
     },
     status::{StatusAddress, StatusConfig},
 };
@@ -42,9 +43,15 @@ fn valid(name: &str) -> Config {
     Config::load(&path).unwrap()
 }
 
+fn secret_file(path: &str) -> SecretSource {
+    SecretSource::File(path.into())
+}
+
 fn openhab(config: &Config) -> &OpenHabConfig {
-    let SourceConfig::OpenHab(openhab) = &config.source;
-    openhab
+    match &config.sources[..] {
+        [SourceConfig::OpenHab(openhab)] => openhab,
+        others => panic!("{others:?}"),
+    }
 }
 
 #[test]
@@ -197,9 +204,9 @@ fn every_key_arrives() {
     assert_eq!(openhab(&config).poll_interval, Duration::from_millis(500));
     assert_eq!(config.freshness.stale_after, Duration::from_secs(60));
     assert_eq!(config.freshness.item_max_age, Some(Duration::from_secs(3600)));
-    let login = ("proxy".to_owned(), Some("/etc/openhab-password".into()));
+    let login = ("proxy".to_owned(), Some(secret_file("/etc/openhab-password")));
     assert_eq!(openhab(&config).credentials.login, Some(login));
-    assert_eq!(openhab(&config).credentials.token_file, Some("openhab_token".into()));
+    assert_eq!(openhab(&config).credentials.token, Some(secret_file("openhab_token")));
     assert_eq!(openhab(&config).ca_file, Some("/etc/ssl/own-ca.pem".into()));
     assert_eq!(config.meters[0].bindings.len(), 12, "no current");
     let unit = |name| {
