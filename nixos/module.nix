@@ -30,7 +30,7 @@ let
     mkOption {
       type = types.nullOr types.externalPath;
       default = null;
-      example = "/run/secrets/openhab-${name}";
+      example = "/run/secrets/${lib.replaceStrings [ "_" ] [ "-" ] name}";
       description = ''
         File with ${what}. Only root needs to be able to read it. It must be outside of the Nix store,
         which everybody can read.
@@ -41,10 +41,10 @@ let
     mkOption {
       type = types.nullOr types.path;
       default = null;
-      example = lib.literalExpression "./openhab_${name}.cred";
+      example = lib.literalExpression "./${name}.cred";
       description = ''
         In place of {option}`${prefix}.${plain}`, a file that
-        {command}`systemd-creds encrypt --name=openhab_${name}` has made on the machine itself. Only
+        {command}`systemd-creds encrypt --name=${name}` has made on the machine itself. Only
         that machine can decrypt it, so it may be in the Nix store. See {manpage}`systemd-creds(1)`.
       '';
     };
@@ -80,7 +80,18 @@ let
       bracketed
     else
       lib.elemAt parsed 1;
-  openhabAddress = if settings.openhab_host == null then null else addressOf settings.openhab_host;
+  addressesOf =
+    host:
+    let
+      address = addressOf host;
+    in
+    if host == null || address == null then null else [ address ];
+  # Of each host that is given; null is one that may be anywhere in local networks.
+  addresses =
+    lib.optional (settings.openhab_host != null) cfg.openhabAddresses
+    ++ lib.optional (settings.homeassistant_host != null) cfg.homeassistantAddresses;
+  known = lib.filter (list: list != null) addresses;
+  allowed = lib.concatLists known;
 
   isGiven = _: value: value != null;
   configFile = format.generate "config.yaml" (
@@ -106,10 +117,12 @@ let
   secrets = lib.filterAttrs isGiven {
     openhab_token = cfg.tokenFile;
     openhab_password = cfg.passwordFile;
+    homeassistant_token = cfg.homeassistantTokenFile;
   };
   encryptedSecrets = lib.filterAttrs isGiven {
     openhab_token = cfg.encryptedTokenFile;
     openhab_password = cfg.encryptedPasswordFile;
+    homeassistant_token = cfg.encryptedHomeassistantTokenFile;
   };
   allSecrets = secrets // encryptedSecrets;
   # Of a path in the configuration an interpolation makes a copy in the store. An encrypted file may
@@ -133,7 +146,7 @@ let
 in
 {
   options.services.fronius-smartmeter = {
-    enable = lib.mkEnableOption "the emulated Fronius Smart Meter with the values of openHAB";
+    enable = lib.mkEnableOption "the emulated Fronius Smart Meter with the values of openHAB or Home Assistant";
 
     package = mkOption {
       type = types.package;
@@ -164,8 +177,9 @@ in
         The configuration, with the keys of `docs/configuration.md` except those for ports, secrets
         and the state directory. The program checks it when the system is built.
 
-        An item is the name of an openHAB item, or `{ l1, l2, l3 }` for three phases. In place of
-        a name, `{ item, unit }` sets the unit of states that have none. A duration is a number with
+        A value is the name of an openHAB item or a Home Assistant entity, or `{ l1, l2, l3 }` for three
+        phases. In place of a name, `{ item, unit }` or `{ entity, unit }` sets the unit of states that
+        have none. A duration is a number with
         a unit, such as `"500ms"` or `"1h 30m"`, or a number of seconds.
 
         In the entries of `meters`, `modbus_listen` says where each listens.
@@ -207,7 +221,7 @@ in
 
     openhabAddresses = mkOption {
       type = types.nullOr (types.listOf addressType);
-      default = if openhabAddress == null then null else [ openhabAddress ];
+      default = addressesOf settings.openhab_host;
       defaultText = lib.literalMD "the address in `settings.openhab_host`, unless that is a name";
       example = [
         "192.168.1.31"
@@ -216,6 +230,16 @@ in
       description = ''
         Whom the service may talk to: openHAB, and the name server unless the name is resolved on
         this machine. `null` means local networks, so an openHAB elsewhere must be listed here.
+      '';
+    };
+
+    homeassistantAddresses = mkOption {
+      type = types.nullOr (types.listOf addressType);
+      default = addressesOf settings.homeassistant_host;
+      defaultText = lib.literalMD "the address in `settings.homeassistant_host`, unless that is a name";
+      example = [ "100.64.0.32" ];
+      description = ''
+        The same as {option}`${prefix}.openhabAddresses`, for Home Assistant.
       '';
     };
 
@@ -246,10 +270,12 @@ in
       };
     };
 
-    tokenFile = secretFile "token" "an API token of openHAB (`oh.…`)";
-    encryptedTokenFile = encryptedFile "token" "tokenFile";
-    passwordFile = secretFile "password" "the password of `settings.openhab_username`";
-    encryptedPasswordFile = encryptedFile "password" "passwordFile";
+    tokenFile = secretFile "openhab_token" "an API token of openHAB (`oh.…`)";
+    encryptedTokenFile = encryptedFile "openhab_token" "tokenFile";
+    passwordFile = secretFile "openhab_password" "the password of `settings.openhab_username`";
+    encryptedPasswordFile = encryptedFile "openhab_password" "passwordFile";
+    homeassistantTokenFile = secretFile "homeassistant_token" "a long-lived access token of Home Assistant";
+    encryptedHomeassistantTokenFile = encryptedFile "homeassistant_token" "homeassistantTokenFile";
   };
 
   config = lib.mkIf cfg.enable {
@@ -261,8 +287,13 @@ in
           assertion = (settings.openhab_username != null) == (allSecrets ? openhab_password);
           message = "${prefix}.settings.openhab_username and ${prefix}.passwordFile (or encryptedPasswordFile) belong together: set both, or neither.";
         }
+        {
+          assertion = (settings.homeassistant_host != null) == (allSecrets ? homeassistant_token);
+          message = "${prefix}.settings.homeassistant_host and ${prefix}.homeassistantTokenFile (or encryptedHomeassistantTokenFile) belong together: set both, or neither.";
+        }
         (either "openhab_token" "tokenFile" "encryptedTokenFile")
         (either "openhab_password" "passwordFile" "encryptedPasswordFile")
+        (either "homeassistant_token" "homeassistantTokenFile" "encryptedHomeassistantTokenFile")
       ];
 
     # For `fronius-smartmeter check`, `read` and `counters`, and the manual.
@@ -302,7 +333,9 @@ in
       # Restarted in one go, with its socket open, so that clients wait and are not refused.
       stopIfChanged = false;
       serviceConfig = lib.mkMerge [
-        (lib.mkIf (cfg.openhabAddresses != null) { IPAddressAllow = instead cfg.openhabAddresses; })
+        (lib.mkIf (known != [ ]) {
+          IPAddressAllow = if known == addresses then instead allowed else allowed;
+        })
         # The unit's empty secrets are cleared, too, so that a missing file is an error.
         (lib.mkIf (allSecrets != { }) {
           LoadCredential = instead credentials;

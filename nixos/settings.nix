@@ -40,6 +40,7 @@ let
     };
   withUnit = {
     item = name;
+    entity = name;
     unit = name;
     factor = types.number;
   };
@@ -47,7 +48,7 @@ let
   listOfOne = types.listOf one;
   phases = lib.genAttrs [ "l1" "l2" "l3" ] (_: types.either one listOfOne);
   itemType = types.either (types.either name (partsOf (withUnit // phases))) listOfOne // {
-    description = "item's name, { item, unit, factor }, a list of such, or { l1, l2, l3 }";
+    description = "name of an item or entity, { item or entity, unit, factor }, a list of such, or { l1, l2, l3 }";
   };
   item =
     default: description:
@@ -67,7 +68,7 @@ let
 
   # What is given once, however many meters there are.
   atTop = {
-    openhab_host = word "none; required" ''
+    openhab_host = word "none; required without `homeassistant_host`" ''
       Address of openHAB: `host`, `host:port`, `[v6]:port` or `http(s)://host[:port][/path]`. The port
       is 8080 unless given, with `https://` 443.
     '';
@@ -80,6 +81,14 @@ let
       authority. A path of the configuration is copied to the store. Elsewhere the service must be
       able to read it, and it sees neither `/home` nor `/root`.
     '';
+    homeassistant_host = word "none; required without `openhab_host`" ''
+      Address of Home Assistant, in the same forms. The port is 8123 unless given, with `https://` 443.
+      It needs {option}`${prefix}.homeassistantTokenFile` or
+      {option}`${prefix}.encryptedHomeassistantTokenFile`.
+    '';
+    homeassistant_ca_file = key types.path "the system's certificates" ''
+      The same as {option}`${prefix}.settings.openhab_ca_file`, for Home Assistant.
+    '';
     update = oneOf [ "events" "poll" ] "`events`" ''
       How values arrive: `events` listens to openHAB's event stream, and polls while that is down;
       `poll` only polls.
@@ -87,12 +96,12 @@ let
     poll_interval = duration "`2s`" "Time from one poll to the next, `100ms` to `10m`.";
 
     stale_after = duration "`30s`" ''
-      The data is stale when openHAB has not confirmed the power for this long. At least 1 s, and
+      The data is stale when the source has not confirmed the power for this long. At least 1 s, and
       twice `poll_interval`.
     '';
     item_max_age = duration "off" ''
       The data is stale, too, when the item of the power was not updated for this long, `10s` to `7d`,
-      though openHAB is alive.
+      though the source is alive.
     '';
 
     unit_ids = oneOf [ "any" "strict" ] "`any`" ''
@@ -126,19 +135,22 @@ let
     role = oneOf [ "producer" "grid" ] "`producer`" ''
       Whether this is the meter of a generator (`producer`) or of the grid connection (`grid`).
     '';
+    source = oneOf [ "openhab" "homeassistant" ] "the one whose host is given" ''
+      Where the values come from. Needed only where both hosts are given.
+    '';
     energy_counter_out = item "none; required" ''
-      Item with the energy generated; with role `grid`, the energy exported.
+      Item or entity with the energy generated; with role `grid`, the energy exported.
     '';
     energy_counter_in = item "none" ''
-      Item with the energy consumed; with role `grid`, the energy imported.
+      Item or entity with the energy consumed; with role `grid`, the energy imported.
     '';
     current_power = item "none; required" ''
-      Item with the power generated; with role `grid`, with the power of the connection, where import
-      is positive.
+      Item or entity with the power generated; with role `grid`, with the power of the connection,
+      where import is positive.
     '';
-    current_voltage = item "230 V" "Item with the voltage.";
-    current_current = item "power / voltage" "Item with the current.";
-    current_frequency = item "50 Hz" "Item with the frequency.";
+    current_voltage = item "230 V" "Item or entity with the voltage.";
+    current_current = item "power / voltage" "Item or entity with the current.";
+    current_frequency = item "50 Hz" "Item or entity with the frequency.";
     connected_phase = oneOf [ 1 2 3 ] "`1`" "Phase of the items that are given without one.";
     min_energy_threshold = key types.numbers.nonnegative "`0.1`" ''
       Energy in kWh. Until `energy_counter_out` has first reached it, there is no value yet. Set 0 for
@@ -208,7 +220,9 @@ let
     openhab_password_file = "The service could not read it: set ${prefix}.passwordFile.";
     openhab_token = "Everybody can read the settings: put it into a file and set ${prefix}.tokenFile.";
     openhab_password = "Everybody can read the settings: put it into a file and set ${prefix}.passwordFile.";
-    access_token = "It is of no use with openHAB, and everybody could read it: remove the key.";
+    homeassistant_token_file = "The service could not read it: set ${prefix}.homeassistantTokenFile.";
+    homeassistant_token = "Everybody can read the settings: put it into a file and set ${prefix}.homeassistantTokenFile.";
+    access_token = "Everybody can read the settings: put it into a file and set ${prefix}.homeassistantTokenFile.";
   };
 
   # What is wrong with the keys at a place, of which there are these and no others.
@@ -240,10 +254,15 @@ let
     message = "${place}.${key} is missing. Set it to ${what}.";
   };
 
+  withoutLogin = place: values: key: remedy: {
+    assertion = !has values key || builtins.match ".*@.*" values.${key} == null;
+    message = "${place}.${key} holds a name or password, and everybody can read it. Set ${remedy}.";
+  };
+
   # What is wrong with a meter, be it the only one or an entry of the list.
   wrongMeter = place: meter: [
-    (needed place meter "energy_counter_out" "the name of the openHAB item that counts the energy")
-    (needed place meter "current_power" "the name of the openHAB item with the power")
+    (needed place meter "energy_counter_out" "the item or entity that counts the energy")
+    (needed place meter "current_power" "the item or entity with the power")
   ];
   wrongEntry =
     meter:
@@ -273,10 +292,13 @@ in
         wrongKeys place known refused settings ++ wrongMeter place settings
     )
     ++ [
-      (needed place settings "openhab_host" "the address of openHAB, such as \"192.168.1.31\"")
       {
-        assertion = !has settings "openhab_host" || builtins.match ".*@.*" settings.openhab_host == null;
-        message = "${place}.openhab_host holds a name or password, and everybody can read it. Set settings.openhab_username and ${prefix}.passwordFile, or ${prefix}.tokenFile.";
+        assertion = has settings "openhab_host" || has settings "homeassistant_host";
+        message = "${place}.openhab_host is missing. Set it to the address of openHAB, such as \"192.168.1.31\", or ${place}.homeassistant_host to that of Home Assistant.";
       }
+      (withoutLogin place settings "openhab_host"
+        "settings.openhab_username and ${prefix}.passwordFile, or ${prefix}.tokenFile"
+      )
+      (withoutLogin place settings "homeassistant_host" "${prefix}.homeassistantTokenFile")
     ];
 }

@@ -47,6 +47,17 @@ step_openhab() {
   tests/judges/run --openhab "$binary"
 }
 
+# Likewise.
+step_homeassistant() {
+  if [[ -z ${HOMEASSISTANT_URL:-} || -z ${HOMEASSISTANT_TOKEN_FILE:-} ]]; then
+    cannot_check "Home Assistant: no real one is named; tests/judges/README.md says how"
+    return
+  fi
+  packages python3-venv
+  make_once binary
+  tests/judges/run --homeassistant "$binary"
+}
+
 demo_pid=""
 demo_kill() {
   if [[ $demo_pid ]]; then kill -KILL "$demo_pid" 2>/dev/null || true; fi

@@ -45,6 +45,7 @@ let
       ];
       networking.firewall.allowedTCPPorts = [
         8080
+        8123
         8443
       ];
       systemd.services.openhab = {
@@ -207,6 +208,21 @@ in
       (late "192.168.1.22")
       (trusted severalMeters)
     ];
+  };
+
+  # The script plays Home Assistant on the machine of openHAB, and changes the token.
+  homeassistant = plain // {
+    meter = {
+      imports = [
+        (meter {
+          homeassistant_host = "openhab";
+          stale_after = "5s";
+          energy_counter_out = "sensor.roof_energy";
+          current_power = "sensor.roof_power";
+        })
+      ];
+      services.fronius-smartmeter.homeassistantTokenFile = "/etc/fronius-smartmeter/homeassistant_token";
+    };
   };
 
   # The page is on the machine alone, and at another port for the network.

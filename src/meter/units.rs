@@ -32,9 +32,11 @@ impl Quantity {
     /// dimension Power may carry any of the symbols of its row.
     fn symbols(self) -> &'static [(&'static str, f64)] {
         const JOULE: f64 = 1.0 / 3600.0;
+        const CALORIE: f64 = 4.184 * JOULE;
+        const BTU: f64 = 1_055.055_852_62 * JOULE;
         match self {
-            Self::Energy => &[("Wh", 1.0), ("Ws", JOULE), ("J", JOULE)],
-            Self::Power => &[("W", 1.0), ("VA", 1.0), ("V·A", 1.0)],
+            Self::Energy => &[("Wh", 1.0), ("Ws", JOULE), ("J", JOULE), ("cal", CALORIE)],
+            Self::Power => &[("W", 1.0), ("VA", 1.0), ("V·A", 1.0), ("BTU/h", BTU)],
             Self::Voltage => &[("V", 1.0)],
             Self::Current => &[("A", 1.0)],
             Self::Frequency => &[("Hz", 1.0)],
@@ -164,6 +166,7 @@ fn factor(quantity: Quantity, symbol: &str) -> Option<f64> {
             "k" => 1e3,
             "M" => 1e6,
             "G" => 1e9,
+            "T" => 1e12,
             _ => return None,
         };
         Some(prefix * value)

@@ -169,6 +169,24 @@ mod tests {
     }
 
     #[test]
+    fn all_units_of_home_assistant_are_known() {
+        let units = [
+            (Quantity::Power, "mW W kW MW GW TW BTU/h"),
+            (Quantity::Energy, "J kJ MJ GJ mWh Wh kWh MWh GWh TWh cal kcal Mcal Gcal"),
+            (Quantity::Voltage, "μV mV V kV MV"),
+            (Quantity::Current, "μA mA A"),
+            (Quantity::Frequency, "mHz Hz kHz MHz GHz"),
+        ];
+        for (quantity, symbols) in units {
+            for symbol in symbols.split(' ') {
+                assert!(Unit::parse(quantity, symbol).is_ok(), "{symbol}");
+            }
+        }
+        assert_close(Quantity::Power, "3600 BTU/h", 1_055.055_852_62);
+        assert_close(Quantity::Energy, "3.6 kcal", 4.184);
+    }
+
+    #[test]
     fn what_a_register_without_a_value_reads_as_is_no_power() {
         for state in [
             "-32768",

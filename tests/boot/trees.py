@@ -58,6 +58,12 @@ METERS = [
         "modbus_listen": "192.168.1.22:502",
     },
 ]
+HOMEASSISTANT = {
+    "homeassistant_host": "openhab",
+    "stale_after": "5s",
+    "energy_counter_out": "sensor.roof_energy",
+    "current_power": "sensor.roof_power",
+}
 
 SIMULATE = """\
 [Unit]
@@ -162,8 +168,8 @@ def script_user(binary: Path, package: Path, trees: Path) -> Path:
 
 
 def meter(tree: Path, test: str) -> None:
-    settings = SOURCE | {"meters": METERS} if test == "meters" else CONFIG | SETTINGS.get(test, {})
-    config = json.dumps(settings)
+    others = {"meters": SOURCE | {"meters": METERS}, "homeassistant": HOMEASSISTANT}
+    config = json.dumps(others.get(test) or CONFIG | SETTINGS.get(test, {}))
     if test == "migrate":
         config = OLD_CONFIG.read_text().replace("192.168.1.31", "openhab")
     write(tree / "etc/fronius-smartmeter/config.yaml", config)

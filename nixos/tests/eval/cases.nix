@@ -8,6 +8,12 @@ let
     current_power = "inverter_power";
   };
   with' = settings: { settings = openhab // settings; };
+  homeassistant = {
+    homeassistant_host = "192.168.1.32";
+    energy_counter_out = "sensor.roof_energy";
+    current_power = "sensor.roof_power";
+  };
+  homeassistantTokenFile = "/run/secrets/homeassistant-token";
   host = openhab_host: with' { inherit openhab_host; };
   meter =
     name: keys:
@@ -56,6 +62,68 @@ in
       "192.168.1.1"
     ];
   };
+
+  # Home Assistant: alone, with its token in each form, and beside openHAB.
+  homeassistant.config = {
+    settings = homeassistant;
+    inherit homeassistantTokenFile;
+  };
+  homeassistant-entities.config = {
+    settings = homeassistant // {
+      homeassistant_host = "https://homeassistant.example.org";
+      homeassistant_ca_file = "/etc/ssl/certs/ca-certificates.crt";
+      role = "grid";
+      source = "homeassistant";
+      current_power = {
+        l1 = "sensor.grid_power_l1";
+        l2 = {
+          entity = "sensor.grid_power_l2";
+          unit = "kW";
+          factor = -1;
+        };
+        l3 = [
+          "sensor.grid_power_l3"
+          { entity = "sensor.garage_power"; }
+        ];
+      };
+    };
+    encryptedHomeassistantTokenFile = "/var/lib/credentials/homeassistant_token";
+  };
+  homeassistant-elsewhere.config = {
+    settings = homeassistant // {
+      homeassistant_host = "homeassistant.example.org";
+    };
+    homeassistantAddresses = [
+      "203.0.113.8"
+      "192.168.1.1"
+    ];
+    inherit homeassistantTokenFile;
+  };
+  both.config = {
+    settings = {
+      openhab_host = "192.168.1.31";
+      homeassistant_host = "192.168.1.32:8123";
+      meters = [
+        (meter "roof" { source = "openhab"; })
+        (meter "garage" {
+          source = "homeassistant";
+          energy_counter_out = "sensor.garage_energy";
+          current_power = "sensor.garage_power";
+          modbus_tcp_address = 2;
+        })
+      ];
+    };
+    tokenFile = "/run/secrets/openhab-token";
+    inherit homeassistantTokenFile;
+  };
+  both-one-named.config =
+    with' {
+      source = "openhab";
+      homeassistant_host = "homeassistant.local";
+    }
+    // {
+      inherit homeassistantTokenFile;
+    };
 
   strict.config = {
     settings = openhab;
@@ -273,7 +341,7 @@ in
   missing = {
     config = { };
     fails = [
-      "settings.openhab_host is missing"
+      "settings.openhab_host is missing. Set it to the address of openHAB, such as \"192.168.1.31\", or services.fronius-smartmeter.settings.homeassistant_host"
       "settings.energy_counter_out is missing"
       "settings.current_power is missing"
     ];
@@ -391,11 +459,47 @@ in
   };
   access-token-in-settings = {
     config = with' { access_token = "secret"; };
-    fails = [ "remove the key" ];
+    fails = [ "set services.fronius-smartmeter.homeassistantTokenFile" ];
+  };
+  homeassistant-token-in-settings = {
+    config = with' { homeassistant_token = "secret"; };
+    fails = [ "set services.fronius-smartmeter.homeassistantTokenFile" ];
+  };
+  homeassistant-token-file-in-settings = {
+    config = with' { homeassistant_token_file = "/run/secrets/token"; };
+    fails = [ "set services.fronius-smartmeter.homeassistantTokenFile" ];
+  };
+  homeassistant-without-token = {
+    config.settings = homeassistant;
+    fails = [ "settings.homeassistant_host and services.fronius-smartmeter.homeassistantTokenFile" ];
+  };
+  homeassistant-token-alone = {
+    config = {
+      settings = openhab;
+      inherit homeassistantTokenFile;
+    };
+    fails = [ "settings.homeassistant_host and services.fronius-smartmeter.homeassistantTokenFile" ];
+  };
+  homeassistant-token-twice = {
+    config = {
+      settings = homeassistant;
+      inherit homeassistantTokenFile;
+      encryptedHomeassistantTokenFile = "/var/lib/credentials/token";
+    };
+    fails = [ "hold the same secret: set one of them" ];
   };
   password-in-address = {
     config = host "http://meter:secret@192.168.1.31";
     fails = [ "settings.openhab_host holds a name or password" ];
+  };
+  token-in-address = {
+    config = {
+      settings = homeassistant // {
+        homeassistant_host = "http://token@192.168.1.32";
+      };
+      inherit homeassistantTokenFile;
+    };
+    fails = [ "settings.homeassistant_host holds a name or password" ];
   };
   token-file-in-settings = {
     config = with' { openhab_token_file = "/run/secrets/token"; };
@@ -512,6 +616,10 @@ in
   wrong-phase = {
     config = with' { connected_phase = 4; };
     type = "connected_phase";
+  };
+  wrong-source = {
+    config = with' { source = "mqtt"; };
+    type = "source";
   };
   wrong-role = {
     config = with' { role = "generator"; };

@@ -3,8 +3,7 @@
 import time
 from pathlib import Path
 
-from meter import Meter
-from server import until
+from meter import Meter, until
 from verdicts import after
 
 USER, PASSWORD = "judge", "judge-password"
@@ -35,7 +34,7 @@ def judge(verdicts, meters, openhab, folder, binary):
         time.sleep(2.0)  # its REST API comes and goes with the setting
         shown = False
         for number, (way, keys) in enumerate(ways.items()):
-            meter = Meter(folder, f"access{number}", binary, openhab.url, ITEMS + keys)
+            meter = Meter(folder, f"access{number}", binary, openhab.config, ITEMS + keys)
             meters.callback(meter.end)
             if keys:
                 took = followed(openhab, meter, 810 + number)

@@ -2,8 +2,7 @@
 
 import time
 
-from meter import Meter
-from server import until
+from meter import Meter, until
 from verdicts import after
 
 # stale_after, its default, and what may come on top: a read, and a poll of this judge.
@@ -51,7 +50,7 @@ def judge(verdicts, meters, openhab, folder, binary):
         item = f"JudgeInjured{number}"
         openhab.add(item, "Number:Power")
         openhab.post(item, "800 W")
-        patients[item] = injury, Meter(folder, item, binary, openhab.url, f"energy_counter_out: JudgeE\ncurrent_power: {item}\n")
+        patients[item] = injury, Meter(folder, item, binary, openhab.config, f"energy_counter_out: JudgeE\ncurrent_power: {item}\n")
         meters.callback(patients[item][1].end)
     time.sleep(FIRST_SIGN)
     for item, (_, meter) in patients.items():
@@ -73,7 +72,7 @@ def first_values(verdicts, meters, openhab, folder, binary):
         openhab.add(item, kind)
         openhab.post(item, state)
     begin = time.monotonic()
-    meter = Meter(folder, "units", binary, openhab.url, UNITS_CONFIG)
+    meter = Meter(folder, "units", binary, openhab.config, UNITS_CONFIG)
     meters.callback(meter.end)
     took = meter.shows("WphA", 1500.0, 15.0)
     verdicts.check("first values", took is not None, f"{(time.monotonic() - begin) * 1e3:.0f} ms from the start of the process")

@@ -24,7 +24,7 @@ def judge(verdicts, meters, openhab, folder, binary):
     openhab.group("JudgeThree", "Number:Power", THREE)
     openhab.post("JudgeE", "1000 kWh")
     openhab.post_together(dict.fromkeys(("JudgeP", *TWO, *THREE), "100 W"))
-    meter = Meter(folder, "pushes", binary, openhab.url, CONFIG)
+    meter = Meter(folder, "pushes", binary, openhab.config, CONFIG)
     meters.callback(meter.end)
     begin = time.monotonic()
     while meter.read("WphC") != 300.0 and time.monotonic() - begin < 15.0:

@@ -4,8 +4,7 @@ import os
 import subprocess
 import time
 
-from meter import Meter
-from server import until
+from meter import Meter, until
 
 METERS = {
     "plain": "energy_counter_out: JudgeE\ncurrent_power: JudgeP\ncurrent_voltage: JudgeU\n",
@@ -39,7 +38,7 @@ def judge(verdicts, meters, openhab, folder, binary):
     for item, state in STATES.items():
         openhab.post(item, state)
         time.sleep(SETTLED)
-    running = [Meter(folder, f"restart-{name}", binary, openhab.url, config) for name, config in METERS.items()]
+    running = [Meter(folder, f"restart-{name}", binary, openhab.config, config) for name, config in METERS.items()]
     for meter in running:
         meters.callback(meter.end)
         meter.shows("WphA", 800.0, 15.0)

@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -15,6 +14,7 @@ class OpenHab:
 
     def __init__(self, url, control):
         self.url, self.control, self.items = url.rstrip("/"), control.rstrip("/"), {}
+        self.config = f"openhab_host: {self.url}\n"
 
     def do(self, action, **query):
         """One action of the control; urllib's HTTPError where it refuses."""
@@ -82,14 +82,3 @@ class OpenHab:
         thread = threading.Thread(target=self.do, args=("burst",), kwargs={"n": events, "rate": rate, "items": 100})
         thread.start()
         return thread
-
-
-def until(holds, limit, pause=0.005):
-    """Polls until `holds()` is true; returns the seconds it took, None where it was not within `limit`."""
-    begin = time.monotonic()
-    while True:
-        if holds():
-            return time.monotonic() - begin
-        if time.monotonic() - begin > limit:
-            return None
-        time.sleep(pause)
