@@ -1,7 +1,8 @@
 //! Every file in `fixtures/config`: the valid ones load, the invalid ones say what is wrong.
 
 use std::{
-    fs,
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -65,7 +66,7 @@ fn valid_files_load() {
 }
 
 /// What people do with a secret, in place of what they should.
-const MISUSED_SECRETS: [&str; 24] = [
+const MISUSED_SECRETS: [&str; 23] = [
     "openhab_token_file: oh.canary.Zq7",
     "openhab_token_file: oh.canary/Zq7==",
     "openhab_token_file: /dev/null/canary",
@@ -80,7 +81,6 @@ const MISUSED_SECRETS: [&str; 24] = [
     "oh.canary.Zq7: 1\noh.canary.Zq7: 2",
     "modbus: {oh.canary.Zq7: 1}",
     "data: {acess_token: oh.canary.Zq7}",
-    "openhab_token: oh.canary.Zq7",
     "openhab_username: me\nopenhab_password: canary",
     "openhab_username: me\nopenhab_password_file: canary",
     "openhab_username: me:canary\nopenhab_password_file: /dev/null",
@@ -105,6 +105,30 @@ fn what_may_be_a_secret_is_in_no_message() {
             }
         };
         assert!(!message.contains("canary"), "{misused}: {message}");
+    }
+}
+
+/// As the app's options.json is.
+#[test]
+fn a_secret_may_stand_in_a_file_that_only_its_owner_can_read() {
+    for secret in [
+        "openhab_host: oh\nopenhab_token: oh.canary.Zq7",
+        "openhab_host: oh\nopenhab_username: me\nopenhab_password: canary",
+        "homeassistant_host: ha\nhomeassistant_token: canary",
+        "data: {source: homeassistant, host: ha, access_token: canary}",
+    ] {
+        let item = if secret.contains("ha") { "sensor.x" } else { "X" };
+        let text = format!("energy_counter_out: {item}1\ncurrent_power: {item}2\n{secret}\n");
+        let file = file(&text);
+        let config = Config::load(file.path()).unwrap_or_else(|error| panic!("{error}"));
+        let shown = format!("{config:?} {}", config.shown);
+        assert!(!shown.contains("canary"), "{shown}");
+        fs::set_permissions(file.path(), Permissions::from_mode(0o640)).unwrap();
+        let error = Config::load(file.path()).expect_err(secret).to_string();
+        assert!(
+            error.contains("others can read this file") && !error.contains("canary"),
+            "{error}"
+        );
     }
 }
 
