@@ -1,5 +1,5 @@
 # The image of the service: one static program and the certificates to trust. The Home Assistant app is
-# this image, and it runs as well without Home Assistant, with its configuration in /data/options.json:
+# this image, and it runs as well without Home Assistant, with its configuration in /data/config.yaml:
 #
 #   docker build -t fronius-smartmeter .
 #   docker run -p 502:502 -v "$PWD/data:/data" fronius-smartmeter

@@ -22,6 +22,7 @@ use crate::{
     time_zone::TimeZone,
 };
 
+mod app;
 mod bindings;
 mod document;
 mod entries;

@@ -81,7 +81,9 @@ async fn ask_page(page: &StatusAddress) -> Result<(), HealthError> {
             return ask_over(stream, page).await;
         }
         StatusAddress::Tcp(address) => reachable(*address),
-        StatusAddress::Loopback(port) => (Ipv4Addr::LOCALHOST, *port).into(),
+        StatusAddress::Loopback(port) | StatusAddress::Ingress(port) => {
+            (Ipv4Addr::LOCALHOST, *port).into()
+        }
     };
     ask_over(TcpStream::connect(address).await.map_err(no_connection)?, page).await
 }

@@ -204,7 +204,7 @@ fn binding(
         let name = match keys.take(noun(source)) {
             Some(entry) => name(keys, &entry, source, a_name(source)),
             None => {
-                keys.note_whole(&format!("the {} is missing", noun(source)));
+                keys.note_whole(&format!("{} is missing", a_name(source)));
                 None
             }
         };

@@ -1,8 +1,8 @@
 //! The sources: openHAB, Home Assistant, or both.
 
-use std::{env, time::Duration};
+use std::time::Duration;
 
-use super::{document::Part, entries::Entries, entry::Entry, homeassistant, openhab, values};
+use super::{app, document::Part, entries::Entries, entry::Entry, homeassistant, openhab, values};
 use crate::source::{
     SourceConfig, SourceKind, homeassistant::HomeAssistantConfig, openhab::OpenHabConfig,
 };
@@ -26,7 +26,7 @@ pub(super) fn read(entries: &mut Entries<'_>) -> Sources {
     let openhab = host(entries, "openhab_host", old.host_of(SourceKind::OpenHab));
     let homeassistant = host(entries, "homeassistant_host", old.host_of(SourceKind::HomeAssistant));
     let is_asked_for = old.kind == Some(SourceKind::HomeAssistant);
-    let supervisor = env::var("SUPERVISOR_TOKEN").ok().filter(|token| !token.is_empty());
+    let supervisor = app::supervisor_token();
     let default = match (&openhab, &homeassistant) {
         (Some(_), Some(_)) => None,
         (Some(_), None) if !is_asked_for => Some(SourceKind::OpenHab),

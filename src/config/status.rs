@@ -5,7 +5,7 @@ use std::{
     num::NonZeroU16,
 };
 
-use super::{ConfiguredMeter, document::Part, entries::Entries, listen, values};
+use super::{ConfiguredMeter, app, document::Part, entries::Entries, listen, values};
 use crate::status::{HostName, StatusAddress, StatusConfig};
 
 /// The longest path of a Unix socket, in bytes.
@@ -19,7 +19,10 @@ pub(super) fn read(entries: &mut Entries<'_>, meters: &[ConfiguredMeter]) -> Sta
 fn addresses(entries: &mut Entries<'_>, meters: &[ConfiguredMeter]) -> Vec<StatusAddress> {
     const EXPECTED: &str = "a port of localhost such as 8502, address:port, or the path of a Unix \
                             socket such as /run/fronius-smartmeter/status.sock";
-    let Some(entry) = entries.take("status_listen") else { return Vec::new() };
+    let Some(entry) = entries.take("status_listen") else {
+        let ingress = app::is_here().then_some(StatusAddress::Ingress(app::INGRESS_PORT));
+        return ingress.into_iter().collect();
+    };
     let mut addresses: Vec<StatusAddress> = Vec::new();
     for element in entry.elements() {
         let Some(address) = entries.parse(&element, EXPECTED, address) else { continue };
@@ -64,6 +67,7 @@ fn taken(address: &StatusAddress) -> Vec<SocketAddr> {
             vec![(Ipv4Addr::LOCALHOST, *port).into(), (Ipv6Addr::LOCALHOST, *port).into()]
         }
         StatusAddress::Tcp(address) => vec![*address],
+        StatusAddress::Ingress(port) => vec![(Ipv4Addr::UNSPECIFIED, *port).into()],
         StatusAddress::Unix(_) => Vec::new(),
     }
 }

@@ -32,6 +32,9 @@ pub enum StatusAddress {
     Tcp(SocketAddr),
     /// The path of a Unix socket.
     Unix(PathBuf),
+    /// A port on all addresses for those alone who bring what a user of Home Assistant asks, and for
+    /// this machine itself.
+    Ingress(u16),
 }
 
 impl fmt::Display for StatusAddress {
@@ -40,6 +43,7 @@ impl fmt::Display for StatusAddress {
             Self::Loopback(port) => write!(f, "localhost:{port}"),
             Self::Tcp(address) => address.fmt(f),
             Self::Unix(path) => path.display().fmt(f),
+            Self::Ingress(port) => write!(f, "port {port} for Home Assistant"),
         }
     }
 }
@@ -49,11 +53,13 @@ impl fmt::Display for StatusAddress {
 pub struct StatusListener {
     pub(super) socket: StreamListener,
     pub(super) file: Option<SocketFile>,
+    /// See [`StatusAddress::Ingress`].
+    pub(super) is_ingress: bool,
 }
 
 impl From<StreamListener> for StatusListener {
     fn from(socket: StreamListener) -> Self {
-        Self { socket, file: None }
+        Self { socket, file: None, is_ingress: false }
     }
 }
 
@@ -141,7 +147,7 @@ pub fn open(
         .iter()
         .filter_map(|address| match address {
             StatusAddress::Tcp(address) => Some(*address),
-            StatusAddress::Loopback(_) | StatusAddress::Unix(_) => None,
+            _ => None,
         })
         .collect();
     let mut opened = Vec::new();
@@ -153,6 +159,11 @@ pub fn open(
             }
             StatusAddress::Loopback(port) => opened.extend(loopback(*port).map_err(failure)?),
             StatusAddress::Unix(path) => opened.push(unix(path).map_err(failure)?),
+            StatusAddress::Ingress(port) => {
+                let socket = listeners::listen((Ipv4Addr::UNSPECIFIED, *port).into(), &[]);
+                let socket = StreamListener::Tcp(socket.map_err(failure)?);
+                opened.push(StatusListener { socket, file: None, is_ingress: true });
+            }
         }
     }
     Ok(opened)
@@ -189,10 +200,8 @@ fn unix(path: &Path) -> io::Result<StatusListener> {
     // Before it listens, nobody can connect.
     fs::set_permissions(path, Permissions::from_mode(MODE))?;
     socket.listen(BACKLOG)?;
-    Ok(StatusListener {
-        socket: StreamListener::Unix(UnixListener::from(socket)),
-        file: Some(file),
-    })
+    let socket = StreamListener::Unix(UnixListener::from(socket));
+    Ok(StatusListener { socket, file: Some(file), is_ingress: false })
 }
 
 /// Whether somebody listens there.

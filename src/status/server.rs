@@ -1,10 +1,17 @@
 //! The HTTP server, on a thread of its own.
 
-use std::{io, rc::Rc, sync::mpsc, thread, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr},
+    rc::Rc,
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
 
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, UnixListener},
+    net::{TcpListener, TcpStream, UnixListener},
     runtime::{Builder, Runtime},
     sync::oneshot,
     task::{LocalSet, spawn_local, yield_now},
@@ -47,8 +54,10 @@ pub fn start(
     handler: impl Fn(&Asked) -> Answer + Send + 'static,
 ) -> io::Result<StatusServer> {
     let places: Vec<_> = listeners.iter().map(ToString::to_string).collect();
-    let (listeners, files): (Vec<_>, Vec<_>) =
-        listeners.into_iter().map(|listener| (listener.socket, listener.file)).unzip();
+    let (listeners, files): (Vec<_>, Vec<_>) = listeners
+        .into_iter()
+        .map(|listener| ((listener.socket, listener.is_ingress), listener.file))
+        .unzip();
     let (stop, stopped) = oneshot::channel();
     let (report, started) = mpsc::sync_channel(1);
     thread::Builder::new().name("status".to_owned()).spawn(move || {
@@ -71,14 +80,18 @@ pub fn start(
 /// A listening socket of the runtime.
 enum Listener {
     Tcp(TcpListener),
+    Ingress(TcpListener),
     Unix(UnixListener),
 }
 
-fn prepare(listeners: Vec<StreamListener>) -> io::Result<(Runtime, Vec<Listener>)> {
+fn prepare(listeners: Vec<(StreamListener, bool)>) -> io::Result<(Runtime, Vec<Listener>)> {
     let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
     let context = runtime.enter();
-    let adopt = |listener| match listener {
-        StreamListener::Tcp(listener) => TcpListener::from_std(listener).map(Listener::Tcp),
+    let adopt = |(listener, is_ingress)| match listener {
+        StreamListener::Tcp(listener) => {
+            let kind = if is_ingress { Listener::Ingress } else { Listener::Tcp };
+            TcpListener::from_std(listener).map(kind)
+        }
         StreamListener::Unix(listener) => UnixListener::from_std(listener).map(Listener::Unix),
     };
     let listeners = listeners.into_iter().map(adopt).collect::<io::Result<_>>()?;
@@ -94,12 +107,12 @@ fn run(runtime: &Runtime, listeners: Vec<Listener>, site: &Site, stopped: onesho
             let connections = Rc::clone(&connections);
             match listener {
                 Listener::Tcp(listener) => {
-                    let accept = async move || {
-                        let (stream, _) = listener.accept().await?;
-                        sockets::configure_stream(&stream);
-                        Ok(stream)
-                    };
+                    let accept = async move || accept_tcp(&listener, |_| true).await;
                     spawn_local(serve(accept, site.clone(), connections));
+                }
+                Listener::Ingress(listener) => {
+                    let accept = async move || accept_tcp(&listener, brings_ingress).await;
+                    spawn_local(serve(accept, site.by_any_name(), connections));
                 }
                 Listener::Unix(listener) => {
                     let accept = async move || listener.accept().await.map(|(stream, _)| stream);
@@ -110,6 +123,30 @@ fn run(runtime: &Runtime, listeners: Vec<Listener>, site: &Site, stopped: onesho
         // An error, which is what comes, says that the server is dropped.
         let _ = stopped.await;
     });
+}
+
+/// The Supervisor of Home Assistant, in the network of its containers.
+const SUPERVISOR: IpAddr = IpAddr::V4(Ipv4Addr::new(172, 30, 32, 2));
+
+/// Whether what comes from this address was asked by a user of Home Assistant, who has logged in
+/// there, or by this machine.
+fn brings_ingress(peer: IpAddr) -> bool {
+    peer == SUPERVISOR || peer.is_loopback()
+}
+
+/// Waits for a connection from an address that may have one. Others are closed at once.
+async fn accept_tcp(
+    listener: &TcpListener,
+    may_connect: impl Fn(IpAddr) -> bool,
+) -> io::Result<TcpStream> {
+    loop {
+        let (stream, peer) = listener.accept().await?;
+        if may_connect(peer.ip()) {
+            sockets::configure_stream(&stream);
+            return Ok(stream);
+        }
+        tracing::debug!("status: {} may not connect", peer.ip());
+    }
 }
 
 /// Serves whoever connects, and never returns.

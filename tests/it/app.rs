@@ -213,7 +213,7 @@ fn its_pictures_have_the_size_that_is_asked_for() {
 async fn a_form_without_the_two_values_says_what_is_missing() {
     let said = checked(&options(&[])).await;
     for key in ["energy_counter_out", "current_power"] {
-        assert!(said.contains(&format!("{key}: has no value, expected the name of")), "{said}");
+        assert!(said.contains(&format!("{key}: has no value, expected the ")), "{said}");
     }
 }
 

@@ -106,7 +106,6 @@ async fn a_secret_in_the_wrong_place_ends_with_78() {
     for (host, secret) in [
         ("openhab_host: me:Xk3canary@oh", String::new()),
         ("openhab_host: http://me:Xk3canary@oh", String::new()),
-        (host, "openhab_token: oh.meter.Zq7canary".to_owned()),
         (host, "openhab_token_file: oh.meter.Zq7canary".to_owned()),
         (host, "openhab_password: Xk3canary".to_owned()),
         (host, "openhab_username: me\nopenhab_password_file: Xk3canary".to_owned()),

@@ -1,7 +1,8 @@
 //! Every file in `fixtures/config`: the valid ones load, the invalid ones say what is wrong.
 
 use std::{
-    fs,
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -18,6 +19,7 @@ use fronius_smartmeter::{
         SourceConfig,
         endpoint::Scheme,
         openhab::{OpenHabConfig, Update},
+        secret::SecretSource,
     },
     status::{StatusAddress, StatusConfig},
 };
@@ -42,9 +44,15 @@ fn valid(name: &str) -> Config {
     Config::load(&path).unwrap()
 }
 
+fn secret_file(path: &str) -> SecretSource {
+    SecretSource::File(path.into())
+}
+
 fn openhab(config: &Config) -> &OpenHabConfig {
-    let SourceConfig::OpenHab(openhab) = &config.source;
-    openhab
+    match &config.sources[..] {
+        [SourceConfig::OpenHab(openhab)] => openhab,
+        others => panic!("{others:?}"),
+    }
 }
 
 #[test]
@@ -58,7 +66,7 @@ fn valid_files_load() {
 }
 
 /// What people do with a secret, in place of what they should.
-const MISUSED_SECRETS: [&str; 24] = [
+const MISUSED_SECRETS: [&str; 22] = [
     "openhab_token_file: oh.canary.Zq7",
     "openhab_token_file: oh.canary/Zq7==",
     "openhab_token_file: /dev/null/canary",
@@ -73,8 +81,6 @@ const MISUSED_SECRETS: [&str; 24] = [
     "oh.canary.Zq7: 1\noh.canary.Zq7: 2",
     "modbus: {oh.canary.Zq7: 1}",
     "data: {acess_token: oh.canary.Zq7}",
-    "openhab_token: oh.canary.Zq7",
-    "openhab_username: me\nopenhab_password: canary",
     "openhab_username: me\nopenhab_password_file: canary",
     "openhab_username: me:canary\nopenhab_password_file: /dev/null",
     "openhab_username: canary",
@@ -98,6 +104,30 @@ fn what_may_be_a_secret_is_in_no_message() {
             }
         };
         assert!(!message.contains("canary"), "{misused}: {message}");
+    }
+}
+
+/// As the app's options.json is.
+#[test]
+fn a_secret_may_stand_in_a_file_that_only_its_owner_can_read() {
+    for secret in [
+        "openhab_host: oh\nopenhab_token: oh.canary.Zq7",
+        "openhab_host: oh\nopenhab_username: me\nopenhab_password: canary",
+        "homeassistant_host: ha\nhomeassistant_token: canary",
+        "data: {source: homeassistant, host: ha, access_token: canary}",
+    ] {
+        let item = if secret.contains("homeassistant") { "sensor.x" } else { "X" };
+        let text = format!("energy_counter_out: {item}1\ncurrent_power: {item}2\n{secret}\n");
+        let file = file(&text);
+        let config = Config::load(file.path()).unwrap_or_else(|error| panic!("{error}"));
+        let shown = format!("{config:?} {}", config.shown);
+        assert!(!shown.contains("canary"), "{shown}");
+        fs::set_permissions(file.path(), Permissions::from_mode(0o640)).unwrap();
+        let error = Config::load(file.path()).expect_err(secret).to_string();
+        assert!(
+            error.contains("others can read this file") && !error.contains("canary"),
+            "{error}"
+        );
     }
 }
 
@@ -197,9 +227,9 @@ fn every_key_arrives() {
     assert_eq!(openhab(&config).poll_interval, Duration::from_millis(500));
     assert_eq!(config.freshness.stale_after, Duration::from_secs(60));
     assert_eq!(config.freshness.item_max_age, Some(Duration::from_secs(3600)));
-    let login = ("proxy".to_owned(), Some("/etc/openhab-password".into()));
+    let login = ("proxy".to_owned(), Some(secret_file("/etc/openhab-password")));
     assert_eq!(openhab(&config).credentials.login, Some(login));
-    assert_eq!(openhab(&config).credentials.token_file, Some("openhab_token".into()));
+    assert_eq!(openhab(&config).credentials.token, Some(secret_file("openhab_token")));
     assert_eq!(openhab(&config).ca_file, Some("/etc/ssl/own-ca.pem".into()));
     assert_eq!(config.meters[0].bindings.len(), 12, "no current");
     let unit = |name| {

@@ -80,16 +80,16 @@ fn the_first_of_two_counts() {
 
 #[test]
 fn a_section_has_keys_of_the_flat_file_and_keys_of_its_own() {
-    let text = "data: {host: 1, hots: 2, source: 3}\nmodbus:\nopenhab_host: 4\n";
+    let text = "data: {host: 1, hots: 2}\nmodbus: {connected_phase: 3}\nconnected_phase: 4\n";
     let found = problems(text, |entries| {
-        assert_eq!(number(entries, "openhab_host"), Some(1));
-        assert_eq!(number(entries, "data.source"), Some(3));
+        assert_eq!(number(entries, "data.host"), Some(1));
+        assert_eq!(number(entries, "connected_phase"), Some(3));
     });
     assert_eq!(
         found,
         [
             "1:17: data.hots: unknown key; did you mean host?",
-            "3:1: openhab_host: duplicate key; first on line 1",
+            "3:1: connected_phase: duplicate key; first on line 2",
         ]
     );
 }

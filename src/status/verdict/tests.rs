@@ -135,8 +135,8 @@ fn an_item_has_no_value() {
     assert_english(
         &snapshot,
         &[
-            "Warning value_missing current_voltage L1: item inverter_voltage gives no value: the \
-             item has no value (NULL).",
+            "Warning value_missing current_voltage L1: item inverter_voltage gives no value: it has \
+             no value (NULL).",
             ANSWERS,
             ASKS,
         ],

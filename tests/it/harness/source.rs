@@ -38,7 +38,7 @@ pub(crate) fn config(host: impl Display, more: &str) -> Config {
 
 /// A source that has not been started.
 pub(crate) fn source(config: &Config) -> Result<Source, SetupError> {
-    config.source.clone().build(config.freshness)
+    config.sources[0].clone().build(config.freshness)
 }
 
 /// Reads the energy once, and says why that fails: on the way, or for this item.

@@ -8,8 +8,8 @@ use std::{
 
 use fronius_smartmeter::{
     meter::units::Quantity,
-    source::openhab::{
-        events::{Event, EventReader},
+    source::{
+        openhab::events::{Event, EventReader},
         state::parse_state,
     },
 };
