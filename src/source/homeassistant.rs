@@ -22,6 +22,7 @@ use super::{
     reloadable::Reloadable,
     secret::{self, SecretError, SecretSource},
     state,
+    tls::CaFile,
     tracker::Tracker,
 };
 use crate::{
@@ -206,12 +207,9 @@ impl HomeAssistant {
     /// # Errors
     /// Returns an error if the token or certificates cannot be loaded.
     pub fn new(config: HomeAssistantConfig, freshness: Freshness) -> Result<Self, SetupError> {
-        let client = Client::new(
-            config.endpoint.clone(),
-            || Ok(HeaderMap::new()),
-            CONNECT_LIMIT,
-            config.ca_file.clone(),
-        )?;
+        let ca_file = CaFile { key: "homeassistant_ca_file", path: config.ca_file.clone() };
+        let no_headers = || Ok(HeaderMap::new());
+        let client = Client::new(config.endpoint.clone(), no_headers, CONNECT_LIMIT, ca_file)?;
         let token = config.token.clone();
         let load = move || {
             let key = "homeassistant_token_file";
