@@ -209,7 +209,7 @@ in
     ];
   };
 
-  # The page is on the machine alone, and at another port for the network.
+  # The page is on the machine alone, also as a Unix socket, and at another port for the network.
   status = plain // {
     meter = {
       imports = [ plain.meter ];
@@ -222,6 +222,9 @@ in
         ];
         openFirewall = true;
       };
+      systemd.sockets."fronius-smartmeter@status".listenStreams = [
+        "/run/fronius-smartmeter/status.sock"
+      ];
     };
   };
 
