@@ -206,7 +206,7 @@ fn the_configurations_load() {
             loaded += 1;
         }
     }
-    assert_eq!(loaded, 6, "a configuration is missing, or one is new");
+    assert_eq!(loaded, 7, "a configuration is missing, or one is new");
 }
 
 #[test]
