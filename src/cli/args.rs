@@ -65,8 +65,8 @@ Add or edit an item or a group with PUT, too, and remove it with DELETE:
     http://127.0.0.1:8080/rest/items/power
   curl -X DELETE http://127.0.0.1:8080/rest/items/power";
 
-/// Serves the values of any generator in openHAB or Home Assistant as a Fronius Smart Meter (Modbus TCP, SunSpec
-/// models 1 and 213, or 203).
+/// Serves the values of any generator in openHAB or Home Assistant as a Fronius Smart Meter (Modbus
+/// TCP, SunSpec models 1 and 213, or 203).
 ///
 /// Without a command, it runs the service.
 #[derive(Debug, Parser)]
