@@ -144,7 +144,7 @@ impl<'a> Session<'a> {
             match pulse.during(event).await? {
                 Some(text) => {
                     heard = Instant::now();
-                    self.handle(text.as_text(), log).await?;
+                    self.handle(text.as_text(), heard, log).await?;
                 }
                 None if heard.elapsed() >= MAX_SILENCE => return Err(SessionError::Silent),
                 None => {
@@ -156,15 +156,20 @@ impl<'a> Session<'a> {
         }
     }
 
-    async fn handle(&mut self, text: &str, log: &mut SessionLog) -> Result<(), SessionError> {
+    async fn handle(
+        &mut self,
+        text: &str,
+        now: Instant,
+        log: &mut SessionLog,
+    ) -> Result<(), SessionError> {
         let message = Incoming::parse(text)?;
-        let now = Instant::now().into_std();
+        let now = now.into_std();
         if message.id == Some(self.subscription) {
             match message.event {
                 Some(event) => {
                     let event = serde_json::from_str(event.get());
                     let event = event.map_err(|_| SessionError::unexpected(text))?;
-                    self.apply(&event, log);
+                    self.apply(&event, now, log);
                 }
                 None if message.success == Some(false) => {
                     return Err(SessionError::unexpected(text));
@@ -181,8 +186,7 @@ impl<'a> Session<'a> {
     }
 
     /// Takes what the event says of the entities.
-    fn apply(&mut self, event: &EntitiesEvent<'_>, log: &mut SessionLog) {
-        let now = Instant::now().into_std();
+    fn apply(&mut self, event: &EntitiesEvent<'_>, now: std::time::Instant, log: &mut SessionLog) {
         let mut tracker = self.shared.tracker();
         if !matches!(tracker.answered(now), Server::Answers(_)) && log.says_away {
             log.says_away = false;

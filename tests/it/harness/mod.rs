@@ -13,6 +13,7 @@ pub(crate) mod client;
 pub(crate) mod clock;
 pub(crate) mod expected;
 pub(crate) mod files;
+pub(crate) mod homeassistant;
 pub(crate) mod log;
 pub(crate) mod net;
 pub(crate) mod openhab;

@@ -1,0 +1,13 @@
+//! Home Assistant as the source: listened to, lost and found again.
+
+mod access;
+mod certificates;
+mod confirmation;
+mod hostile;
+mod log;
+mod missing;
+mod outages;
+mod recordings;
+mod reports;
+mod sources;
+mod values;
