@@ -4,7 +4,6 @@ mod access;
 mod certificates;
 mod confirmation;
 mod hostile;
-mod log;
 mod missing;
 mod outages;
 mod recordings;

@@ -5,6 +5,7 @@ use std::{
     net::SocketAddr,
     path::PathBuf,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use fronius_smartmeter::config::Config;
@@ -27,6 +28,10 @@ use super::{
 
 pub(crate) mod answers;
 pub(crate) mod frames;
+
+/// As soon stale as can be.
+pub(crate) const QUICK: &str = "stale_after: 4s";
+pub(crate) const QUICKLY_STALE: Duration = Duration::from_secs(4);
 
 pub(crate) const TOKEN: &str = "eyJ0.canary.Zq7";
 

@@ -23,6 +23,7 @@ pub(crate) mod server;
 pub(crate) mod service;
 pub(crate) mod source;
 pub(crate) mod task;
+pub(crate) mod tls;
 
 /// Longer than anything here may take, even on a busy machine.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
