@@ -1,6 +1,6 @@
 //! One kept-alive HTTP connection to a server, with a limit on every wait and every size.
 
-use std::{error::Error, fmt, io, path::PathBuf, time::Duration};
+use std::{error::Error, fmt, io, time::Duration};
 
 use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use hyper::{
@@ -19,7 +19,7 @@ use super::{
     endpoint::{Endpoint, Scheme},
     reloadable::Reloadable,
     secret::SecretError,
-    tls::{self, HandshakeError, TlsError},
+    tls::{self, CaFile, HandshakeError, TlsError},
 };
 use crate::text::excerpt;
 
@@ -43,6 +43,8 @@ pub struct Client {
     headers: Reloadable<HeaderMap, SecretError>,
     /// For a request as a whole, from connecting to the end of the answer.
     time_limit: Duration,
+    /// The configuration key that names the file of certificates.
+    ca_key: &'static str,
     tls: Reloadable<TlsConnector, TlsError>,
     connection: Option<SendRequest<Empty<Bytes>>>,
 }
@@ -65,16 +67,17 @@ impl Client {
         endpoint: Endpoint,
         headers: impl Fn() -> Result<HeaderMap, SecretError> + Send + Sync + 'static,
         time_limit: Duration,
-        ca_file: Option<PathBuf>,
+        ca_file: CaFile,
     ) -> Result<Self, SetupError> {
         let loaded = headers()?;
         let headers = Reloadable::new(headers, Some(loaded));
-        let needs_tls = endpoint.scheme == Scheme::Https || ca_file.is_some();
-        let connector = move || tls::connector(ca_file.as_deref());
+        let needs_tls = endpoint.scheme == Scheme::Https || ca_file.path.is_some();
+        let ca_key = ca_file.key;
+        let connector = move || tls::connector(&ca_file);
         let loaded = needs_tls.then(&connector).transpose()?;
         let tls = Reloadable::new(connector, loaded);
         let (configured, current) = (endpoint.clone(), endpoint);
-        Ok(Self { configured, current, headers, time_limit, tls, connection: None })
+        Ok(Self { configured, current, headers, time_limit, ca_key, tls, connection: None })
     }
 
     /// A second client of the same server, with a connection of its own.
@@ -85,6 +88,7 @@ impl Client {
             current: self.current.clone(),
             headers: self.headers.clone(),
             time_limit: self.time_limit,
+            ca_key: self.ca_key,
             tls: self.tls.clone(),
             connection: None,
         }
@@ -282,7 +286,7 @@ impl Client {
                 let Some(reason) = HandshakeError::of(&error) else { return failure(error) };
                 // The server may have another certificate now, and the file as well.
                 self.tls.failed();
-                failure(io::Error::other(reason))
+                failure(io::Error::other(reason.explain(self.ca_key)))
             })
         };
         let connection = timeout_at(deadline, connection).await;

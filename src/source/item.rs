@@ -34,8 +34,8 @@ pub enum ItemProblem {
     /// openHAB answers with a status other than 200.
     #[error("openHAB answers {0}{hint}", hint = status_hint(*.0))]
     Status(StatusCode),
-    /// openHAB's answer is too large to be a state, not UTF-8, or not the expected JSON.
-    #[error("openHAB's answer is not a state")]
+    /// What the source answers is too large to be a state, not UTF-8, or not the expected JSON.
+    #[error("the answer is not a state")]
     NotAState,
     /// There was a connection, but no answer, or one that cannot be read.
     #[error("{0}")]

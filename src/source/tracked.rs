@@ -36,9 +36,9 @@ pub(super) struct Tracked {
 }
 
 impl Tracked {
-    /// Whether the stream had no event for it since `time`.
+    /// Whether the stream had no event for it after `time`.
     pub(super) fn is_older_than(&self, time: Instant) -> bool {
-        self.last_event.is_none_or(|last_event| last_event < time)
+        self.last_event.is_none_or(|last_event| last_event <= time)
     }
 
     /// Whether `reply` has another state than the last one, or a later update to the same state.

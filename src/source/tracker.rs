@@ -244,6 +244,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_at_the_same_instant_but_later_wins() {
+        let (mut tracker, readings) = tracker();
+        let start = Instant::now();
+        tracker.on_event("P", "900 W", start);
+        tracker.on_read("P", &reply("800 W", None), start);
+        assert_eq!(readings.borrow().get(POWER).unwrap().value.to_bits(), 800_f64.to_bits());
+        tracker.on_event("P", "900 W", start);
+        tracker.doubt("P", start);
+        tracker.on_sign_of_life(start + Duration::from_secs(1));
+        assert_eq!(readings.borrow().get(POWER).unwrap().confirmed, start);
+    }
+
+    #[test]
     fn after_a_reconnect_signs_of_life_confirm_only_what_was_read_since() {
         let (mut tracker, readings) = tracker();
         let start = Instant::now();

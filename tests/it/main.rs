@@ -12,6 +12,7 @@ mod counters;
 mod documents;
 mod harness;
 mod histories;
+mod homeassistant;
 mod log;
 mod meters;
 mod modbus;

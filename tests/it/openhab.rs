@@ -13,4 +13,3 @@ mod restarts;
 mod simulator;
 mod streams;
 mod time_limits;
-mod tls;

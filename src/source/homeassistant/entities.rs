@@ -9,11 +9,23 @@ use super::message::{Added, Attributes, Changed, EntitiesEvent, UNIT};
 /// The states in which an entity has no value, with or without a unit.
 const NO_VALUE: [&str; 2] = ["unavailable", "unknown"];
 
+/// The most bytes of a state, and of a unit. Home Assistant itself allows 255 characters.
+const MAX_TEXT: usize = 1024;
+
 /// The wanted entities, as Home Assistant has them.
 #[derive(Debug)]
 pub(super) struct Entities {
-    /// None for those that it does not have.
-    known: BTreeMap<String, Option<Entity>>,
+    known: BTreeMap<String, Known>,
+}
+
+/// What is known of an entity.
+#[derive(Debug)]
+enum Known {
+    /// Home Assistant does not have it.
+    Missing,
+    /// It is there, but what was said of it cannot be read.
+    Unreadable,
+    There(Entity),
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -39,12 +51,13 @@ pub(super) enum Change {
 impl Entities {
     /// The wanted entities, of which nothing is known yet.
     pub(super) fn new(ids: impl IntoIterator<Item = String>) -> Self {
-        Self { known: ids.into_iter().map(|id| (id, None)).collect() }
+        Self { known: ids.into_iter().map(|id| (id, Known::Missing)).collect() }
     }
 
     /// Those that Home Assistant does not have.
     pub(super) fn missing(&self) -> impl Iterator<Item = &str> {
-        self.known.iter().filter(|(_, entity)| entity.is_none()).map(|(id, _)| id.as_str())
+        let missing = self.known.iter().filter(|(_, known)| matches!(known, Known::Missing));
+        missing.map(|(id, _)| id.as_str())
     }
 
     /// Applies an event. Returns what has become of which entity.
@@ -60,27 +73,30 @@ impl Entities {
         }
         for id in &event.r {
             let Some(known) = self.known.get_mut(id) else { continue };
-            *known = None;
+            *known = Known::Missing;
             changes.push((id.clone(), Change::Gone));
         }
         changes
     }
 }
 
-fn add(known: &mut Option<Entity>, json: &str) -> Change {
-    let Ok(Added { s, a, lc, lu }) = serde_json::from_str(json) else {
-        *known = None;
+fn add(known: &mut Known, json: &str) -> Change {
+    *known = Known::Unreadable;
+    let Ok(Added { s, a, lc, lu }) = serde_json::from_str(json) else { return Change::Unreadable };
+    let entity = Entity { state: s, unit: unit(a) };
+    if !entity.is_short() {
         return Change::Unreadable;
-    };
-    let entity = known.insert(Entity { state: s, unit: unit(a) });
-    Change::Found(entity.text(), lu.or(lc).and_then(milliseconds))
+    }
+    let text = entity.text();
+    *known = Known::There(entity);
+    Change::Found(text, lu.or(lc).and_then(milliseconds))
 }
 
 /// An attribute alone, other than the unit, is not an update.
-fn change(known: &mut Option<Entity>, json: &str) -> Option<Change> {
-    let entity = known.as_mut()?;
+fn change(known: &mut Known, json: &str) -> Option<Change> {
+    let Known::There(entity) = known else { return None };
     let Ok(Changed { more, less }) = serde_json::from_str(json) else {
-        *known = None;
+        *known = Known::Unreadable;
         return Some(Change::Unreadable);
     };
     let before = entity.clone();
@@ -93,6 +109,10 @@ fn change(known: &mut Option<Entity>, json: &str) -> Option<Change> {
     }
     if let Some(state) = more.s {
         entity.state = state;
+    }
+    if !entity.is_short() {
+        *known = Known::Unreadable;
+        return Some(Change::Unreadable);
     }
     (is_written || *entity != before).then(|| Change::Updated(entity.text()))
 }
@@ -108,6 +128,10 @@ fn milliseconds(seconds: f64) -> Option<u64> {
 }
 
 impl Entity {
+    fn is_short(&self) -> bool {
+        self.state.len().max(self.unit.as_ref().map_or(0, String::len)) <= MAX_TEXT
+    }
+
     /// The state with its unit, as [`crate::source::state::parse_state`] takes it.
     fn text(&self) -> String {
         let state = self.state.trim();
@@ -193,5 +217,22 @@ mod tests {
         assert_changes(&mut entities, event, &expected);
         let event = r#"{"c":{"sensor.e":{"+":{"s":null,"a":7}}}}"#;
         assert_changes(&mut entities, event, &[("sensor.e", Change::Unreadable)]);
+        assert_eq!(entities.missing().count(), 0, "they are there");
+    }
+
+    #[test]
+    fn a_state_or_unit_that_no_entity_has_is_not_kept() {
+        let long = "1".repeat(MAX_TEXT + 1);
+        for event in [
+            format!(r#"{{"a":{{"sensor.p":{{"s":"{long}"}}}}}}"#),
+            format!(r#"{{"a":{{"sensor.p":{{"s":"1","a":{{"unit_of_measurement":"{long}"}}}}}}}}"#),
+        ] {
+            let mut entities = entities();
+            assert_changes(&mut entities, &event, &[("sensor.p", Change::Unreadable)]);
+        }
+        let mut entities = entities();
+        entities.apply(&serde_json::from_str(FOUND).unwrap());
+        let event = format!(r#"{{"c":{{"sensor.p":{{"+":{{"s":"{long}"}}}}}}}}"#);
+        assert_changes(&mut entities, &event, &[("sensor.p", Change::Unreadable)]);
     }
 }

@@ -65,7 +65,9 @@ fn rendered<T: for<'de> Deserialize<'de>>(event: &str) -> Option<T> {
 /// The entity that was probably meant.
 pub(super) fn nearest(id: &str, all: &[String]) -> Option<String> {
     let limit = id.len().div_ceil(3);
+    // One of the same name is there, but not shown to us.
     all.iter()
+        .filter(|known| *known != id)
         .map(|known| (strsim::damerau_levenshtein(id, known), known))
         .filter(|(distance, _)| *distance <= limit)
         .min()
@@ -81,6 +83,7 @@ mod tests {
         let all = ["sensor.roof_power", "sensor.roof_energy", "sun.sun"].map(str::to_owned);
         assert_eq!(nearest("sensor.rof_power", &all).as_deref(), Some("sensor.roof_power"));
         assert_eq!(nearest("sensor.garage_temperature", &all), None);
+        assert_eq!(nearest("sun.sun", &all), None);
     }
 
     #[test]

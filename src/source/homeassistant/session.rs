@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{
     Access, SessionError, Shared,
@@ -33,7 +33,7 @@ const MAX_SILENCE: Duration = Duration::from_secs(40);
 /// After a refusal: Home Assistant may ban an address that keeps trying.
 const REFUSAL_PAUSE: Duration = Duration::from_secs(75);
 
-/// What is said of a session that has lived for so long is not held against the next.
+/// A session that has lived for so long is not held against the next.
 const STABLE: Duration = Duration::from_secs(60);
 
 /// What the log already has.
@@ -52,15 +52,13 @@ pub(super) async fn run(shared: &Shared, access: &Access, pulse: &Pulse) {
     loop {
         let started = Instant::now();
         let error = match pulse.during(access.connect()).await {
-            Ok(conversation) => {
-                backoff = new_backoff();
-                Session::new(shared, conversation).run(&mut log, pulse).await
-            }
+            Ok(conversation) => Session::new(shared, conversation).run(&mut log, pulse).await,
             Err(error) => error,
         };
         let now = Instant::now();
         if now.duration_since(started) > STABLE {
             log.outage = Outage::default();
+            backoff = new_backoff();
         }
         let pause = if error.is_refusal() {
             REFUSAL_PAUSE
@@ -90,6 +88,8 @@ struct Session<'a> {
     ids: Vec<String>,
     entities: Entities,
     subscription: u64,
+    /// It has said what they are at first.
+    has_entities: bool,
     has_started: bool,
     /// What was asked last, if the answer is still to come.
     question: Option<(u64, Question)>,
@@ -106,6 +106,7 @@ impl<'a> Session<'a> {
             entities: Entities::new(ids.iter().cloned()),
             ids,
             subscription: 0,
+            has_entities: false,
             has_started: false,
             question: None,
             named: BTreeSet::new(),
@@ -131,23 +132,22 @@ impl<'a> Session<'a> {
         self.ask(Question::HasStarted).await?;
         let share = self.shared.freshness.stale_after.mul_f64(PING_SHARE);
         let interval = PING_INTERVAL.min(share);
-        let mut heard = Instant::now();
-        let mut next_ping = later(heard, interval);
+        let started = Instant::now();
+        let mut heard = started;
+        let mut next_ping = later(started, interval);
         loop {
-            let event = async {
-                tokio::select! {
-                    biased;
-                    text = self.conversation.receive() => text.map(Some),
-                    () = sleep_until(next_ping.min(later(heard, MAX_SILENCE))) => Ok(None),
-                }
-            };
-            match pulse.during(event).await? {
-                Some(text) => {
+            // Not a select: whoever has always something more to read would never see its timer end.
+            let due = next_ping.min(later(heard, MAX_SILENCE));
+            match pulse.during(timeout_at(due, self.conversation.receive())).await {
+                Ok(text) => {
                     heard = Instant::now();
-                    self.handle(text.as_text(), log).await?;
+                    self.handle(text?.as_text(), heard, log).await?;
                 }
-                None if heard.elapsed() >= MAX_SILENCE => return Err(SessionError::Silent),
-                None => {
+                Err(_) if heard.elapsed() >= MAX_SILENCE => return Err(SessionError::Silent),
+                Err(_) if !self.has_entities && started.elapsed() >= MAX_SILENCE => {
+                    return Err(SessionError::Silent);
+                }
+                Err(_) => {
                     next_ping = later(Instant::now(), interval);
                     self.conversation.command(What::Ping).await?;
                     self.ask_what_is_open().await?;
@@ -156,15 +156,21 @@ impl<'a> Session<'a> {
         }
     }
 
-    async fn handle(&mut self, text: &str, log: &mut SessionLog) -> Result<(), SessionError> {
+    async fn handle(
+        &mut self,
+        text: &str,
+        now: Instant,
+        log: &mut SessionLog,
+    ) -> Result<(), SessionError> {
         let message = Incoming::parse(text)?;
-        let now = Instant::now().into_std();
+        let now = now.into_std();
         if message.id == Some(self.subscription) {
             match message.event {
                 Some(event) => {
                     let event = serde_json::from_str(event.get());
                     let event = event.map_err(|_| SessionError::unexpected(text))?;
-                    self.apply(&event, log);
+                    self.apply(&event, now, log);
+                    self.has_entities = true;
                 }
                 None if message.success == Some(false) => {
                     return Err(SessionError::unexpected(text));
@@ -181,8 +187,7 @@ impl<'a> Session<'a> {
     }
 
     /// Takes what the event says of the entities.
-    fn apply(&mut self, event: &EntitiesEvent<'_>, log: &mut SessionLog) {
-        let now = Instant::now().into_std();
+    fn apply(&mut self, event: &EntitiesEvent<'_>, now: std::time::Instant, log: &mut SessionLog) {
         let mut tracker = self.shared.tracker();
         if !matches!(tracker.answered(now), Server::Answers(_)) && log.says_away {
             log.says_away = false;
@@ -213,6 +218,10 @@ impl<'a> Session<'a> {
         if let Some((subscription, late)) = self.question.take()
             && late.template(&[]).is_some()
         {
+            if late == Question::Names {
+                // A house may have more names than a template may give.
+                self.name_missing(&[]);
+            }
             self.conversation.command(What::UnsubscribeEvents { subscription }).await?;
         }
         let template = question.template(&self.ids);

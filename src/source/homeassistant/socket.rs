@@ -48,20 +48,22 @@ impl Socket {
             r#type: &'static str,
             access_token: &'a str,
         }
-        self.step("auth_required").await?;
+        self.step("auth_required", token).await?;
         self.send(&Auth { r#type: "auth", access_token: token }).await?;
-        self.step("auth_ok").await
+        self.step("auth_ok", token).await
     }
 
-    /// Waits for the next message, which should be of this kind.
-    async fn step(&mut self, expected: &'static str) -> Result<(), SessionError> {
+    /// Waits for the next message, which should be of this kind. An error may show what came, but not
+    /// the token in it: some servers repeat what they do not understand.
+    async fn step(&mut self, expected: &'static str, token: &str) -> Result<(), SessionError> {
         let text =
             timeout(STEP_LIMIT, self.receive()).await.map_err(|_| SessionError::Silent)??;
-        let message = Incoming::parse(text.as_text())?;
+        let text = text.as_text().replace(token, "***");
+        let message = Incoming::parse(&text)?;
         match &*message.kind {
             kind if kind == expected => Ok(()),
             "auth_invalid" => Err(SessionError::refused(message.message.as_deref())),
-            _ => Err(SessionError::unexpected(text.as_text())),
+            _ => Err(SessionError::unexpected(&text)),
         }
     }
 

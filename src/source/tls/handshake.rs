@@ -7,7 +7,10 @@ use rustls::{AlertDescription, CertificateError, Error, pki_types::UnixTime};
 
 use crate::text::excerpt;
 
-const PIN: &str = "put it into openhab_ca_file to trust exactly it";
+/// In place of the configuration key that names the file of certificates.
+const CA_FILE: &str = "CA_FILE";
+
+const PIN: &str = "put it into CA_FILE to trust exactly it";
 
 /// Why there is no TLS with a server. The text stays the same as long as the fault does, so that it
 /// is logged only once.
@@ -15,7 +18,7 @@ const PIN: &str = "put it into openhab_ca_file to trust exactly it";
 pub(crate) enum HandshakeError {
     #[error(
         "its certificate is signed by an unknown authority; put that authority's certificate, or \
-         the server's own, into openhab_ca_file"
+         the server's own, into {CA_FILE}"
     )]
     Authority,
     #[error("its certificate is self-signed; {PIN}")]
@@ -46,6 +49,11 @@ pub(crate) enum HandshakeError {
 }
 
 impl HandshakeError {
+    /// The same in words. `ca_file` is the configuration key that names the file of certificates.
+    pub(crate) fn explain(&self, ca_file: &str) -> String {
+        self.to_string().replacen(CA_FILE, ca_file, 1)
+    }
+
     /// What TLS says of a failed connection, if it was TLS that failed.
     pub(crate) fn of(failure: &io::Error) -> Option<Self> {
         let error = failure.get_ref()?.downcast_ref::<Error>()?;

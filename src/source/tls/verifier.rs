@@ -104,7 +104,7 @@ impl ServerCertVerifier for Verifier {
         }
         SAID.call_once(|| {
             tracing::info!(
-                "the server shows a certificate of openhab_ca_file itself: it is trusted, \
+                "the server shows a certificate of the configured file itself: it is trusted, \
                  whatever its names and dates"
             );
         });

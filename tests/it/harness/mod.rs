@@ -13,6 +13,7 @@ pub(crate) mod client;
 pub(crate) mod clock;
 pub(crate) mod expected;
 pub(crate) mod files;
+pub(crate) mod homeassistant;
 pub(crate) mod log;
 pub(crate) mod net;
 pub(crate) mod openhab;
@@ -22,6 +23,7 @@ pub(crate) mod server;
 pub(crate) mod service;
 pub(crate) mod source;
 pub(crate) mod task;
+pub(crate) mod tls;
 
 /// Longer than anything here may take, even on a busy machine.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);

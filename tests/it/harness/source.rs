@@ -71,6 +71,11 @@ impl RunningSource {
         Self { readings, _task: task }
     }
 
+    /// All that is known at the moment.
+    pub(crate) fn reading(&self) -> Reading {
+        self.readings.borrow().clone()
+    }
+
     /// The last good value of a point.
     pub(crate) fn value(&self, point: Point) -> Option<f64> {
         value(&self.readings.borrow(), point)

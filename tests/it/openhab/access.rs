@@ -4,7 +4,7 @@ use std::{fs, net::Ipv6Addr};
 
 use tracing::Level;
 
-use super::tls::{Authority, Front};
+use crate::harness::tls::{Authority, Front};
 use crate::harness::{
     clock::FastClock,
     files::Secrets,

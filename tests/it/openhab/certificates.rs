@@ -9,7 +9,7 @@ use rustls::{
 };
 use tracing::Level;
 
-use super::tls::{Authority, Front, Identity};
+use crate::harness::tls::{Authority, Front, Identity};
 use crate::harness::{
     clock::FastClock,
     files::Secrets,

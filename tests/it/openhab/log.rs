@@ -5,7 +5,7 @@ use std::{collections::HashSet, time::Duration};
 use tokio::time::sleep;
 use tracing::Level;
 
-use super::tls::{Front, Identity};
+use crate::harness::tls::{Front, Identity};
 use crate::harness::{
     clock::FastClock,
     files::{Secrets, assert_no_secret},

@@ -1,6 +1,6 @@
 //! Where openHAB sends us by redirects, and that the credentials go nowhere else.
 
-use super::tls::{Authority, Front};
+use crate::harness::tls::{Authority, Front};
 use crate::harness::{
     clock::FastClock,
     files::Secrets,

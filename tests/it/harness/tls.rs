@@ -1,4 +1,4 @@
-//! A TLS proxy before openHAB, and the certificates it shows.
+//! A TLS proxy before the server, and the certificates it shows.
 
 use std::{
     net::SocketAddr,
@@ -22,16 +22,16 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use crate::harness::{
+use super::{
     net::{anywhere, listen},
     task::Task,
 };
 
 /// What a server shows, and what it has to prove that by.
 #[derive(Clone, Debug)]
-pub(super) struct Identity {
+pub(crate) struct Identity {
     shown: CertifiedKey,
-    pub(super) pem: String,
+    pub(crate) pem: String,
 }
 
 impl Identity {
@@ -43,7 +43,7 @@ impl Identity {
     }
 
     /// As `openssl req -x509` makes it: that of an authority, and without a name that counts.
-    pub(super) fn self_signed() -> Self {
+    pub(crate) fn self_signed() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
@@ -51,7 +51,7 @@ impl Identity {
     }
 
     /// As OpenSSL makes it of a request without extensions, in X.509 version 1.
-    pub(super) fn version_1() -> Self {
+    pub(crate) fn version_1() -> Self {
         let pem = include_str!("../../fixtures/tls/version-1.pem");
         let key = PrivateKeyDer::from_pem_slice(pem.as_bytes()).unwrap();
         let chain = vec![CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()];
@@ -60,20 +60,20 @@ impl Identity {
     }
 
     /// Someone who has seen the certificate, and has a key of their own.
-    pub(super) fn impostor(&self) -> Self {
+    pub(crate) fn impostor(&self) -> Self {
         let key = Self::self_signed().shown.key;
         Self { shown: CertifiedKey::new(self.shown.cert.clone(), key), pem: self.pem.clone() }
     }
 }
 
 /// A certificate authority of one's own.
-pub(super) struct Authority {
+pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
-    pub(super) pem: String,
+    pub(crate) pem: String,
 }
 
 impl Authority {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -82,12 +82,12 @@ impl Authority {
     }
 
     /// A server of these names.
-    pub(super) fn certify(&self, names: &[&str]) -> Identity {
+    pub(crate) fn certify(&self, names: &[&str]) -> Identity {
         self.certify_for(2000..4000, names)
     }
 
     /// A server of these names, for so many years.
-    pub(super) fn certify_for(&self, years: Range<i32>, names: &[&str]) -> Identity {
+    pub(crate) fn certify_for(&self, years: Range<i32>, names: &[&str]) -> Identity {
         let key = KeyPair::generate().unwrap();
         let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();
@@ -107,24 +107,24 @@ impl ResolvesServerCert for Shown {
     }
 }
 
-/// A TLS proxy, as nginx before openHAB. Where the server behind it closes a connection, so does the
+/// A TLS proxy, as nginx before the server. Where the server behind it closes a connection, so does the
 /// proxy, without the farewell of TLS.
-pub(super) struct Front {
-    pub(super) address: SocketAddr,
+pub(crate) struct Front {
+    pub(crate) address: SocketAddr,
     /// Handshakes that succeeded, and that did not.
-    pub(super) handshakes: watch::Receiver<(usize, usize)>,
+    pub(crate) handshakes: watch::Receiver<(usize, usize)>,
     shown: Arc<Shown>,
     restarts: watch::Sender<()>,
     _task: Task,
 }
 
 impl Front {
-    pub(super) fn start(identity: Identity, behind: SocketAddr) -> Self {
+    pub(crate) fn start(identity: Identity, behind: SocketAddr) -> Self {
         Self::speaking(rustls::ALL_VERSIONS, identity, behind)
     }
 
     /// One that speaks only these versions of TLS.
-    pub(super) fn speaking(
+    pub(crate) fn speaking(
         versions: &[&'static SupportedProtocolVersion],
         identity: Identity,
         behind: SocketAddr,
@@ -162,7 +162,7 @@ impl Front {
     }
 
     /// Shows another certificate from now on. Those who are connected are cut off.
-    pub(super) fn show(&self, identity: Identity) {
+    pub(crate) fn show(&self, identity: Identity) {
         *self.shown.0.lock().unwrap() = identity;
         self.restarts.send_replace(());
     }
