@@ -22,6 +22,7 @@ use super::{
     reloadable::Reloadable,
     secret::{self, SecretError, SecretSource},
     state,
+    tls::CaFile,
     tracker::Tracker,
 };
 use crate::{
@@ -31,8 +32,8 @@ use crate::{
 };
 
 mod conversation;
-mod entities;
-mod message;
+pub mod entities;
+pub mod message;
 mod question;
 mod session;
 mod socket;
@@ -210,7 +211,7 @@ impl HomeAssistant {
             config.endpoint.clone(),
             || Ok(HeaderMap::new()),
             CONNECT_LIMIT,
-            config.ca_file.clone(),
+            CaFile { key: "homeassistant_ca_file", path: config.ca_file.clone() },
         )?;
         let token = config.token.clone();
         let load = move || {

@@ -1,6 +1,6 @@
 //! One kept-alive HTTP connection to a server, with a limit on every wait and every size.
 
-use std::{error::Error, fmt, io, path::PathBuf, time::Duration};
+use std::{error::Error, fmt, io, time::Duration};
 
 use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use hyper::{
@@ -19,7 +19,7 @@ use super::{
     endpoint::{Endpoint, Scheme},
     reloadable::Reloadable,
     secret::SecretError,
-    tls::{self, HandshakeError, TlsError},
+    tls::{self, CaFile, HandshakeError, TlsError},
 };
 use crate::text::excerpt;
 
@@ -44,6 +44,8 @@ pub struct Client {
     /// For a request as a whole, from connecting to the end of the answer.
     time_limit: Duration,
     tls: Reloadable<TlsConnector, TlsError>,
+    /// The configuration key of the file with certificates.
+    ca_key: &'static str,
     connection: Option<SendRequest<Empty<Bytes>>>,
 }
 
@@ -65,16 +67,17 @@ impl Client {
         endpoint: Endpoint,
         headers: impl Fn() -> Result<HeaderMap, SecretError> + Send + Sync + 'static,
         time_limit: Duration,
-        ca_file: Option<PathBuf>,
+        ca_file: CaFile,
     ) -> Result<Self, SetupError> {
         let loaded = headers()?;
         let headers = Reloadable::new(headers, Some(loaded));
-        let needs_tls = endpoint.scheme == Scheme::Https || ca_file.is_some();
-        let connector = move || tls::connector(ca_file.as_deref());
+        let needs_tls = endpoint.scheme == Scheme::Https || ca_file.path.is_some();
+        let ca_key = ca_file.key;
+        let connector = move || tls::connector(&ca_file);
         let loaded = needs_tls.then(&connector).transpose()?;
         let tls = Reloadable::new(connector, loaded);
         let (configured, current) = (endpoint.clone(), endpoint);
-        Ok(Self { configured, current, headers, time_limit, tls, connection: None })
+        Ok(Self { configured, current, headers, time_limit, tls, ca_key, connection: None })
     }
 
     /// A second client of the same server, with a connection of its own.
@@ -86,6 +89,7 @@ impl Client {
             headers: self.headers.clone(),
             time_limit: self.time_limit,
             tls: self.tls.clone(),
+            ca_key: self.ca_key,
             connection: None,
         }
     }
@@ -279,7 +283,9 @@ impl Client {
                 Scheme::Https => Some(self.tls.get().await?),
             };
             connect(to, tls, deadline).await.map_err(|error| {
-                let Some(reason) = HandshakeError::of(&error) else { return failure(error) };
+                let Some(reason) = HandshakeError::of(&error, self.ca_key) else {
+                    return failure(error);
+                };
                 // The server may have another certificate now, and the file as well.
                 self.tls.failed();
                 failure(io::Error::other(reason))

@@ -22,6 +22,7 @@ use super::{
     http::{Client, HttpError},
     item::ItemProblem,
     state,
+    tls::CaFile,
     tracker::Tracker,
 };
 use crate::{
@@ -132,8 +133,8 @@ impl OpenHab {
         let credentials = config.credentials.clone();
         let headers = move || credentials.headers();
         let time_limit = MAX_REQUEST.min(freshness.stale_after.mul_f64(MAX_SHARE));
-        let client =
-            Client::new(config.endpoint.clone(), headers, time_limit, config.ca_file.clone())?;
+        let ca_file = CaFile { key: "openhab_ca_file", path: config.ca_file.clone() };
+        let client = Client::new(config.endpoint.clone(), headers, time_limit, ca_file)?;
         Ok(Self { config, freshness, client })
     }
 

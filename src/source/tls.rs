@@ -1,6 +1,9 @@
 //! TLS: which certificates to trust, and what to say where a handshake fails.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use rustls::{
     ClientConfig,
@@ -23,12 +26,26 @@ use verifier::{Trusted, Verifier};
 /// Largest file with certificates, in bytes: those of a whole system are a quarter of it.
 const MAX_FILE: u64 = 1024 * 1024;
 
+/// The certificates to trust.
+#[derive(Clone, Debug)]
+pub struct CaFile {
+    /// The configuration key that names the file.
+    pub key: &'static str,
+    /// The file; none for the certificates of the system.
+    pub path: Option<PathBuf>,
+}
+
 /// Why TLS cannot be set up.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum TlsError {
     /// The configured file has no usable certificates.
-    #[error("openhab_ca_file: no usable certificate: {0}")]
-    CaFile(String),
+    #[error("{key}: no usable certificate: {reason}")]
+    CaFile {
+        /// The configuration key that names the file.
+        key: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The system has no usable root certificates.
     #[error("the system has no usable root certificates")]
     SystemRoots,
@@ -37,14 +54,15 @@ pub enum TlsError {
     Setup(rustls::Error),
 }
 
-/// A connector that trusts the certificates in `ca_file` or, without one, the system's.
-pub(super) fn connector(ca_file: Option<&Path>) -> Result<TlsConnector, TlsError> {
+/// A connector that trusts the certificates in the file or, without one, the system's.
+pub(super) fn connector(ca_file: &CaFile) -> Result<TlsConnector, TlsError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let trusted = match ca_file {
-        Some(path) => on_file(path)?,
+    let key = ca_file.key;
+    let trusted = match &ca_file.path {
+        Some(path) => on_file(path).map_err(|reason| TlsError::CaFile { key, reason })?,
         None => of_the_system()?,
     };
-    let verifier = Verifier::new(trusted, &provider).map_err(TlsError::Setup)?;
+    let verifier = Verifier::new(trusted, &provider, key).map_err(TlsError::Setup)?;
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(TlsError::Setup)?
@@ -57,17 +75,16 @@ pub(super) fn connector(ca_file: Option<&Path>) -> Result<TlsConnector, TlsError
 }
 
 /// The certificates of a file: servers' own, and authorities'.
-fn on_file(path: &Path) -> Result<Trusted, TlsError> {
-    let unusable = TlsError::CaFile;
+fn on_file(path: &Path) -> Result<Trusted, String> {
     let mut trusted = Trusted::nobody();
-    let pem = file::read(path, MAX_FILE).map_err(|error| unusable(error.to_string()))?;
+    let pem = file::read(path, MAX_FILE).map_err(|error| error.to_string())?;
     for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let certificate = certificate.map_err(|error| unusable(damaged(&error)))?;
+        let certificate = certificate.map_err(|error| damaged(&error))?;
         let added = trusted.add(certificate);
-        added.map_err(|error| unusable(format!("one of them cannot be read ({error})")))?;
+        added.map_err(|error| format!("one of them cannot be read ({error})"))?;
     }
     if trusted.authorities.is_empty() {
-        return Err(unusable("expected PEM, with a line BEGIN CERTIFICATE".to_owned()));
+        return Err("expected PEM, with a line BEGIN CERTIFICATE".to_owned());
     }
     Ok(trusted)
 }

@@ -7,22 +7,25 @@ use rustls::{AlertDescription, CertificateError, Error, pki_types::UnixTime};
 
 use crate::text::excerpt;
 
-const PIN: &str = "put it into openhab_ca_file to trust exactly it";
-
-/// Why there is no TLS with a server. The text stays the same as long as the fault does, so that it
-/// is logged only once.
+/// Why there is no TLS with a server, and what to do about it. The text stays the same as long as the
+/// fault does, so that it is logged only once.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum HandshakeError {
-    #[error(
-        "its certificate is signed by an unknown authority; put that authority's certificate, or \
-         the server's own, into openhab_ca_file"
-    )]
+#[error("{fault}{}", .fault.advice(.ca_file))]
+pub(crate) struct HandshakeError {
+    fault: Fault,
+    /// The configuration key of the file with certificates.
+    ca_file: &'static str,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Fault {
+    #[error("its certificate is signed by an unknown authority")]
     Authority,
-    #[error("its certificate is self-signed; {PIN}")]
+    #[error("its certificate is self-signed")]
     SelfSigned,
-    #[error("its certificate names {names}, not {host}; {PIN}")]
+    #[error("its certificate names {names}, not {host}")]
     Name { names: String, host: String },
-    #[error("a certificate that it shows expired on {0}; renew it, or {PIN}")]
+    #[error("a certificate that it shows expired on {0}")]
     Expired(NaiveDate),
     #[error("its certificate is valid only from {0} on; is the clock of this machine right?")]
     NotYetValid(NaiveDate),
@@ -30,9 +33,9 @@ pub(crate) enum HandshakeError {
         "it cannot prove that it has the key of its certificate (an RSA key needs 2048 bits or more)"
     )]
     Key,
-    #[error("its certificate has an old form (X.509 version 1); {PIN}")]
+    #[error("its certificate has an old form (X.509 version 1)")]
     OldForm,
-    #[error("its certificate is refused ({0}); {PIN}")]
+    #[error("its certificate is refused ({0})")]
     Certificate(String),
     #[error("it does not speak TLS; should the address begin with http://?")]
     NotTls,
@@ -46,15 +49,38 @@ pub(crate) enum HandshakeError {
 }
 
 impl HandshakeError {
-    /// What TLS says of a failed connection, if it was TLS that failed.
-    pub(crate) fn of(failure: &io::Error) -> Option<Self> {
+    /// What TLS says of a failed connection, if it was TLS that failed. `ca_file` is the configuration
+    /// key of the file with certificates.
+    pub(crate) fn of(failure: &io::Error, ca_file: &'static str) -> Option<Self> {
         let error = failure.get_ref()?.downcast_ref::<Error>()?;
-        Some(match error {
-            Error::InvalidCertificate(error) => Self::of_certificate(error),
-            Error::InvalidMessage(_) => Self::NotTls,
-            Error::AlertReceived(AlertDescription::HandshakeFailure) => Self::NothingInCommon,
-            error => Self::Other(error.clone()),
-        })
+        let fault = match error {
+            Error::InvalidCertificate(error) => Fault::of_certificate(error),
+            Error::InvalidMessage(_) => Fault::NotTls,
+            Error::AlertReceived(AlertDescription::HandshakeFailure) => Fault::NothingInCommon,
+            error => Fault::Other(error.clone()),
+        };
+        Some(Self { fault, ca_file })
+    }
+}
+
+impl Fault {
+    /// What is to be done about a certificate.
+    fn advice(&self, ca_file: &str) -> String {
+        let pin = format!("put it into {ca_file} to trust exactly it");
+        match self {
+            Self::Authority => {
+                format!("; put that authority's certificate, or the server's own, into {ca_file}")
+            }
+            Self::SelfSigned | Self::Name { .. } | Self::OldForm | Self::Certificate(_) => {
+                format!("; {pin}")
+            }
+            Self::Expired(_) => format!("; renew it, or {pin}"),
+            Self::NotYetValid(_)
+            | Self::Key
+            | Self::NotTls
+            | Self::NothingInCommon
+            | Self::Other(_) => String::new(),
+        }
     }
 
     fn of_certificate(error: &CertificateError) -> Self {

@@ -89,7 +89,7 @@ async fn what_is_too_large_ends_the_session_before_it_has_arrived() {
     assert_ends(
         "pieces without end",
         after_login(|| {
-            let piece = frames::frame(0x00, &[b'x'; 32 * 1024]);
+            let piece = frames::frame(0x00, &vec![b'x'; 32 * 1024]);
             vec![Act::Send(frames::frame(0x01, b"{")), Act::FloodAndRead(piece)]
         }),
     )
@@ -102,7 +102,7 @@ async fn floods_that_say_nothing_are_not_taken_for_life() {
     let pings = || frames::frame(0x89, &[b'p'; 125]).repeat(200);
     assert_ends("pings, nobody reads", after_login(move || vec![Act::Flood(pings())])).await;
     assert_ends("pings", after_login(move || vec![Act::FloodAndRead(pings())])).await;
-    let binary = || frames::frame(0x82, &[b'b'; 60_000]);
+    let binary = || frames::frame(0x82, &vec![b'b'; 60_000]);
     assert_ends("binary", after_login(move || vec![Act::FloodAndRead(binary())])).await;
     let pieces = [frames::frame(0x01, b""), frames::frame(0x00, b"").repeat(100_000)].concat();
     assert_ends("empty pieces", after_login(move || vec![Act::Send(pieces.clone())])).await;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use fronius_smartmeter::source::{
     endpoint::Endpoint,
     http::{Client, HttpError},
+    tls::CaFile,
 };
 use hyper::HeaderMap;
 use tokio::{
@@ -31,7 +32,8 @@ const SLOW: Duration = Duration::from_secs(2);
 /// Why a request to this address has no answer.
 async fn failure(address: &str) -> HttpError {
     let endpoint = Endpoint::parse(address, 80).unwrap();
-    let mut client = Client::new(endpoint, || Ok(HeaderMap::new()), TIME_LIMIT, None).unwrap();
+    let ca_file = CaFile { key: "openhab_ca_file", path: None };
+    let mut client = Client::new(endpoint, || Ok(HeaderMap::new()), TIME_LIMIT, ca_file).unwrap();
     let answer = within(client.text("/rest/items/P/state", "text/plain")).await;
     answer.expect_err("there was an answer")
 }
