@@ -136,7 +136,7 @@ impl<'a> Session<'a> {
         let mut heard = started;
         let mut next_ping = later(started, interval);
         loop {
-            // Not a select: whoever has always something more to read would never see its timer end.
+            // A timeout ends even where there is always something more to read, and a select need not.
             let due = next_ping.min(later(heard, MAX_SILENCE));
             match pulse.during(timeout_at(due, self.conversation.receive())).await {
                 Ok(text) => {
