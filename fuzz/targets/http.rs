@@ -15,6 +15,7 @@ use std::{
 use fronius_smartmeter::source::{
     endpoint::Endpoint,
     http::{Client, HttpError},
+    tls::CaFile,
 };
 use fronius_smartmeter_fuzz::{assert_printable, expand, runtime};
 use hyper::HeaderMap;
@@ -117,7 +118,9 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         let parts = parts.map(|part| at_home(&expand(part), &bench.authority));
         let Some(answers) = parts.collect::<Option<Vec<_>>>() else { return Corpus::Reject };
         let endpoint = Endpoint::parse(&bench.authority, 8080).unwrap();
-        let mut client = Client::new(endpoint, || Ok(HeaderMap::new()), TIME_LIMIT, None).unwrap();
+        let ca_file = CaFile { key: "openhab_ca_file", path: None };
+        let mut client =
+            Client::new(endpoint, || Ok(HeaderMap::new()), TIME_LIMIT, ca_file).unwrap();
         let run = async {
             let twice = async {
                 ask(&mut client).await;

@@ -31,9 +31,9 @@ use crate::{
 };
 
 mod conversation;
-mod entities;
+pub mod entities;
 mod error;
-mod message;
+pub mod message;
 mod question;
 mod session;
 mod socket;

@@ -5,7 +5,7 @@ use std::fmt;
 use super::{
     SessionError,
     entities::{Change, Entities},
-    message::{Command, EntitiesEvent, Incoming, What},
+    message::{Command, Incoming, What},
     question::{Question, names, nearest},
     socket::{Socket, Text},
 };
@@ -57,9 +57,9 @@ impl Conversation {
             if message.id != Some(id) {
                 continue;
             }
-            match message.event {
+            match message.event() {
                 Some(event) => {
-                    let read = read(event.get());
+                    let read = read(event);
                     return read.ok_or_else(|| SessionError::unexpected(text.as_text()));
                 }
                 None if message.success == Some(true) => {}
@@ -74,10 +74,7 @@ impl Conversation {
         id: &str,
     ) -> Result<Result<(String, Option<u64>), ItemProblem>, SessionError> {
         let ids = [id.to_owned()];
-        let apply = |event: &str| {
-            let event: EntitiesEvent<'_> = serde_json::from_str(event).ok()?;
-            Some(Entities::new(ids.clone()).apply(&event))
-        };
+        let apply = |event: &str| Entities::new(ids.clone()).apply(event);
         let changes = self.event(What::SubscribeEntities { entity_ids: &ids }, apply).await?;
         Ok(match changes.into_iter().next() {
             Some((_, Change::Found(state, updated))) => Ok((state, updated)),

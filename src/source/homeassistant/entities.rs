@@ -14,7 +14,7 @@ const MAX_TEXT: usize = 1024;
 
 /// The wanted entities, as Home Assistant has them.
 #[derive(Debug)]
-pub(super) struct Entities {
+pub struct Entities {
     known: BTreeMap<String, Known>,
 }
 
@@ -36,7 +36,7 @@ struct Entity {
 
 /// What has become of an entity.
 #[derive(Debug, PartialEq)]
-pub(super) enum Change {
+pub enum Change {
     /// It is there, with this state; it was updated at this time by Home Assistant's clock, in
     /// milliseconds since 1970.
     Found(String, Option<u64>),
@@ -50,18 +50,21 @@ pub(super) enum Change {
 
 impl Entities {
     /// The wanted entities, of which nothing is known yet.
-    pub(super) fn new(ids: impl IntoIterator<Item = String>) -> Self {
+    #[must_use]
+    pub fn new(ids: impl IntoIterator<Item = String>) -> Self {
         Self { known: ids.into_iter().map(|id| (id, Known::Missing)).collect() }
     }
 
     /// Those that Home Assistant does not have.
-    pub(super) fn missing(&self) -> impl Iterator<Item = &str> {
+    pub fn missing(&self) -> impl Iterator<Item = &str> {
         let missing = self.known.iter().filter(|(_, known)| matches!(known, Known::Missing));
         missing.map(|(id, _)| id.as_str())
     }
 
-    /// Applies an event. Returns what has become of which entity.
-    pub(super) fn apply(&mut self, event: &EntitiesEvent<'_>) -> Vec<(String, Change)> {
+    /// Applies an event, as JSON. Returns what has become of which entity; none if it is no such event.
+    #[must_use]
+    pub fn apply(&mut self, event: &str) -> Option<Vec<(String, Change)>> {
+        let event: EntitiesEvent<'_> = serde_json::from_str(event).ok()?;
         let mut changes = Vec::new();
         for (id, added) in &event.a {
             let Some(known) = self.known.get_mut(id) else { continue };
@@ -76,7 +79,7 @@ impl Entities {
             *known = Known::Missing;
             changes.push((id.clone(), Change::Gone));
         }
-        changes
+        Some(changes)
     }
 }
 
@@ -152,8 +155,7 @@ mod tests {
 
     #[track_caller]
     fn assert_changes(entities: &mut Entities, event: &str, expected: &[(&str, Change)]) {
-        let event = serde_json::from_str(event).unwrap();
-        let changes = entities.apply(&event);
+        let changes = entities.apply(event).unwrap();
         let changes: Vec<_> = changes.iter().map(|(id, change)| (id.as_str(), change)).collect();
         assert_eq!(changes, expected.iter().map(|(id, change)| (*id, change)).collect::<Vec<_>>());
     }
@@ -188,7 +190,7 @@ mod tests {
     #[test]
     fn another_attribute_alone_is_no_update() {
         let mut entities = entities();
-        entities.apply(&serde_json::from_str(FOUND).unwrap());
+        let _ = entities.apply(FOUND);
         let event = r#"{"c":{"sensor.p":{"+":{"lu":1.5,"a":{"x":2}},"-":{"a":["y"]}}}}"#;
         assert_changes(&mut entities, event, &[]);
     }
@@ -203,7 +205,7 @@ mod tests {
     #[test]
     fn an_entity_that_goes_is_missing() {
         let mut entities = entities();
-        entities.apply(&serde_json::from_str(FOUND).unwrap());
+        let _ = entities.apply(FOUND);
         assert_changes(&mut entities, r#"{"r":["sensor.p"]}"#, &[("sensor.p", Change::Gone)]);
         assert_eq!(entities.missing().count(), 2);
     }
@@ -231,7 +233,7 @@ mod tests {
             assert_changes(&mut entities, &event, &[("sensor.p", Change::Unreadable)]);
         }
         let mut entities = entities();
-        entities.apply(&serde_json::from_str(FOUND).unwrap());
+        let _ = entities.apply(FOUND);
         let event = format!(r#"{{"c":{{"sensor.p":{{"+":{{"s":"{long}"}}}}}}}}"#);
         assert_changes(&mut entities, &event, &[("sensor.p", Change::Unreadable)]);
     }

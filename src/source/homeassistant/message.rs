@@ -9,7 +9,7 @@ use super::SessionError;
 
 /// A message from Home Assistant.
 #[derive(Debug, Deserialize)]
-pub(super) struct Incoming<'a> {
+pub struct Incoming<'a> {
     #[serde(rename = "type", borrow)]
     pub(super) kind: Cow<'a, str>,
     /// Of the command that it answers.
@@ -31,8 +31,14 @@ pub(super) struct Incoming<'a> {
 impl<'a> Incoming<'a> {
     /// # Errors
     /// Returns an error if the text is something else.
-    pub(super) fn parse(text: &'a str) -> Result<Self, SessionError> {
+    pub fn parse(text: &'a str) -> Result<Self, SessionError> {
         serde_json::from_str(text).map_err(|_| SessionError::unexpected(text))
+    }
+
+    /// What happened, as JSON.
+    #[must_use]
+    pub fn event(&self) -> Option<&'a str> {
+        self.event.map(RawValue::get)
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
     Access, SessionError, Shared,
     conversation::Conversation,
     entities::{Change, Entities},
-    message::{EntitiesEvent, Incoming, What},
+    message::{Incoming, What},
     question::{Question, ages, has_started, names, nearest},
 };
 use crate::{
@@ -136,7 +136,7 @@ impl<'a> Session<'a> {
         let mut heard = started;
         let mut next_ping = later(started, interval);
         loop {
-            // Not a select: whoever has always something more to read would never see its timer end.
+            // A timeout ends even where there is always something more to read, and a select need not.
             let due = next_ping.min(later(heard, MAX_SILENCE));
             match pulse.during(timeout_at(due, self.conversation.receive())).await {
                 Ok(text) => {
@@ -165,12 +165,12 @@ impl<'a> Session<'a> {
         let message = Incoming::parse(text)?;
         let now = now.into_std();
         if message.id == Some(self.subscription) {
-            match message.event {
+            match message.event() {
                 Some(event) => {
-                    let event = serde_json::from_str(event.get());
-                    let event = event.map_err(|_| SessionError::unexpected(text))?;
-                    self.apply(&event, now, log);
+                    let changes = self.entities.apply(event);
+                    let changes = changes.ok_or_else(|| SessionError::unexpected(text))?;
                     self.has_entities = true;
+                    self.take(changes, now, log);
                 }
                 None if message.success == Some(false) => {
                     return Err(SessionError::unexpected(text));
@@ -186,15 +186,15 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Takes what the event says of the entities.
-    fn apply(&mut self, event: &EntitiesEvent<'_>, now: std::time::Instant, log: &mut SessionLog) {
+    /// Takes what has become of the entities.
+    fn take(&self, changes: Vec<(String, Change)>, now: std::time::Instant, log: &mut SessionLog) {
         let mut tracker = self.shared.tracker();
         if !matches!(tracker.answered(now), Server::Answers(_)) && log.says_away {
             log.says_away = false;
             let homeassistant = &self.shared.config;
             tracing::info!(homeassistant = %homeassistant.endpoint, "{homeassistant} answers");
         }
-        for (id, change) in self.entities.apply(event) {
+        for (id, change) in changes {
             let problem = match change {
                 Change::Found(state, last_state_update) => {
                     let reply = ItemReply { state, last_state_update, is_group: false };
@@ -261,15 +261,15 @@ impl<'a> Session<'a> {
             }
             return Ok(());
         }
-        let Some(event) = message.event else {
+        let Some(event) = message.event() else {
             if message.success == Some(false) {
                 self.question = None;
             }
             return Ok(());
         };
         match question {
-            Question::Names => self.name_missing(&names(event.get()).unwrap_or_default()),
-            _ => self.note_reports(&ages(event.get()).unwrap_or_default()),
+            Question::Names => self.name_missing(&names(event).unwrap_or_default()),
+            _ => self.note_reports(&ages(event).unwrap_or_default()),
         }
         if let Some((subscription, _)) = self.question.take() {
             self.conversation.command(What::UnsubscribeEvents { subscription }).await?;
