@@ -234,7 +234,8 @@ impl<'a> Session<'a> {
     async fn ask_what_is_open(&mut self) -> Result<(), SessionError> {
         let now = Instant::now().into_std();
         let is_settled = self.shared.tracker().server.is_settled(now);
-        let is_missing = self.entities.missing().any(|id| !self.named.contains(id));
+        let is_missing =
+            self.has_entities && self.entities.missing().any(|id| !self.named.contains(id));
         let question = if !self.has_started {
             Question::HasStarted
         } else if is_missing && is_settled {

@@ -30,14 +30,21 @@ impl FastClock {
     /// From here on time belongs to this clock.
     #[must_use]
     pub(crate) fn start() -> Self {
+        Self::start_by(STEP)
+    }
+
+    /// The same in other steps: in larger ones if there is so much to do in each that many would take
+    /// too long.
+    #[must_use]
+    pub(crate) fn start_by(step: Duration) -> Self {
         pause();
-        Self(Task::spawn(async {
+        Self(Task::spawn(async move {
             loop {
                 for _ in 0..TURNS {
                     yield_now().await;
                 }
                 thread::sleep(NAP);
-                advance(STEP).await;
+                advance(step).await;
             }
         }))
     }

@@ -229,7 +229,7 @@ impl Connection {
         let mut goes_on = self.hear(Heard::Request(head)).await;
         while goes_on {
             while goes_on && let Some(frame) = take(&mut received) {
-                goes_on = self.hear(heard(frame)).await;
+                goes_on = self.hear(heard(&frame)).await;
             }
             if !goes_on {
                 return;
@@ -279,7 +279,7 @@ impl Connection {
     }
 }
 
-fn heard(frame: Frame) -> Heard {
+fn heard(frame: &Frame) -> Heard {
     assert!(frame.is_masked, "a client must mask its frames");
     match frame.first {
         0x81 => Heard::Message(serde_json::from_slice(&frame.payload).unwrap()),

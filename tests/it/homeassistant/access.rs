@@ -28,7 +28,7 @@ fn pauses(homeassistant: &HomeAssistant) -> Vec<Duration> {
 async fn a_wrong_token_is_said_once_and_rarely_tried_again() {
     let _clock = FastClock::start();
     let log = Log::start(Level::DEBUG);
-    let mut homeassistant = HomeAssistant::start(house());
+    let homeassistant = HomeAssistant::start(house());
     fs::write(homeassistant.token_file(), "eyJ0.canary.wrong\n").unwrap();
     let config = homeassistant.config("");
     let mut source = RunningSource::start(&config);
@@ -51,7 +51,7 @@ async fn a_wrong_token_is_said_once_and_rarely_tried_again() {
 async fn a_ban_is_said_to_be_one() {
     let _clock = FastClock::start();
     let log = Log::start(Level::DEBUG);
-    let mut homeassistant = HomeAssistant::start(|_| vec![Act::Send(BANNED.to_vec())]);
+    let homeassistant = HomeAssistant::start(|_| vec![Act::Send(BANNED.to_vec())]);
     let mut source = RunningSource::start(&homeassistant.config(""));
     sleep(Duration::from_mins(4)).await;
     assert!((3..=4).contains(&homeassistant.heard("request").len()));

@@ -35,7 +35,7 @@ async fn while_it_refuses_connections_that_is_said_once() {
     let lines = log.source_lines("WARN");
     // First the end of the connection, and what has lasted since.
     assert_eq!(lines.len(), 2, "{lines:#?}");
-    assert!(lines.iter().all(|line| line.ends_with("; trying again")), "{lines:#?}");
+    assert!(lines.iter().all(|line| line.contains("; trying again")), "{lines:#?}");
     log.clear();
     homeassistant.restart();
     meter.is_live_at(-800.0).await;
@@ -77,8 +77,8 @@ async fn a_farewell_is_answered_and_the_connection_closed_at_once() {
     });
     let said = Instant::now();
     homeassistant.send(frames::close(1000));
-    homeassistant.hears("close", 1).await;
-    homeassistant.hears("end", 1).await;
+    homeassistant.hears_in_all("close", 1).await;
+    homeassistant.hears_in_all("end", 1).await;
     assert!(said.elapsed() < Duration::from_secs(2), "{:?}", said.elapsed());
 }
 

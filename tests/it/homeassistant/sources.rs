@@ -39,17 +39,16 @@ meters:
     source: homeassistant
     energy_counter_out: sensor.e
     current_power: sensor.p
-    modbus_listen: 127.0.0.1:0
+    modbus_listen: 127.0.0.2:0
 ",
         homeassistant.keys(),
         openhab.address
     ));
     let mut running = RunningProgram::start(program(&["--config", text(config.path())]));
-    let mut clients = Vec::new();
-    for _ in 0..2 {
-        clients.push(Client::connect(listening_on(&mut running).await).await);
-    }
-    let [roof, garage] = &mut clients[..] else { unreachable!() };
+    let mut addresses = [listening_on(&mut running).await, listening_on(&mut running).await];
+    addresses.sort();
+    let [roof, garage] = addresses.map(Client::connect);
+    let (roof, garage) = (&mut roof.await, &mut garage.await);
     until(async || power(roof).await == Ok(-800.0)).await;
     until(async || power(garage).await == Ok(-800.0)).await;
     openhab.set("P", "100 W");

@@ -37,7 +37,6 @@ fn losses() -> Vec<String> {
     ];
     let mut losses = states.map(|state| changed("sensor.p", state)).to_vec();
     let what = [
-        r#""+":{"s":null}"#,
         r#""+":{"s":5}"#,
         r#""+":7"#,
         r#""-":{"a":"unit_of_measurement"}"#,
