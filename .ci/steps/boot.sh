@@ -32,7 +32,7 @@ boot_machines() {
   local deb=("$target"/debian/*.deb)
   if [[ -d $scratch/trees ]]; then
     tests/boot/run --binary "$binary" --trees "$scratch/trees"
-    tests/boot/run --binary "$binary" --deb "${deb[0]}" nixos/tests/{address,hardened}.py
+    tests/boot/run --binary "$binary" --deb "${deb[0]}" nixos/tests/{address,hardened,homeassistant}.py
   else
     tests/boot/run --binary "$binary" --deb "${deb[0]}"
   fi

@@ -12,7 +12,7 @@ use crate::source::{
 };
 
 /// Time from one poll to the next, unless it is given.
-pub(super) const POLL_INTERVAL: Duration = Duration::from_secs(2);
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// What an address may be.
 pub(super) const HOST: &str = "host, host:port, [v6]:port or http(s)://host[:port][/path]";

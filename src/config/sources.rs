@@ -115,9 +115,9 @@ impl Sources {
         kind
     }
 
-    /// How often openHAB is polled, if it is.
+    /// The time between two polls of openHAB. Home Assistant is not polled.
     pub(super) fn poll_interval(&self) -> Duration {
-        self.openhab.as_ref().map_or(openhab::POLL_INTERVAL, |openhab| openhab.poll_interval)
+        self.openhab.as_ref().map_or(Duration::ZERO, |openhab| openhab.poll_interval)
     }
 
     /// Those that a meter has.

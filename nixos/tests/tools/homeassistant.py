@@ -18,12 +18,8 @@ from asyncio import StreamReader, StreamWriter
 from pathlib import Path
 from typing import Any
 
-GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 VERSION = {"ha_version": "2025.4.4"}
 TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
-NORMAL = (1000).to_bytes(2)
-LIMIT = 4 << 20
-AUTH_WITHIN = 10.0
 ENTITY = re.compile(r"sensor\.[a-z0-9_]+")
 
 
@@ -73,10 +69,6 @@ class Home:
         new = self.states[entity] = State(state, attributes, old.changed if old and stays else None)
         self.tell(entity, {"c": {entity: new.since(old)}} if old else {"a": {entity: new.snapshot()}})
 
-    def remove(self, entity: str) -> None:
-        del self.states[entity]
-        self.tell(entity, {"r": [entity]})
-
     def tell(self, entity: str, event: dict[str, Any]) -> None:
         for session in self.sessions:
             for number, wanted in session.subscriptions.items():
@@ -94,7 +86,8 @@ class Home:
             return 200, rest
         found = [one for one in rest if one["entity_id"] == entity]
         if found and method == "DELETE":
-            self.remove(entity)
+            del self.states[entity]
+            self.tell(entity, {"r": [entity]})
         return (200, found[0]) if found else (404, {"message": "Entity not found."})
 
 
@@ -121,7 +114,7 @@ class Session:
             size &= 0x7F
             if size >= 126:
                 size = int.from_bytes(await self.reader.readexactly(2 if size == 126 else 8))
-            if size > LIMIT or kind & 0x0F == CLOSE:
+            if kind & 0x0F == CLOSE:
                 return None
             mask = await self.reader.readexactly(4)
             payload = bytes(byte ^ mask[at % 4] for at, byte in enumerate(await self.reader.readexactly(size)))
@@ -132,13 +125,13 @@ class Session:
 
     async def serve(self) -> None:
         try:
-            if await asyncio.wait_for(self.authenticate(), AUTH_WITHIN):
+            if await asyncio.wait_for(self.authenticate(), 10):
                 self.home.sessions.add(self)
                 while (message := await self.receive()) is not None:
                     self.answer(**message)
         finally:
             self.home.sessions.discard(self)
-            self.frame(CLOSE, NORMAL)
+            self.frame(CLOSE, (1000).to_bytes(2))
 
     async def authenticate(self) -> bool:
         self.send({"type": "auth_required"} | VERSION)
@@ -149,19 +142,13 @@ class Session:
         return good
 
     def answer(self, id: int, type: str, entity_ids: tuple[str, ...] = (), template: str = "", subscription: int = 0) -> None:
-        def refuse(code: str, message: str) -> None:
-            self.send({"id": id, "type": "result", "success": False, "error": {"code": code, "message": message}})
-
-        states = self.home.states
-        if id <= self.last:
-            return refuse("id_reuse", "Identifier values have to increase.")
-        self.last = id
+        if id <= self.last or type not in ("ping", "subscribe_entities", "unsubscribe_events", "get_config", "render_template"):
+            raise ValueError(f"command {id}, {type}, after {self.last}")
+        self.last, states = id, self.home.states
         if type == "ping":
             return self.send({"id": id, "type": "pong"})
-        if type not in ("subscribe_entities", "unsubscribe_events", "get_config", "render_template"):
-            return refuse("unknown_command", "Unknown command.")
-        config = {"version": VERSION["ha_version"], "state": "RUNNING", "recovery_mode": False}
-        self.send({"id": id, "type": "result", "success": True, "result": config if type == "get_config" else None})
+        config = {"state": "RUNNING"} if type == "get_config" else None
+        self.send({"id": id, "type": "result", "success": True, "result": config})
         if type == "subscribe_entities":
             snapshot = {entity: state.snapshot() for entity, state in states.items() if entity in entity_ids}
             self.send({"id": id, "type": "event", "event": {"a": snapshot}})
@@ -180,7 +167,7 @@ async def serve(home: Home, reader: StreamReader, writer: StreamWriter) -> None:
         method, path, _ = request.split(" ")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
         if key := headers.get("sec-websocket-key"):
-            accept = base64.b64encode(hashlib.sha1(key.encode() + GUID).digest())
+            accept = base64.b64encode(hashlib.sha1(key.encode() + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
             upgrade = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Accept: "
             writer.write(upgrade + accept + b"\r\n\r\n")
             await Session(home, reader, writer).serve()
