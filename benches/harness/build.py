@@ -76,11 +76,12 @@ def tools(*names: str) -> None:
     cargo(BENCHES, WORK / "build", *(f"--bin={name}" for name in names))
 
 
-def libmodbus() -> Path:
-    say("building the libmodbus server")
-    binary = WORK / "libmodbus"
-    source = BENCHES / "peers" / "libmodbus.c"
-    command = ["cc", "-O2", "-s", "-Wall", "-Wextra", "-o", str(binary), str(source), "-lmodbus"]
+def peer(name: str, *libraries: str) -> Path:
+    """A server in C."""
+    say(f"building the {name} server")
+    binary = WORK / name
+    source = BENCHES / "peers" / f"{name}.c"
+    command = ["cc", "-O2", "-s", "-Wall", "-Wextra", "-o", str(binary), str(source), *libraries]
     subprocess.run(command, check=True)
     return binary
 

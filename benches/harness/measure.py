@@ -6,11 +6,14 @@ import statistics
 import subprocess
 import tempfile
 import time
+import urllib.request
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness import build, modbus
+from harness.readers import COUNT, slow_readers
 from harness.servers import (
     ENVIRONMENT,
     HOST,
@@ -22,6 +25,7 @@ from harness.servers import (
     house,
     meter,
     openhab,
+    process,
     running,
 )
 
@@ -42,6 +46,7 @@ class Scenario:
     connections: int
     request: str
     pipeline: int = 1
+    pause_ms: int = 0
 
     @property
     def name(self) -> str:
@@ -61,11 +66,15 @@ SCENARIOS = [
     for connections, pipeline in ((1, 1), (10, 1), (100, 1), (1000, 1), (10, 8))
 ]
 
+# Of one client, which asks often enough to notice what delays it.
+POLLS = Scenario(1, "poll", pause_ms=1)
+
 
 @dataclass(frozen=True)
 class Effort:
     rounds: int
     seconds: float
+    poll_seconds: float
     starts: int
     changes: int
     cost_seconds: float
@@ -77,8 +86,8 @@ def load(server: Server, scenario: Scenario, registers: Path, seconds: float) ->
     takes many times what a server does for a request, and depends on what that core did before."""
     with running(server) as at:
         pin(at.pid, CORES[-1])
-        figures = ask(at, scenario, registers, seconds, CORES[0])
-        together = figures if "failed" in figures else ask(at, scenario, registers, seconds, CORES[-1])
+        figures = ask(at, scenario, registers, seconds, CORES[:1])
+        together = figures if "failed" in figures else ask(at, scenario, registers, seconds, CORES[-1:])
     if "failed" in together:
         return together
     figures["cpu_us_per_request_apart"] = figures["cpu_us_per_request"]
@@ -91,12 +100,13 @@ def pin(pid: int, core: int) -> None:
         os.sched_setaffinity(int(task.name), {core})
 
 
-def ask(at: Running, scenario: Scenario, registers: Path, seconds: float, core: int) -> Figures:
-    """One run of the load. A wrong answer is a result too."""
+def ask(at: Running, scenario: Scenario, registers: Path, seconds: float, cores: list[int]) -> Figures:
+    """One run of the load, on some cores. A wrong answer is a result too."""
     command = [
         str(build.BUILT / "load"), f"{HOST}:{at.port}", "--json", f"--pid={at.pid}",
         f"--expect={registers}", f"--connections={scenario.connections}",
         f"--pipeline={scenario.pipeline}", f"--request={scenario.request}", f"--seconds={seconds}",
+        f"--pause={scenario.pause_ms}",
     ]  # fmt: skip
     done = subprocess.run(
         command,
@@ -104,7 +114,7 @@ def ask(at: Running, scenario: Scenario, registers: Path, seconds: float, core: 
         capture_output=True,
         text=True,
         timeout=seconds + 120,
-        preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+        preexec_fn=lambda: os.sched_setaffinity(0, cores),
     )
     if done.returncode != 0:
         return {"failed": (done.stderr.strip().splitlines() or ["?"])[0].removeprefix("Error: ")}
@@ -270,6 +280,29 @@ def cost(program: Path, effort: Effort) -> Figures:
                 time.sleep(3)
                 results[f"{update}_percent"] = percent(at, effort.cost_seconds)
     print(rounded(results), flush=True)
+    return results
+
+
+def page(program: Path, registers: Path, effort: Effort) -> Figures:
+    """What a client that polls every millisecond notices of slow readers: of those of the status page, and
+    of as many at a program beside it that does nothing but send the same page."""
+    build.say(f"{COUNT} slow readers of the status page")
+    plain = build.peer("page")
+    seconds = effort.poll_seconds
+    runs: dict[str, list[Figures]] = {"undisturbed": [], "page": [], "plain": []}
+    with openhab(program) as address, free_port() as ours, free_port() as other:
+        status = f"status_listen: {HOST}:{ours}\n"
+        with running(meter(program, address, more=status)) as at:
+            saved = build.WORK / "page.html"
+            saved.write_bytes(urllib.request.urlopen(f"http://{HOST}:{ours}/", timeout=5).read())
+            with process([str(plain), HOST, str(other), str(saved)], "page"):
+                for _ in range(effort.rounds):
+                    for name, port in zip(runs, (None, ours, other), strict=True):
+                        with slow_readers(port) if port else nullcontext():
+                            runs[name].append(ask(at, POLLS, registers, seconds, CORES))
+    results = {name: summary(own, runs["undisturbed"]) for name, own in runs.items()}
+    for name, result in results.items():
+        print(f"{name:30} {brief(result)}", flush=True)
     return results
 
 

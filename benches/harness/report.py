@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Callable
 
 from harness.measure import REFERENCE, REQUESTS, SCENARIOS, Figures, Scenario, ratios
+from harness.readers import COUNT
 
 BEGIN, END = "<!-- results: written by benches/run -->", "<!-- end of the results -->"
 
@@ -16,7 +17,7 @@ which is not the ratio of the medians next to it.
 
 
 def markdown(results: Figures) -> str:
-    parts = [head(results), PICTURE, goals(results), resources(results), EXPLANATION]
+    parts = [head(results), PICTURE, goals(results), resources(results), readers(results), EXPLANATION]
     parts += [table(results, scenario) for scenario in SCENARIOS]
     return "\n".join(parts)
 
@@ -56,9 +57,11 @@ def goals(results: Figures) -> str:
     def ratio(
         scenario: str, key: str, reference: str = REFERENCE, server: str = "ours"
     ) -> tuple[float | None, str]:
+        return spread_of(results["load"][scenario], key, reference, server)
+
+    def spread_of(figures: Figures, key: str, reference: str, server: str) -> tuple[float | None, str]:
         """The median, with the smallest and the largest of all rounds."""
-        servers = results["load"][scenario]
-        found = ratios(servers[server]["runs"], servers[reference]["runs"], key)
+        found = ratios(figures[server]["runs"], figures[reference]["runs"], key)
         if not found:
             return None, ""
         return statistics.median(found), f" ({number(min(found))} to {number(max(found))})"
@@ -76,6 +79,9 @@ def goals(results: Figures) -> str:
                 title = f"{what}, {scenario.title}, against tokio-modbus alone"
                 value, spread = ratio(scenario.name, key)
                 at_most(title, value, limit, " ×", spread)
+    for reference, title in (("undisturbed", "none"), ("plain", "as many of a constant page elsewhere")):
+        value, spread = spread_of(results["page"], "p99_us", reference, "page")
+        at_most(f"p99 with {COUNT} slow readers of the status page, against {title}", value, 1.1, " ×", spread)
     value, spread = ratio("poll-10x8", "requests_per_second")
     at_least("throughput, 10 connections, 8 pipelined, against tokio-modbus alone", value, 4, spread)
     for scenario, title in (("block-10", "10 connections"), ("block-10x8", "10 connections, 8 pipelined")):
@@ -136,6 +142,26 @@ def resources(results: Figures) -> str:
         f"{fresh['max_ms']:.2f} ms).\n"
     )
     return f"### Memory, start, size, freshness\n\n{rows(header, lines)}\n{note}"
+
+
+def readers(results: Figures) -> str:
+    titles = {
+        "undisturbed": "no readers",
+        "page": f"{COUNT} slow readers of the status page",
+        "plain": f"{COUNT} slow readers of a constant page elsewhere",
+    }
+    lines = []
+    for name, title in titles.items():
+        result = results["page"][name]
+        if "failed" in result:
+            lines.append([title, f"*{result['failed']}*", "", "", ""])
+            continue
+        median, ratio = result["median"], result["ratio"]
+        cells = [cell for key in ("p50_us", "p99_us") for cell in (f"{median[key]:.1f}", f"{ratio[key]:.2f}")]
+        lines.append([title, *cells])
+    header = ["meanwhile", "p50 µs", "×", "p99 µs", "×"]
+    note = "One client polls (40071/58) every millisecond; here × is the ratio to no readers.\n"
+    return f"### Readers of the status page\n\n{rows(header, lines)}\n{note}"
 
 
 def table(results: Figures, scenario: Scenario) -> str:

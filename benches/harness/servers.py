@@ -139,12 +139,12 @@ def openhab(program: Path, items: dict[str, str] = ITEMS) -> Iterator[str]:
         yield address
 
 
-def meter(program: Path, address: str, update: str = "events") -> Server:
-    """Our own server, with the items of an openHAB."""
+def meter(program: Path, address: str, update: str = "events", more: str = "") -> Server:
+    """Our own server, with the items of an openHAB, and more lines of configuration."""
 
     def command(port: int) -> list[str]:
         path = build.WORK / f"{update}.yaml"
-        path.write_text(CONFIG.format(openhab=address, host=HOST, port=port, update=update))
+        path.write_text(CONFIG.format(openhab=address, host=HOST, port=port, update=update) + more)
         return [str(program), "--config", str(path)]
 
     return Server("ours", "fronius-smartmeter", command, program, notifies=True)
@@ -175,7 +175,7 @@ def peers(registers: Path) -> list[Server]:
     def plain(*program: str) -> Callable[[int], list[str]]:
         return lambda port: [*program, HOST, str(port), str(registers)]
 
-    libmodbus = build.libmodbus()
+    libmodbus = build.peer("libmodbus", "-lmodbus")
     script = str(build.BENCHES / "peers" / "pymodbus_server.py")
     servers = [
         Server("bare", "tokio-modbus 0.17 alone", *rust("bare")),

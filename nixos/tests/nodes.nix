@@ -225,7 +225,7 @@ in
     };
   };
 
-  # The page is on the machine alone, and at another port for the network.
+  # The page is on the machine alone, also as a Unix socket, and at another port for the network.
   status = plain // {
     meter = {
       imports = [ plain.meter ];
@@ -238,6 +238,9 @@ in
         ];
         openFirewall = true;
       };
+      systemd.sockets."fronius-smartmeter@status".listenStreams = [
+        "/run/fronius-smartmeter/status.sock"
+      ];
     };
   };
 

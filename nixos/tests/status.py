@@ -1,8 +1,10 @@
-# The status page, on this machine alone at port 8502 and for the network at port 8081: what it shows, who
-# may look, and that the meter depends on none of it.
+# The status page, on this machine alone at port 8502 and as a Unix socket, and for the network at port
+# 8081: what it shows, who may look, and that the meter depends on none of it.
 
 PAGE, OPEN = "http://localhost:8502", f"http://{METER}:8081"
 CURL = "curl --silent --show-error --max-time 10"
+# In a folder that systemd has to make.
+LOCAL = f"{CURL} --fail --output /dev/null --unix-socket /run/fronius-smartmeter/status.sock http://localhost/health"
 
 
 def page(path: str) -> str:
@@ -32,6 +34,7 @@ with subtest("the page, the metrics and the health show what the inverter reads"
 with subtest("it is where it is told to be, for the names of the machine"):
     inverter.succeed(f"{CURL} --fail --output /dev/null {OPEN}")
     inverter.succeed(f"{CURL} --fail --output /dev/null http://meter:8081")
+    meter.succeed(LOCAL, f"runuser -u nobody -- {LOCAL}")
     inverter.fail(f"{CURL} http://{METER}:8502")
     for name, code in (("meter", "200"), ("page.example", "403")):
         said = meter.succeed(f"{CURL} --output /dev/null --write-out '%{{http_code}}' -H 'Host: {name}' {PAGE}")
@@ -51,10 +54,12 @@ with subtest("whoever looks waits while the service restarts"):
     listen = "fronius-smartmeter-listen.service"
     meter.succeed(f"systemctl restart {listen if show(listen, 'LoadState') == 'loaded' else SOCKET}")
     page("/health")
+    meter.succeed(LOCAL)
 
 with subtest("stopped with the port of the meter, it starts nothing"):
     meter.succeed(f"systemctl stop {SOCKET} {SERVICE}")
     meter.fail(f"{CURL} {PAGE}")
+    meter.fail(LOCAL)
     t.assertEqual(show(SERVICE, "ActiveState"), "inactive")
 
 with subtest("where another program has the port there is a meter, and no page"):
@@ -72,6 +77,7 @@ with subtest("so it is after a boot, with IPv6 or without"):
     meter.start()
     meter.wait_for_unit(SERVICE, timeout=PATIENCE)
     page("/health")
+    meter.succeed(LOCAL)
     meter.succeed(f"systemctl stop {SOCKET} {SERVICE}", "ip address delete ::1/128 dev lo", f"systemctl start {SERVICE}")
     page("/health")
     t.assertEqual(meter.succeed("systemctl --failed --no-legend --plain").strip(), "")

@@ -17,21 +17,22 @@ const ADDON_OPTIONS: &str = "/data/options.json";
 /// Also part of the man page.
 const AFTER_HELP: &str = "\
 Files:
-  /etc/fronius-smartmeter/config.yaml     configuration of the system service
-  /etc/fronius-smartmeter/openhab_token   API token for openHAB, if it requires one
-  /var/lib/fronius-smartmeter/            energy counters
+  /etc/fronius-smartmeter/config.yaml          configuration of the system service
+  /etc/fronius-smartmeter/openhab_token        API token for openHAB, if it requires one
+  /etc/fronius-smartmeter/homeassistant_token  long-lived access token of Home Assistant
+  /var/lib/fronius-smartmeter/                 energy counters
 
 Exit codes:
   0   success, or stopped by SIGTERM, SIGINT or SIGHUP
   64  usage error
   65  a history that cannot be replayed
-  69  openHAB, a meter, an address or the counters are not available
+  69  the source, a meter, an address or the counters are not available
   70  internal error
   78  configuration error";
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
-  fronius-smartmeter check                              ask openHAB for every item
+  fronius-smartmeter check                              ask the source for every item
   fronius-smartmeter check --offline --config new.yaml  only look for mistakes in the file";
 
 const READ_EXAMPLES: &str = "\
@@ -64,8 +65,8 @@ Add or edit an item or a group with PUT, too, and remove it with DELETE:
     http://127.0.0.1:8080/rest/items/power
   curl -X DELETE http://127.0.0.1:8080/rest/items/power";
 
-/// Serves the values of any generator in openHAB as a Fronius Smart Meter (Modbus TCP, SunSpec
-/// models 1 and 213, or 203).
+/// Serves the values of any generator in openHAB or Home Assistant as a Fronius Smart Meter (Modbus
+/// TCP, SunSpec models 1 and 213, or 203).
 ///
 /// Without a command, it runs the service.
 #[derive(Debug, Parser)]
@@ -82,12 +83,12 @@ pub(super) struct Cli {
 pub(super) enum Command {
     /// Run the service
     Run(ConfigArgs),
-    /// Check the configuration, ask openHAB for every item and show what would be served
+    /// Check the configuration, ask the source for every item and show what would be served
     #[command(after_help = CHECK_EXAMPLES)]
     Check {
         #[command(flatten)]
         config: ConfigArgs,
-        /// Only check the file, without asking openHAB
+        /// Only check the file, without asking the source
         #[arg(long, conflicts_with = "json")]
         offline: bool,
         /// Print JSON

@@ -11,13 +11,13 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use hyper::{StatusCode, header::HeaderMap};
+use hyper::header::HeaderMap;
 use tokio::time::{Instant, timeout};
 
 use super::{
     Probe, Report, SetupError, Watched,
     endpoint::{Endpoint, InvalidEndpoint},
-    http::{Client, UpgradeError},
+    http::Client,
     item::ItemProblem,
     reloadable::Reloadable,
     secret::{self, SecretError, SecretSource},
@@ -28,17 +28,18 @@ use super::{
 use crate::{
     meter::{binding::Binding, reading::Freshness},
     system::liveness::Liveness,
-    text::excerpt,
 };
 
 mod conversation;
 pub mod entities;
+mod error;
 pub mod message;
 mod question;
 mod session;
 mod socket;
 
 use conversation::Conversation;
+pub use error::SessionError;
 
 /// The port of an address that names none.
 const DEFAULT_PORT: u16 = 8123;
@@ -100,72 +101,6 @@ pub fn parse_host(text: &str) -> Result<Endpoint, InvalidEndpoint> {
     Endpoint::parse(text, DEFAULT_PORT)
 }
 
-/// Why a connection could not be made, or has ended.
-#[derive(Debug, thiserror::Error)]
-pub enum SessionError {
-    /// There is no WebSocket.
-    #[error(transparent)]
-    Upgrade(UpgradeError),
-    /// Home Assistant answers with something else.
-    #[error("Home Assistant answers {0}{hint}", hint = hint(*.0))]
-    Status(StatusCode),
-    /// The token cannot be read.
-    #[error(transparent)]
-    Secret(#[from] SecretError),
-    /// The token is not accepted.
-    #[error("Home Assistant refuses the token: {0}")]
-    Refused(String),
-    /// It has said goodbye.
-    #[error("Home Assistant has closed the connection")]
-    Closed,
-    /// The connection has broken, or what came was not the protocol.
-    #[error("the connection to Home Assistant broke: {0}")]
-    Broken(#[from] tokio_websockets::Error),
-    /// Nothing came for too long.
-    #[error("Home Assistant does not answer")]
-    Silent,
-    /// It sent something that does not belong there.
-    #[error("Home Assistant sent an unexpected message: {0}")]
-    Unexpected(String),
-}
-
-/// What a status may mean, and what to do about it.
-fn hint(status: StatusCode) -> &'static str {
-    match status {
-        StatusCode::FORBIDDEN => {
-            " (has it banned this address? Then remove it from ip_bans.yaml there, and restart Home \
-             Assistant)"
-        }
-        StatusCode::NOT_FOUND => " (is it Home Assistant that answers there?)",
-        StatusCode::BAD_GATEWAY => " (it may be starting)",
-        _ => "",
-    }
-}
-
-impl From<UpgradeError> for SessionError {
-    fn from(error: UpgradeError) -> Self {
-        match error {
-            UpgradeError::Status(status) => Self::Status(status),
-            other => Self::Upgrade(other),
-        }
-    }
-}
-
-impl SessionError {
-    fn refused(message: Option<&str>) -> Self {
-        Self::Refused(excerpt(message.unwrap_or("without a reason")))
-    }
-
-    fn unexpected(text: &str) -> Self {
-        Self::Unexpected(excerpt(text))
-    }
-
-    /// Whether it does not let us in. Home Assistant may ban an address that keeps trying.
-    fn is_refusal(&self) -> bool {
-        matches!(self, Self::Refused(_) | Self::Status(StatusCode::FORBIDDEN))
-    }
-}
-
 /// A Home Assistant and the entities to read from it.
 #[derive(Debug)]
 pub struct HomeAssistant {
@@ -207,12 +142,9 @@ impl HomeAssistant {
     /// # Errors
     /// Returns an error if the token or certificates cannot be loaded.
     pub fn new(config: HomeAssistantConfig, freshness: Freshness) -> Result<Self, SetupError> {
-        let client = Client::new(
-            config.endpoint.clone(),
-            || Ok(HeaderMap::new()),
-            CONNECT_LIMIT,
-            CaFile { key: "homeassistant_ca_file", path: config.ca_file.clone() },
-        )?;
+        let ca_file = CaFile { key: "homeassistant_ca_file", path: config.ca_file.clone() };
+        let no_headers = || Ok(HeaderMap::new());
+        let client = Client::new(config.endpoint.clone(), no_headers, CONNECT_LIMIT, ca_file)?;
         let token = config.token.clone();
         let load = move || {
             let key = "homeassistant_token_file";

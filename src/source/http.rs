@@ -43,9 +43,9 @@ pub struct Client {
     headers: Reloadable<HeaderMap, SecretError>,
     /// For a request as a whole, from connecting to the end of the answer.
     time_limit: Duration,
-    tls: Reloadable<TlsConnector, TlsError>,
-    /// The configuration key of the file with certificates.
+    /// The configuration key that names the file of certificates.
     ca_key: &'static str,
+    tls: Reloadable<TlsConnector, TlsError>,
     connection: Option<SendRequest<Empty<Bytes>>>,
 }
 
@@ -77,7 +77,7 @@ impl Client {
         let loaded = needs_tls.then(&connector).transpose()?;
         let tls = Reloadable::new(connector, loaded);
         let (configured, current) = (endpoint.clone(), endpoint);
-        Ok(Self { configured, current, headers, time_limit, tls, ca_key, connection: None })
+        Ok(Self { configured, current, headers, time_limit, ca_key, tls, connection: None })
     }
 
     /// A second client of the same server, with a connection of its own.
@@ -88,8 +88,8 @@ impl Client {
             current: self.current.clone(),
             headers: self.headers.clone(),
             time_limit: self.time_limit,
-            tls: self.tls.clone(),
             ca_key: self.ca_key,
+            tls: self.tls.clone(),
             connection: None,
         }
     }
@@ -283,12 +283,10 @@ impl Client {
                 Scheme::Https => Some(self.tls.get().await?),
             };
             connect(to, tls, deadline).await.map_err(|error| {
-                let Some(reason) = HandshakeError::of(&error, self.ca_key) else {
-                    return failure(error);
-                };
+                let Some(reason) = HandshakeError::of(&error) else { return failure(error) };
                 // The server may have another certificate now, and the file as well.
                 self.tls.failed();
-                failure(io::Error::other(reason))
+                failure(io::Error::other(reason.explain(self.ca_key)))
             })
         };
         let connection = timeout_at(deadline, connection).await;

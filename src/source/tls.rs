@@ -26,12 +26,12 @@ use verifier::{Trusted, Verifier};
 /// Largest file with certificates, in bytes: those of a whole system are a quarter of it.
 const MAX_FILE: u64 = 1024 * 1024;
 
-/// The certificates to trust.
+/// The file with the certificates to trust instead of the system's.
 #[derive(Clone, Debug)]
 pub struct CaFile {
-    /// The configuration key that names the file.
+    /// The configuration key that names it.
     pub key: &'static str,
-    /// The file; none for the certificates of the system.
+    /// None if the system's are trusted.
     pub path: Option<PathBuf>,
 }
 
@@ -41,7 +41,7 @@ pub enum TlsError {
     /// The configured file has no usable certificates.
     #[error("{key}: no usable certificate: {reason}")]
     CaFile {
-        /// The configuration key that names the file.
+        /// The configuration key that names it.
         key: &'static str,
         /// What is wrong with it.
         reason: String,
@@ -54,15 +54,16 @@ pub enum TlsError {
     Setup(rustls::Error),
 }
 
-/// A connector that trusts the certificates in the file or, without one, the system's.
+/// A connector that trusts the certificates in `ca_file` or, without one, the system's.
 pub(super) fn connector(ca_file: &CaFile) -> Result<TlsConnector, TlsError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let key = ca_file.key;
     let trusted = match &ca_file.path {
-        Some(path) => on_file(path).map_err(|reason| TlsError::CaFile { key, reason })?,
+        Some(path) => {
+            on_file(path).map_err(|reason| TlsError::CaFile { key: ca_file.key, reason })?
+        }
         None => of_the_system()?,
     };
-    let verifier = Verifier::new(trusted, &provider, key).map_err(TlsError::Setup)?;
+    let verifier = Verifier::new(trusted, &provider).map_err(TlsError::Setup)?;
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(TlsError::Setup)?

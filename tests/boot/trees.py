@@ -106,7 +106,10 @@ DROP_INS = {
     },
     "address": {"fronius-smartmeter.socket": "[Socket]\nListenStream=\nListenStream=192.168.1.77:502\n"},
     "journal": {"fronius-smartmeter.service": "[Service]\nWatchdogSec=3s\nLogRateLimitIntervalSec=0\n"},
-    "status": {"fronius-smartmeter-status.socket": "[Socket]\nListenStream=192.168.1.2:8081\n"},
+    "status": {
+        "fronius-smartmeter-status.socket": "[Socket]\nListenStream=192.168.1.2:8081\n"
+        "ListenStream=/run/fronius-smartmeter/status.sock\n"
+    },
     "meters": {
         "fronius-smartmeter.socket": "[Socket]\nListenStream=\nListenStream=192.168.1.2:502\n",
         "fronius-smartmeter@grid.socket": "[Socket]\nListenStream=192.168.1.22:502\n",

@@ -1,11 +1,12 @@
 //! A closed-loop load generator: every connection keeps a number of requests in flight, sends the
-//! next as soon as one is answered, and checks every byte of every answer.
+//! next as soon as one is answered, or after a pause, and checks every byte of every answer.
 
 use std::{
     collections::VecDeque,
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
     path::PathBuf,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -38,6 +39,9 @@ struct Arguments {
     expect: PathBuf,
     #[arg(long, value_name = "N", default_value_t = 1)]
     connections: usize,
+    /// Milliseconds from an answer to the next request, which all connections wait for
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    pause: u64,
     /// Requests in flight on each connection
     #[arg(long, value_name = "N", default_value_t = 1)]
     pipeline: usize,
@@ -145,6 +149,7 @@ struct Window {
 
 struct Load {
     exchange: Exchange,
+    pause: Duration,
     process: Option<Process>,
     connections: Vec<Connection>,
 }
@@ -154,7 +159,7 @@ impl Load {
         self.process.as_ref().map_or(Ok(Duration::ZERO), Process::cpu)
     }
 
-    /// Lets every connection ask without pause, and returns what happened in the time that counts.
+    /// Lets every connection ask again and again, and returns what happened in the time that counts.
     fn run(&mut self, pipeline: usize, time: Duration) -> Result<serde_json::Value> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         for (place, connection) in (0..).zip(&mut self.connections) {
@@ -178,6 +183,9 @@ impl Load {
                     }
                 })?;
                 if count > 0 {
+                    if !self.pause.is_zero() {
+                        thread::sleep(self.pause);
+                    }
                     connection.ask(count, &self.exchange)?;
                 }
             }
@@ -226,7 +234,8 @@ fn main() -> Result<()> {
         .map(|_| Connection::open(arguments.address, &exchange))
         .collect();
     let process = arguments.pid.map(Process::new);
-    let mut load = Load { exchange, process, connections: connections? };
+    let pause = Duration::from_millis(arguments.pause);
+    let mut load = Load { exchange, pause, process, connections: connections? };
     let time = Duration::try_from_secs_f64(arguments.seconds)?;
     let figures = load.run(arguments.pipeline, time)?;
     if arguments.json {

@@ -23,7 +23,7 @@ use fronius_smartmeter::{
         units::Quantity,
     },
     modbus::{Device, Server},
-    source::openhab::{events::EventReader, state::parse_state},
+    source::{openhab::events::EventReader, state::parse_state},
 };
 use fronius_smartmeter_benches::{Query, bare, block::Block, request};
 use hyper::body::Bytes;

@@ -7,25 +7,25 @@ use rustls::{AlertDescription, CertificateError, Error, pki_types::UnixTime};
 
 use crate::text::excerpt;
 
-/// Why there is no TLS with a server, and what to do about it. The text stays the same as long as the
-/// fault does, so that it is logged only once.
-#[derive(Debug, thiserror::Error)]
-#[error("{fault}{}", .fault.advice(.ca_file))]
-pub(crate) struct HandshakeError {
-    fault: Fault,
-    /// The configuration key of the file with certificates.
-    ca_file: &'static str,
-}
+/// In place of the configuration key that names the file of certificates.
+const CA_FILE: &str = "CA_FILE";
 
+const PIN: &str = "put it into CA_FILE to trust exactly it";
+
+/// Why there is no TLS with a server. The text stays the same as long as the fault does, so that it
+/// is logged only once.
 #[derive(Debug, thiserror::Error)]
-enum Fault {
-    #[error("its certificate is signed by an unknown authority")]
+pub(crate) enum HandshakeError {
+    #[error(
+        "its certificate is signed by an unknown authority; put that authority's certificate, or \
+         the server's own, into {CA_FILE}"
+    )]
     Authority,
-    #[error("its certificate is self-signed")]
+    #[error("its certificate is self-signed; {PIN}")]
     SelfSigned,
-    #[error("its certificate names {names}, not {host}")]
+    #[error("its certificate names {names}, not {host}; {PIN}")]
     Name { names: String, host: String },
-    #[error("a certificate that it shows expired on {0}")]
+    #[error("a certificate that it shows expired on {0}; renew it, or {PIN}")]
     Expired(NaiveDate),
     #[error("its certificate is valid only from {0} on; is the clock of this machine right?")]
     NotYetValid(NaiveDate),
@@ -33,9 +33,9 @@ enum Fault {
         "it cannot prove that it has the key of its certificate (an RSA key needs 2048 bits or more)"
     )]
     Key,
-    #[error("its certificate has an old form (X.509 version 1)")]
+    #[error("its certificate has an old form (X.509 version 1); {PIN}")]
     OldForm,
-    #[error("its certificate is refused ({0})")]
+    #[error("its certificate is refused ({0}); {PIN}")]
     Certificate(String),
     #[error("it does not speak TLS; should the address begin with http://?")]
     NotTls,
@@ -49,38 +49,20 @@ enum Fault {
 }
 
 impl HandshakeError {
-    /// What TLS says of a failed connection, if it was TLS that failed. `ca_file` is the configuration
-    /// key of the file with certificates.
-    pub(crate) fn of(failure: &io::Error, ca_file: &'static str) -> Option<Self> {
-        let error = failure.get_ref()?.downcast_ref::<Error>()?;
-        let fault = match error {
-            Error::InvalidCertificate(error) => Fault::of_certificate(error),
-            Error::InvalidMessage(_) => Fault::NotTls,
-            Error::AlertReceived(AlertDescription::HandshakeFailure) => Fault::NothingInCommon,
-            error => Fault::Other(error.clone()),
-        };
-        Some(Self { fault, ca_file })
+    /// The same in words. `ca_file` is the configuration key that names the file of certificates.
+    pub(crate) fn explain(&self, ca_file: &str) -> String {
+        self.to_string().replacen(CA_FILE, ca_file, 1)
     }
-}
 
-impl Fault {
-    /// What is to be done about a certificate.
-    fn advice(&self, ca_file: &str) -> String {
-        let pin = format!("put it into {ca_file} to trust exactly it");
-        match self {
-            Self::Authority => {
-                format!("; put that authority's certificate, or the server's own, into {ca_file}")
-            }
-            Self::SelfSigned | Self::Name { .. } | Self::OldForm | Self::Certificate(_) => {
-                format!("; {pin}")
-            }
-            Self::Expired(_) => format!("; renew it, or {pin}"),
-            Self::NotYetValid(_)
-            | Self::Key
-            | Self::NotTls
-            | Self::NothingInCommon
-            | Self::Other(_) => String::new(),
-        }
+    /// What TLS says of a failed connection, if it was TLS that failed.
+    pub(crate) fn of(failure: &io::Error) -> Option<Self> {
+        let error = failure.get_ref()?.downcast_ref::<Error>()?;
+        Some(match error {
+            Error::InvalidCertificate(error) => Self::of_certificate(error),
+            Error::InvalidMessage(_) => Self::NotTls,
+            Error::AlertReceived(AlertDescription::HandshakeFailure) => Self::NothingInCommon,
+            error => Self::Other(error.clone()),
+        })
     }
 
     fn of_certificate(error: &CertificateError) -> Self {

@@ -56,16 +56,10 @@ pub(super) struct Verifier {
     pinned: Vec<Pinned>,
     webpki: Arc<WebPkiServerVerifier>,
     algorithms: WebPkiSupportedAlgorithms,
-    /// The configuration key of the file that they are from.
-    key: &'static str,
 }
 
 impl Verifier {
-    pub(super) fn new(
-        trusted: Trusted,
-        provider: &Arc<CryptoProvider>,
-        key: &'static str,
-    ) -> Result<Self, Error> {
+    pub(super) fn new(trusted: Trusted, provider: &Arc<CryptoProvider>) -> Result<Self, Error> {
         let Trusted { pinned, authorities } = trusted;
         let webpki = WebPkiServerVerifier::builder_with_provider(
             Arc::new(authorities),
@@ -73,8 +67,7 @@ impl Verifier {
         )
         .build()
         .map_err(|error| Error::General(error.to_string()))?;
-        let algorithms = provider.signature_verification_algorithms;
-        Ok(Self { pinned, webpki, algorithms, key })
+        Ok(Self { pinned, webpki, algorithms: provider.signature_verification_algorithms })
     }
 
     /// The key of a certificate, if that is pinned.
@@ -111,9 +104,8 @@ impl ServerCertVerifier for Verifier {
         }
         SAID.call_once(|| {
             tracing::info!(
-                "the server shows a certificate of {} itself: it is trusted, whatever its names \
-                 and dates",
-                self.key
+                "the server shows a certificate of the configured file itself: it is trusted, \
+                 whatever its names and dates"
             );
         });
         Ok(ServerCertVerified::assertion())

@@ -12,12 +12,13 @@ import access
 import idle
 import latency
 import names
+import reports
 import restart
 import values
 from core import Core
 from verdicts import Verdicts
 
-JUDGES = {"values": values, "names": names, "latency": latency, "idle": idle, "restart": restart, "access": access}
+JUDGES = {module.__name__: module for module in (values, names, reports, latency, idle, restart, access)}
 
 
 def main(binary, wanted):

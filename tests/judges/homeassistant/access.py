@@ -40,7 +40,9 @@ def judge(verdicts, meters, core, folder, binary):
         lines = [line for line in meter.lines()[said if kind == "deleted" else 0 :] if line.startswith(("WARN", "ERROR"))]
         lines = [line for line in lines if "stale" not in line]
         print("\n".join(f"    {kind}: {line}" for line in lines), flush=True)
-        verdicts.check(f"a token that is {kind} is said once", len(lines) == 1 and "token" in lines[0], f"{len(lines)} lines in {WATCHED:g} s")
+        about = [line for line in lines if "token" in line]
+        # That the connection has ended may be said before it is known why.
+        verdicts.check(f"a token that is {kind} is said once", len(about) == 1 and len(lines) <= 2, f"{len(lines)} lines in {WATCHED:g} s")
         tries = relay.connected[first[kind] :]
         gaps = [later - earlier for earlier, later in itertools.pairwise(tries)]
         note = f"{len(tries)} tries, {', '.join(f'{gap:.0f} s' for gap in gaps)} apart"

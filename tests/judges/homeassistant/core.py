@@ -122,6 +122,10 @@ class Core:
     # --- the process ---------------------------------------------------------
 
     def do(self, action):
+        """Starts or ends it. The judge's own connections go first: Home Assistant would wait for their answer."""
+        self.socket.close()
+        if self.rest:
+            self.rest.close()
         subprocess.run(f"{self.control} {action}", shell=True, check=True, stdout=subprocess.DEVNULL)
 
     def clean_up(self):

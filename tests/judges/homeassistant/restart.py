@@ -6,11 +6,17 @@ import time
 import urllib.parse
 
 from meter import Meter, until
+from verdicts import after
 
+QUICK = 4.0
 # The quick one is stale as soon as Home Assistant is away, so that one sees when it has values again.
-METERS = {"patient": "", "quick": "stale_after: 2s\npoll_interval: 1s\n"}
+METERS = {"patient": "", "quick": f"stale_after: {QUICK:g}s\n"}
 FRESHNESS = ("data is stale", "data is live")
 BACK_WITHIN = 60.0
+# Home Assistant waits 10 s for a client that does not answer its goodbye.
+ENDED_WITHIN = 8.0
+# A connection that lasts for less than a minute is not worth a line.
+SETTLED = 65.0
 
 
 def judge(verdicts, meters, core, folder, binary):
@@ -32,11 +38,13 @@ def judge(verdicts, meters, core, folder, binary):
 def restarted(verdicts, core, running, way, power):
     said = {meter.name: len(meter.lines()) for meter in running}
     watch = Watch(running)
-    core.do(way)
-    time.sleep(4.0)
-    quick = running[1]
-    verdicts.check(f"{way}: stale while it is away", quick.read("WphA") is None)
     begin = time.monotonic()
+    core.do(way)
+    ended = time.monotonic() - begin
+    verdicts.check(f"{way}: Home Assistant does not wait for the meter", ended < ENDED_WITHIN, f"it has ended after {ended:.1f} s")
+    quick = running[1]
+    took = until(lambda: quick.read("WphA") is None, 10.0)
+    verdicts.check(f"{way}: stale while it is away", took is not None and ended + took <= QUICK + 0.5, after(took and ended + took))
     core.do("start")
     port = until(lambda: answers(core), BACK_WITHIN)
     there = until(lambda: shows(core, power, 800.0), BACK_WITHIN)
@@ -44,7 +52,7 @@ def restarted(verdicts, core, running, way, power):
     took = quick.shows("WphA", 800.0, BACK_WITHIN)
     note = f"port after {port or 0:.2f} s, value in Home Assistant {there or 0:.2f} s later, "
     verdicts.check(f"{way}: reconnected", took is not None, note + f"in the register {time.monotonic() - there_at:.2f} s after that")
-    until(lambda: False, begin + 30.0 - time.monotonic())
+    time.sleep(SETTLED)
     watch.end()
     for meter in running:
         lines = meter.lines()[said[meter.name] :]

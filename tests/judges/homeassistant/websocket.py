@@ -69,4 +69,5 @@ class WebSocket:
                 return message["result"]
 
     def close(self):
+        self.reader.close()
         self.connection.close()
