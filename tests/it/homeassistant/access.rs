@@ -16,6 +16,9 @@ use crate::harness::{
     source::{POWER, RunningSource, failure},
 };
 
+/// A step of the clock where minutes have to pass.
+const LEAP: Duration = Duration::from_millis(100);
+
 const BANNED: &[u8] = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 14\r\n\r\n403: Forbidden";
 
 /// When the connections came.
@@ -26,7 +29,7 @@ fn pauses(homeassistant: &HomeAssistant) -> Vec<Duration> {
 
 #[tokio::test]
 async fn a_wrong_token_is_said_once_and_rarely_tried_again() {
-    let _clock = FastClock::start();
+    let _clock = FastClock::start_by(LEAP);
     let log = Log::start(Level::DEBUG);
     let homeassistant = HomeAssistant::start(house());
     fs::write(homeassistant.token_file(), "eyJ0.canary.wrong\n").unwrap();
@@ -49,7 +52,7 @@ async fn a_wrong_token_is_said_once_and_rarely_tried_again() {
 
 #[tokio::test]
 async fn a_ban_is_said_to_be_one() {
-    let _clock = FastClock::start();
+    let _clock = FastClock::start_by(LEAP);
     let log = Log::start(Level::DEBUG);
     let homeassistant = HomeAssistant::start(|_| vec![Act::Send(BANNED.to_vec())]);
     let mut source = RunningSource::start(&homeassistant.config(""));
