@@ -16,6 +16,9 @@ use crate::harness::{
     source::{POWER, RunningSource},
 };
 
+/// A step of the clock where minutes have to pass.
+const LEAP: Duration = Duration::from_millis(100);
+
 /// More than a message may have.
 const TOO_LARGE: usize = 5 * 1024 * 1024;
 
@@ -51,7 +54,7 @@ async fn assert_ends(name: &str, behaviour: impl FnMut(&Heard) -> Vec<Act> + Sen
 
 #[tokio::test]
 async fn messages_that_are_none_end_the_session() {
-    let _clock = FastClock::start();
+    let _clock = FastClock::start_by(LEAP);
     let wrong: [(&str, Vec<u8>); 12] = [
         ("not JSON", frames::text("hello \u{1b}[2J")),
         ("not an object", frames::text("[[[[]]]]")),
@@ -76,7 +79,7 @@ async fn messages_that_are_none_end_the_session() {
 
 #[tokio::test]
 async fn what_is_too_large_ends_the_session_before_it_has_arrived() {
-    let _clock = FastClock::start();
+    let _clock = FastClock::start_by(LEAP);
     assert_ends("a promise", after_login(|| vec![Act::Send(frames::head(0x81, TOO_LARGE))])).await;
     assert_ends(
         "the most there is",
@@ -110,7 +113,7 @@ async fn floods_that_say_nothing_are_not_taken_for_life() {
 
 #[tokio::test]
 async fn a_server_that_says_no_more_at_any_step_is_left() {
-    let _clock = FastClock::start();
+    let _clock = FastClock::start_by(LEAP);
     assert_ends("no answer", |_| vec![]).await;
     assert_ends("half a head", |_| vec![Act::Send(b"HTTP/1.1 101 Sw".to_vec())]).await;
     assert_ends("no greeting", |heard| match heard {
@@ -148,7 +151,7 @@ async fn a_server_that_says_no_more_at_any_step_is_left() {
 
 #[tokio::test]
 async fn what_is_no_web_socket_is_not_taken_for_one() {
-    let _clock = FastClock::start();
+    let _clock = FastClock::start_by(LEAP);
     let heads: [(&str, Vec<u8>); 5] = [
         ("another key", frames::agreeing("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")),
         ("no proof", b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n".to_vec()),

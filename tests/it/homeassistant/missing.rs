@@ -15,6 +15,9 @@ use crate::harness::{
     source::{POWER, RunningSource},
 };
 
+/// A step of the clock where minutes have to pass.
+const LEAP: Duration = Duration::from_millis(100);
+
 const ENERGY_ONLY: &str =
     r#"{"a":{"sensor.e":{"s":"12345.678","a":{"unit_of_measurement":"kWh"}}}}"#;
 const NAMES: &str = r#""sensor.energy sensor.pv sun.sun""#;
@@ -58,7 +61,7 @@ async fn it_is_not_missed_before_home_assistant_has_started() {
 
 #[tokio::test]
 async fn after_an_outage_it_gets_some_time() {
-    let _clock = FastClock::start();
+    let _clock = FastClock::start_by(LEAP);
     let mut homeassistant = HomeAssistant::start(home(HOUSE, RUNNING, NAMES));
     let mut source = RunningSource::start(&homeassistant.config(QUICK));
     source.power(800.0).await;

@@ -17,13 +17,16 @@ use crate::harness::{
     source::{ENERGY, POWER, RunningMeter, RunningSource, confirmed},
 };
 
+/// A step of the clock where minutes have to pass.
+const LEAP: Duration = Duration::from_millis(100);
+
 fn status(line: &str) -> Vec<Act> {
     vec![Act::Send(format!("HTTP/1.1 {line}\r\nContent-Length: 0\r\n\r\n").into_bytes())]
 }
 
 #[tokio::test]
 async fn while_it_refuses_connections_that_is_said_once() {
-    let _clock = FastClock::start();
+    let _clock = FastClock::start_by(LEAP);
     let log = Log::start(Level::INFO);
     let mut homeassistant = HomeAssistant::start(house());
     let mut meter = RunningMeter::start(homeassistant.config(QUICK)).await;
@@ -46,7 +49,7 @@ async fn while_it_refuses_connections_that_is_said_once() {
 
 #[tokio::test]
 async fn a_proxy_before_it_that_says_502_is_waited_for() {
-    let _clock = FastClock::start();
+    let _clock = FastClock::start_by(LEAP);
     let log = Log::start(Level::INFO);
     let mut homeassistant = HomeAssistant::start(|_| status("502 Bad Gateway"));
     let mut source = RunningSource::start(&homeassistant.config(""));
@@ -84,7 +87,7 @@ async fn a_farewell_is_answered_and_the_connection_closed_at_once() {
 
 #[tokio::test]
 async fn one_that_ends_each_session_at_once_is_not_stormed_and_costs_few_lines() {
-    let _clock = FastClock::start();
+    let _clock = FastClock::start_by(LEAP);
     // At once, after the login, after the entities; with a farewell and without.
     let ends: [fn(&Heard) -> Vec<Act>; 4] = [
         |_| vec![Act::Close],
