@@ -27,7 +27,7 @@ with subtest("the page, the metrics and the health show what the inverter reads"
     t.assertIn("12345.678 kWh", page("/"))
     t.assertEqual(json.loads(page("/api/status"))["meters"][0]["served"]["power_w"]["total"], -800)
     t.assertRegex(page("/metrics"), r'fronius_smartmeter_power_watts\{.*phase="L1"\} -800\n')
-    await_page("/health", status="serving", source="answers")
+    await_page("/health", status="serving", sources=[{"kind": "openhab", "state": "answers"}])
     for address in ("127.0.0.1", "[::1]"):
         meter.succeed(f"{CURL} --fail --output /dev/null http://{address}:8502/")
 
@@ -42,7 +42,7 @@ with subtest("it is where it is told to be, for the names of the machine"):
 
 with subtest("without openHAB the service is in health, and says what is not"):
     openhab.succeed("systemctl stop openhab.service")
-    await_page("/health", status="serving", source="away")
+    await_page("/health", status="serving", sources=[{"kind": "openhab", "state": "away"}])
     await_values(W=0.0)
     openhab.succeed("systemctl start openhab.service")
     await_values(W=-800.0)
