@@ -1,6 +1,10 @@
 //! What several targets have in common.
 
-use std::fmt;
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    fmt,
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+};
 
 use tokio::runtime::{Builder, Runtime};
 
@@ -52,4 +56,36 @@ pub fn expand(input: &[u8]) -> Vec<u8> {
 pub fn assert_printable(shown: &impl fmt::Display) {
     let shown = shown.to_string();
     assert!(!shown.chars().any(char::is_control), "control characters in {shown:?}");
+}
+
+/// The system's allocator, which counts what is allocated: nothing else shows how much is kept.
+#[derive(Default)]
+pub struct Counting {
+    allocated: AtomicUsize,
+}
+
+impl Counting {
+    /// One that has not allocated anything.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { allocated: AtomicUsize::new(0) }
+    }
+
+    /// What is allocated at present, in bytes.
+    pub fn allocated(&self) -> usize {
+        self.allocated.load(Relaxed)
+    }
+}
+
+// SAFETY: everything is passed on unchanged to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        self.allocated.fetch_add(layout.size(), Relaxed);
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        self.allocated.fetch_sub(layout.size(), Relaxed);
+        unsafe { System.dealloc(block, layout) }
+    }
 }

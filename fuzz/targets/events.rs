@@ -3,40 +3,18 @@
 //! is.
 #![no_main]
 
-use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    mem::discriminant,
-    sync::atomic::{AtomicUsize, Ordering::Relaxed},
-};
+use std::mem::discriminant;
 
 use fronius_smartmeter::source::openhab::events::{Event, EventError, EventReader};
-use fronius_smartmeter_fuzz::expand;
+use fronius_smartmeter_fuzz::{Counting, expand};
 use libfuzzer_sys::fuzz_target;
 use tokio_util::bytes::Bytes;
 
 /// A line and an event of 64 KiB and a piece, in buffers that double when they grow.
 const MAX_HELD: usize = 320 * 1024;
 
-/// Counts what is allocated: nothing else shows how much the reader holds.
-struct Counting;
-
-static ALLOCATED: AtomicUsize = AtomicUsize::new(0);
-
 #[global_allocator]
-static COUNTING: Counting = Counting;
-
-// SAFETY: everything is passed on unchanged to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATED.fetch_add(layout.size(), Relaxed);
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        ALLOCATED.fetch_sub(layout.size(), Relaxed);
-        unsafe { System.dealloc(block, layout) }
-    }
-}
+static COUNTING: Counting = Counting::new();
 
 /// The events up to the end or the first error.
 fn read<'p>(pieces: impl Iterator<Item = &'p [u8]>) -> (Vec<Event>, Option<EventError>) {
@@ -74,12 +52,12 @@ fuzz_target!(|input: &[u8]| {
     assert!(whole == split || whole_error.is_some());
 
     let mut reader = EventReader::default();
-    let before = ALLOCATED.load(Relaxed);
+    let before = COUNTING.allocated();
     for piece in cut(&stream, lengths) {
         if reader.push(&Bytes::copy_from_slice(piece)).is_err() {
             break;
         }
-        let held = ALLOCATED.load(Relaxed).saturating_sub(before);
+        let held = COUNTING.allocated().saturating_sub(before);
         assert!(held <= MAX_HELD, "{held} bytes held");
     }
 });

@@ -5,13 +5,8 @@
 //! `0x1E` separates messages, and `0x1D` makes parts large (see [`expand`]).
 #![no_main]
 
-use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    sync::atomic::{AtomicUsize, Ordering::Relaxed},
-};
-
 use fronius_smartmeter::source::homeassistant::{entities::Entities, message::Incoming};
-use fronius_smartmeter_fuzz::{assert_printable, expand};
+use fronius_smartmeter_fuzz::{Counting, assert_printable, expand};
 use libfuzzer_sys::fuzz_target;
 
 const WANTED: [&str; 3] = ["sensor.e", "sensor.p", "sensor.u"];
@@ -19,26 +14,8 @@ const WANTED: [&str; 3] = ["sensor.e", "sensor.p", "sensor.u"];
 /// A state and a unit of 1 KiB for each, in buffers that may be twice as large, and the map.
 const MAX_HELD: usize = 16 * 1024;
 
-/// Counts what is allocated: nothing else shows how much is kept.
-struct Counting;
-
-static ALLOCATED: AtomicUsize = AtomicUsize::new(0);
-
 #[global_allocator]
-static COUNTING: Counting = Counting;
-
-// SAFETY: everything is passed on unchanged to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATED.fetch_add(layout.size(), Relaxed);
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        ALLOCATED.fetch_sub(layout.size(), Relaxed);
-        unsafe { System.dealloc(block, layout) }
-    }
-}
+static COUNTING: Counting = Counting::new();
 
 fn take(entities: &mut Entities, message: &str) {
     let message = match Incoming::parse(message) {
@@ -51,13 +28,13 @@ fn take(entities: &mut Entities, message: &str) {
 
 fuzz_target!(|input: &[u8]| {
     let messages: Vec<_> = input.split(|byte| *byte == 0x1E).map(expand).collect();
-    let before = ALLOCATED.load(Relaxed);
+    let before = COUNTING.allocated();
     let mut entities = Entities::new(WANTED.map(str::to_owned));
     for message in &messages {
         // The WebSocket passes on nothing but UTF-8.
         let Ok(message) = str::from_utf8(message) else { continue };
         take(&mut entities, message);
-        let held = ALLOCATED.load(Relaxed).saturating_sub(before);
+        let held = COUNTING.allocated().saturating_sub(before);
         assert!(held <= MAX_HELD, "{held} bytes kept");
         assert!(entities.missing().count() <= WANTED.len());
     }
