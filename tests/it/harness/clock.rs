@@ -12,6 +12,9 @@ use super::task::Task;
 /// How far time moves at once.
 const STEP: Duration = Duration::from_millis(10);
 
+/// A larger step, where minutes have to pass.
+pub(crate) const LEAP: Duration = Duration::from_millis(100);
+
 /// How often every task gets its turn between two steps: enough for some words over a socket.
 const TURNS: usize = 8;
 

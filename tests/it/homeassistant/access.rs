@@ -6,7 +6,7 @@ use tokio::time::sleep;
 use tracing::Level;
 
 use crate::harness::{
-    clock::FastClock,
+    clock::{FastClock, LEAP},
     homeassistant::{
         Act, Heard, HomeAssistant, TOKEN,
         answers::{AUTH_INVALID, AUTH_REQUIRED, home, house, say},
@@ -15,9 +15,6 @@ use crate::harness::{
     log::Log,
     source::{POWER, RunningSource, failure},
 };
-
-/// A step of the clock where minutes have to pass.
-const LEAP: Duration = Duration::from_millis(100);
 
 const BANNED: &[u8] = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 14\r\n\r\n403: Forbidden";
 

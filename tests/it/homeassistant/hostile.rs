@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep};
 use tracing::Level;
 
 use crate::harness::{
-    clock::FastClock,
+    clock::{FastClock, LEAP},
     homeassistant::{
         Act, Heard, HomeAssistant, QUICK,
         answers::{AUTH_OK, AUTH_REQUIRED, house, result, say},
@@ -15,9 +15,6 @@ use crate::harness::{
     log::Log,
     source::{POWER, RunningSource},
 };
-
-/// A step of the clock where minutes have to pass.
-const LEAP: Duration = Duration::from_millis(100);
 
 /// More than a message may have.
 const TOO_LARGE: usize = 5 * 1024 * 1024;

@@ -6,7 +6,7 @@ use tokio::time::sleep;
 use tracing::Level;
 
 use crate::harness::{
-    clock::FastClock,
+    clock::{FastClock, LEAP},
     homeassistant::{
         HomeAssistant, QUICK,
         answers::{HOUSE, NOT_RUNNING, RUNNING, home},
@@ -14,9 +14,6 @@ use crate::harness::{
     log::Log,
     source::{POWER, RunningSource},
 };
-
-/// A step of the clock where minutes have to pass.
-const LEAP: Duration = Duration::from_millis(100);
 
 const ENERGY_ONLY: &str =
     r#"{"a":{"sensor.e":{"s":"12345.678","a":{"unit_of_measurement":"kWh"}}}}"#;

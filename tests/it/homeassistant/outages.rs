@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 use tracing::Level;
 
 use crate::harness::{
-    clock::FastClock,
+    clock::{FastClock, LEAP},
     homeassistant::{
         Act, Heard, HomeAssistant, QUICK,
         answers::{AUTH_OK, AUTH_REQUIRED, NOT_RUNNING, changed, home, house, say},
@@ -16,9 +16,6 @@ use crate::harness::{
     log::Log,
     source::{ENERGY, POWER, RunningMeter, RunningSource, confirmed},
 };
-
-/// A step of the clock where minutes have to pass.
-const LEAP: Duration = Duration::from_millis(100);
 
 fn status(line: &str) -> Vec<Act> {
     vec![Act::Send(format!("HTTP/1.1 {line}\r\nContent-Length: 0\r\n\r\n").into_bytes())]
