@@ -1,11 +1,15 @@
 //! The keys of Home Assistant.
 
-use super::{document::Part, entries::Entries, entry::Entry, openhab::HOST, secret, values};
+use super::{entries::Entries, entry::Entry, openhab::HOST, secret, values};
 use crate::source::{
     endpoint::Endpoint,
     homeassistant::{self, HomeAssistantConfig},
     secret::SecretSource,
 };
+
+/// The keys that have a meaning for Home Assistant alone.
+pub(super) const KEYS: [&str; 3] =
+    ["homeassistant_token_file", "homeassistant_token", "homeassistant_ca_file"];
 
 /// Takes the keys of Home Assistant, whose address is given by `host`.
 pub(super) fn read(
@@ -21,15 +25,5 @@ pub(super) fn read(
         token: token.or(old_token.map(SecretSource::Given)),
         ca_file: values::path(entries, "homeassistant_ca_file"),
         is_supervisor: false,
-    }
-}
-
-/// Notes that the keys of Home Assistant are there without its address.
-pub(super) fn absent(entries: &mut Entries<'_>) {
-    let keys = ["homeassistant_token_file", "homeassistant_token", "homeassistant_ca_file"];
-    for key in keys {
-        if let Some(entry) = entries.take(key) {
-            entries.note(&entry, Part::Key, "needs homeassistant_host beside it".to_owned());
-        }
     }
 }

@@ -18,7 +18,7 @@ const POLL_INTERVAL: Duration = Duration::from_secs(2);
 pub(super) const HOST: &str = "host, host:port, [v6]:port or http(s)://host[:port][/path]";
 
 /// The keys that have a meaning for openHAB alone.
-const KEYS: [&str; 8] = [
+pub(super) const KEYS: [&str; 8] = [
     "update",
     "poll_interval",
     "openhab_token_file",
@@ -43,15 +43,6 @@ pub(super) fn read(entries: &mut Entries<'_>, host: &Entry) -> OpenHabConfig {
         poll_interval: poll_interval.unwrap_or(POLL_INTERVAL),
         credentials,
         ca_file,
-    }
-}
-
-/// Notes that the keys of openHAB are there without its address.
-pub(super) fn absent(entries: &mut Entries<'_>) {
-    for key in KEYS {
-        if let Some(entry) = entries.take(key) {
-            entries.note(&entry, Part::Key, "needs openhab_host beside it".to_owned());
-        }
     }
 }
 

@@ -45,18 +45,27 @@ pub(super) fn read(entries: &mut Entries<'_>) -> Sources {
             None
         }
         (None, None) => {
-            homeassistant::absent(entries);
+            without_host(entries, &homeassistant::KEYS, "homeassistant_host");
             None
         }
     };
     let openhab = match openhab {
         Some(host) => Some(openhab::read(entries, &host)),
         None => {
-            openhab::absent(entries);
+            without_host(entries, &openhab::KEYS, "openhab_host");
             None
         }
     };
     Sources { openhab, homeassistant, default }
+}
+
+/// Notes that the keys of a source are there without its address.
+fn without_host(entries: &mut Entries<'_>, keys: &[&'static str], host: &str) {
+    for key in keys {
+        if let Some(entry) = entries.take(key) {
+            entries.note(&entry, Part::Key, format!("needs {host} beside it"));
+        }
+    }
 }
 
 /// What the add-on for Home Assistant has in the section `data`.
