@@ -42,6 +42,7 @@ use homeassistant::{
 };
 use http::HttpError;
 pub use item::ItemProblem;
+use item::ItemReply;
 use openhab::{OpenHab, OpenHabConfig, OpenHabView, WatchingOpenHab};
 use secret::SecretError;
 use tls::TlsError;
@@ -120,6 +121,23 @@ pub struct Probe {
     pub updated: Option<SystemTime>,
     /// The source makes it of other items.
     pub is_group: bool,
+}
+
+impl Probe {
+    /// What a source has answered for this binding.
+    fn of(answer: Result<ItemReply, ItemProblem>, binding: &Binding) -> Self {
+        match answer {
+            Ok(reply) => Self {
+                value: state::value(&reply.state, binding).map_err(ItemProblem::from),
+                updated: reply.updated(),
+                is_group: reply.is_group,
+                state: reply.state,
+            },
+            Err(problem) => {
+                Self { state: String::new(), value: Err(problem), updated: None, is_group: false }
+            }
+        }
+    }
 }
 
 impl SourceConfig {

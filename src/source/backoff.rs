@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use tokio::time::Instant;
 
 /// Half a second at first, and 4 s at most; the jitter adds up to as much again. A refused
 /// connection costs nothing, and nobody should wait longer than that for values.
@@ -13,4 +14,9 @@ pub(super) fn new_backoff() -> ExponentialBackoff {
         .without_max_times()
         .with_jitter()
         .build()
+}
+
+/// The end of a pause that begins at `time`.
+pub(super) fn later(time: Instant, pause: Duration) -> Instant {
+    time.checked_add(pause).unwrap_or(time)
 }

@@ -8,7 +8,7 @@ use std::{
     fmt,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, UNIX_EPOCH},
+    time::Duration,
 };
 
 use hyper::header::HeaderMap;
@@ -18,10 +18,8 @@ use super::{
     Probe, Report, SetupError, Watched,
     endpoint::{Endpoint, InvalidEndpoint},
     http::Client,
-    item::ItemProblem,
     reloadable::Reloadable,
     secret::{self, SecretError, SecretSource},
-    state,
     tls::CaFile,
     tracker::Tracker,
 };
@@ -169,17 +167,7 @@ impl HomeAssistant {
         let looked_up = timeout(PROBE_LIMIT, conversation.look_up(&binding.item)).await;
         let found = looked_up.map_err(|_| SessionError::Silent)??;
         self.conversation = Some(conversation);
-        Ok(match found {
-            Ok((state, updated)) => Probe {
-                value: state::value(&state, binding).map_err(ItemProblem::from),
-                updated: updated.and_then(|ms| UNIX_EPOCH.checked_add(Duration::from_millis(ms))),
-                is_group: false,
-                state,
-            },
-            Err(problem) => {
-                Probe { state: String::new(), value: Err(problem), updated: None, is_group: false }
-            }
-        })
+        Ok(Probe::of(found, binding))
     }
 
     /// Gets ready to keep the readings of these meters up to date.

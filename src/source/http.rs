@@ -15,6 +15,7 @@ use tokio_rustls::TlsConnector;
 
 use super::{
     SetupError,
+    backoff::later,
     connect::connect,
     endpoint::{Endpoint, Scheme},
     reloadable::Reloadable,
@@ -110,8 +111,7 @@ impl Client {
 
     /// When a request that begins now must have its answer.
     fn deadline(&self) -> Instant {
-        let now = Instant::now();
-        now.checked_add(self.time_limit).unwrap_or(now)
+        later(Instant::now(), self.time_limit)
     }
 
     async fn get_until(

@@ -21,7 +21,6 @@ use super::{
     endpoint::{Endpoint, InvalidEndpoint},
     http::{Client, HttpError},
     item::ItemProblem,
-    state,
     tls::CaFile,
     tracker::Tracker,
 };
@@ -144,17 +143,7 @@ impl OpenHab {
     /// Returns an error if openHAB cannot be reached.
     pub async fn probe(&mut self, binding: &Binding) -> Result<Probe, HttpError> {
         let reply = fetch(&mut self.client, &binding.item, Detail::LastUpdate).await?;
-        Ok(match reply {
-            Ok(reply) => Probe {
-                value: state::value(&reply.state, binding).map_err(ItemProblem::from),
-                updated: reply.updated(),
-                is_group: reply.is_group,
-                state: reply.state,
-            },
-            Err(problem) => {
-                Probe { state: String::new(), value: Err(problem), updated: None, is_group: false }
-            }
-        })
+        Ok(Probe::of(reply, binding))
     }
 
     /// Gets ready to keep the readings of these meters up to date.

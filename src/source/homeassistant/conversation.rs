@@ -6,10 +6,13 @@ use super::{
     SessionError,
     entities::{Change, Entities},
     message::{Command, Incoming, What},
-    question::{Question, names, nearest},
+    question::{NAMES, names, nearest},
     socket::{Socket, Text},
 };
-use crate::source::{http::Client, item::ItemProblem};
+use crate::source::{
+    http::Client,
+    item::{ItemProblem, ItemReply},
+};
 
 /// A connection, and the id of the last command.
 pub(super) struct Conversation {
@@ -68,20 +71,25 @@ impl Conversation {
         }
     }
 
-    /// Asks for one entity: its state, and when it was last updated by Home Assistant's clock.
+    /// Asks for one entity.
+    ///
+    /// # Errors
+    /// Returns an outer error if the connection has ended, and an inner one if there is no such entity,
+    /// or nothing that can be read.
     pub(super) async fn look_up(
         &mut self,
         id: &str,
-    ) -> Result<Result<(String, Option<u64>), ItemProblem>, SessionError> {
+    ) -> Result<Result<ItemReply, ItemProblem>, SessionError> {
         let ids = [id.to_owned()];
         let apply = |event: &str| Entities::new(ids.clone()).apply(event);
         let changes = self.event(What::SubscribeEntities { entity_ids: &ids }, apply).await?;
         Ok(match changes.into_iter().next() {
-            Some((_, Change::Found(state, updated))) => Ok((state, updated)),
+            Some((_, Change::Found(state, last_state_update))) => {
+                Ok(ItemReply { state, last_state_update, is_group: false })
+            }
             Some(_) => Err(ItemProblem::NotAState),
             None => {
-                let template = Question::Names.template(&[]).unwrap_or_default();
-                let all = self.event(What::RenderTemplate { template: &template }, names).await?;
+                let all = self.event(What::RenderTemplate { template: NAMES }, names).await?;
                 Err(ItemProblem::NoEntity(nearest(id, &all)))
             }
         })

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::message::{Rendered, What};
+use super::message::Rendered;
 
 /// A question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,26 +15,18 @@ pub(super) enum Question {
     Reports,
 }
 
-impl Question {
-    /// The template that answers it, if one does.
-    pub(super) fn template(self, ids: &[String]) -> Option<String> {
-        match self {
-            Self::HasStarted => None,
-            Self::Names => Some("{{ states | map(attribute='entity_id') | join(' ') }}".to_owned()),
-            // The ids have no character that needs quoting. Before Home Assistant 2024.3 there is no
-            // last_reported.
-            Self::Reports => Some(format!(
-                "{{% set ages = namespace(of=[]) %}}{{% for id in ['{}'] %}}{{% set s = states[id] %}}\
-                 {{% set ages.of = ages.of + [(now() - (s.last_reported | default(s.last_updated)))\
-                 .total_seconds() if s else none] %}}{{% endfor %}}{{{{ ages.of }}}}",
-                ids.join("','")
-            )),
-        }
-    }
+/// The template that answers [`Question::Names`].
+pub(super) const NAMES: &str = "{{ states | map(attribute='entity_id') | join(' ') }}";
 
-    pub(super) fn command(template: Option<&str>) -> What<'_> {
-        template.map_or(What::GetConfig, |template| What::RenderTemplate { template })
-    }
+/// The template that answers [`Question::Reports`]. The ids have no character that needs quoting.
+/// Before Home Assistant 2024.3 there is no `last_reported`.
+pub(super) fn reports(ids: &[String]) -> String {
+    format!(
+        "{{% set ages = namespace(of=[]) %}}{{% for id in ['{}'] %}}{{% set s = states[id] %}}\
+         {{% set ages.of = ages.of + [(now() - (s.last_reported | default(s.last_updated)))\
+         .total_seconds() if s else none] %}}{{% endfor %}}{{{{ ages.of }}}}",
+        ids.join("','")
+    )
 }
 
 /// The answer to [`Question::HasStarted`].

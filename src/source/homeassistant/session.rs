@@ -9,11 +9,11 @@ use super::{
     conversation::Conversation,
     entities::{Change, Entities},
     message::{Incoming, What},
-    question::{Question, ages, has_started, names, nearest},
+    question::{self, NAMES, Question, ages, has_started, names, nearest},
 };
 use crate::{
     source::{
-        backoff::new_backoff,
+        backoff::{later, new_backoff},
         item::{ItemProblem, ItemReply},
         outage::Outage,
         server::Server,
@@ -27,13 +27,13 @@ const PING_INTERVAL: Duration = Duration::from_secs(15);
 /// The share of `stale_after` after which a ping is due.
 const PING_SHARE: f64 = 1.0 / 3.0;
 
-/// After so long a silence the connection is dead. Home Assistant may be busy for some seconds.
+/// A connection that has been silent for this long is dead. Home Assistant may be busy for a few seconds.
 const MAX_SILENCE: Duration = Duration::from_secs(40);
 
 /// After a refusal: Home Assistant may ban an address that keeps trying.
 const REFUSAL_PAUSE: Duration = Duration::from_secs(75);
 
-/// A session that has lived for so long is not held against the next.
+/// A session that has lasted this long is not held against the next one.
 const STABLE: Duration = Duration::from_secs(60);
 
 /// What the log already has.
@@ -75,8 +75,7 @@ pub(super) async fn run(shared: &Shared, access: &Access, pulse: &Pulse) {
             log.says_away = true;
             tracing::warn!(%homeassistant, "{fault}; trying again{when}");
         }
-        let next_try = now.checked_add(pause).unwrap_or(now);
-        shared.tracker().away(&fault, next_try.into_std(), now.into_std());
+        shared.tracker().away(&fault, later(now, pause).into_std(), now.into_std());
         pulse.during(sleep(pause)).await;
     }
 }
@@ -216,7 +215,7 @@ impl<'a> Session<'a> {
     /// Asks a question. An answer to the one before, which is late, is not waited for.
     async fn ask(&mut self, question: Question) -> Result<(), SessionError> {
         if let Some((subscription, late)) = self.question.take()
-            && late.template(&[]).is_some()
+            && late != Question::HasStarted
         {
             if late == Question::Names {
                 // A house may have more names than a template may give.
@@ -224,8 +223,16 @@ impl<'a> Session<'a> {
             }
             self.conversation.command(What::UnsubscribeEvents { subscription }).await?;
         }
-        let template = question.template(&self.ids);
-        let id = self.conversation.command(Question::command(template.as_deref())).await?;
+        let reports;
+        let what = match question {
+            Question::HasStarted => What::GetConfig,
+            Question::Names => What::RenderTemplate { template: NAMES },
+            Question::Reports => {
+                reports = question::reports(&self.ids);
+                What::RenderTemplate { template: &reports }
+            }
+        };
+        let id = self.conversation.command(what).await?;
         self.question = Some((id, question));
         Ok(())
     }
@@ -297,8 +304,4 @@ impl<'a> Session<'a> {
             }
         }
     }
-}
-
-fn later(time: Instant, pause: Duration) -> Instant {
-    time.checked_add(pause).unwrap_or(time)
 }

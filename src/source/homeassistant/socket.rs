@@ -1,6 +1,6 @@
 //! A WebSocket to Home Assistant, with a limit on every wait and every size.
 
-use std::{pin::pin, time::Duration};
+use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use hyper::upgrade::Upgraded;
@@ -95,9 +95,7 @@ impl Socket {
                 return Err(SessionError::Closed);
             }
             // The answer to a ping must go out before the next one is taken: nothing may pile up here.
-            timeout(STEP_LIMIT, pin!(self.stream.flush()))
-                .await
-                .map_err(|_| SessionError::Silent)??;
+            timeout(STEP_LIMIT, self.stream.flush()).await.map_err(|_| SessionError::Silent)??;
         }
     }
 }

@@ -13,7 +13,12 @@ use super::{
     schedule::{Schedule, Scheduled},
 };
 use crate::{
-    source::{backoff::new_backoff, http::Client, outage::Outage, server::Server},
+    source::{
+        backoff::{later, new_backoff},
+        http::Client,
+        outage::Outage,
+        server::Server,
+    },
     system::liveness::Pulse,
 };
 
@@ -246,7 +251,7 @@ impl Poller<'_> {
         self.session.tracker().away(fault, self.resume.into_std(), now.into_std());
     }
 
-    /// Warns if a round of reads takes so long that values go stale before their next turn.
+    /// Warns if values go stale before their next turn because a round of reads takes too long.
     fn watch_round(&mut self) {
         let round = self.schedule().round();
         let stale_after = self.session.freshness.stale_after;
@@ -261,8 +266,4 @@ impl Poller<'_> {
             self.is_slow = false;
         }
     }
-}
-
-fn later(time: Instant, pause: Duration) -> Instant {
-    time.checked_add(pause).unwrap_or(time)
 }

@@ -9,7 +9,7 @@ use crate::{
     },
 };
 
-/// An inverter asks every second. After so long it has stopped.
+/// An inverter asks every second. One that has been silent for this long has stopped.
 const STOPPED_S: f64 = 60.0;
 
 /// The ports that a Fronius inverter accepts.
