@@ -20,7 +20,7 @@ pub enum Event {
     State {
         /// The item's name.
         item: String,
-        /// Its state, as [`super::state::parse_state`] takes it.
+        /// Its state, as [`crate::source::state::parse_state`] takes it.
         state: String,
     },
     /// Something was posted to an item. If it accepts that, it says so itself, unless it is a group.
