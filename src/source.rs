@@ -27,6 +27,7 @@ mod file;
 pub mod homeassistant;
 pub mod http;
 pub(crate) mod item;
+mod listing;
 pub mod openhab;
 mod outage;
 mod reloadable;
@@ -43,6 +44,7 @@ use homeassistant::{
 use http::HttpError;
 pub use item::ItemProblem;
 use item::ItemReply;
+pub use listing::ListedItem;
 use openhab::{OpenHab, OpenHabConfig, OpenHabView, WatchingOpenHab};
 use secret::SecretError;
 use tls::TlsError;
@@ -65,6 +67,29 @@ impl SourceKind {
             Self::OpenHab => "openhab",
             Self::HomeAssistant => "homeassistant",
         }
+    }
+
+    /// Whether this can be the name of an item there. Anything else would never reach openHAB's
+    /// items, and with one id that breaks its rule Home Assistant refuses them all.
+    #[must_use]
+    pub fn has_name(self, name: &str) -> bool {
+        let is_rule_kept: fn(&str) -> bool = match self {
+            Self::OpenHab => openhab::is_item_name,
+            Self::HomeAssistant => homeassistant::is_entity_id,
+        };
+        name.len() <= MAX_NAME && is_rule_kept(name)
+    }
+}
+
+/// The most bytes in the name of an item.
+const MAX_NAME: usize = 255;
+
+impl fmt::Display for SourceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::OpenHab => "openHAB",
+            Self::HomeAssistant => "Home Assistant",
+        })
     }
 }
 
@@ -94,6 +119,9 @@ pub enum ProbeError {
     /// openHAB cannot be reached.
     #[error(transparent)]
     OpenHab(#[from] HttpError),
+    /// openHAB does not list its items.
+    #[error(transparent)]
+    List(#[from] openhab::ListError),
     /// Home Assistant cannot be reached, or refuses to answer.
     #[error(transparent)]
     HomeAssistant(#[from] SessionError),
@@ -263,6 +291,17 @@ impl Source {
         match self {
             Self::OpenHab(openhab) => Ok(openhab.probe(binding).await?),
             Self::HomeAssistant(homeassistant) => Ok(homeassistant.probe(binding).await?),
+        }
+    }
+
+    /// Lists all items that have numbers, in no particular order.
+    ///
+    /// # Errors
+    /// Returns an error if the source cannot be reached, or answers with something else.
+    pub async fn list(&mut self) -> Result<Vec<ListedItem>, ProbeError> {
+        match self {
+            Self::OpenHab(openhab) => Ok(openhab.list().await?),
+            Self::HomeAssistant(homeassistant) => Ok(homeassistant.list().await?),
         }
     }
 

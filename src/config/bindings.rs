@@ -228,31 +228,15 @@ fn name(
     expected: &str,
 ) -> Option<String> {
     let name = entries.scalar(entry, expected)?;
-    let (is_name, rule): (fn(&str) -> bool, _) = match source {
-        SourceKind::OpenHab => (is_item_name, "an item name of letters, digits and _"),
-        SourceKind::HomeAssistant => {
-            (is_entity_id, "an entity id such as sensor.roof_power, in lower case")
-        }
+    let rule = match source {
+        SourceKind::OpenHab => "an item name of letters, digits and _",
+        SourceKind::HomeAssistant => "an entity id such as sensor.roof_power, in lower case",
     };
-    if name.len() > 255 || !is_name(name) {
+    if !source.has_name(name) {
         entries.wrong(entry, name, rule);
         return None;
     }
     Some(name.to_owned())
-}
-
-/// openHAB's own rule; anything else would never reach its items.
-fn is_item_name(name: &str) -> bool {
-    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-}
-
-/// Home Assistant's own rule: with one id that breaks it, it refuses them all.
-fn is_entity_id(name: &str) -> bool {
-    let valid = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    let is_part =
-        |part: &str| !part.is_empty() && part.chars().all(valid) && part.trim_matches('_') == part;
-    let parts = name.split_once('.');
-    parts.is_some_and(|(domain, id)| is_part(domain) && !domain.contains("__") && is_part(id))
 }
 
 fn unit(entries: &mut Entries<'_>, entry: &Entry, quantity: Quantity) -> Option<Unit> {

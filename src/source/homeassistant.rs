@@ -15,7 +15,7 @@ use hyper::header::HeaderMap;
 use tokio::time::{Instant, timeout};
 
 use super::{
-    Probe, Report, SetupError, Watched,
+    ListedItem, Probe, Report, SetupError, Watched,
     endpoint::{Endpoint, InvalidEndpoint},
     http::Client,
     reloadable::Reloadable,
@@ -31,6 +31,7 @@ use crate::{
 mod conversation;
 pub mod entities;
 mod error;
+mod list;
 pub mod message;
 mod question;
 mod session;
@@ -50,6 +51,9 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
 /// The most time for an answer of `check`.
 const PROBE_LIMIT: Duration = Duration::from_secs(5);
+
+/// The most time for the list of all entities.
+const LIST_LIMIT: Duration = Duration::from_secs(30);
 
 /// The configuration of a Home Assistant.
 #[derive(Clone, Debug)]
@@ -97,6 +101,15 @@ impl fmt::Display for HomeAssistantConfig {
 /// Returns an error if the text is not an address; see [`Endpoint::parse`].
 pub fn parse_host(text: &str) -> Result<Endpoint, InvalidEndpoint> {
     Endpoint::parse(text, DEFAULT_PORT)
+}
+
+/// Whether this is the id of an entity by Home Assistant's own rule.
+pub(super) fn is_entity_id(name: &str) -> bool {
+    let valid = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    let is_part =
+        |part: &str| !part.is_empty() && part.chars().all(valid) && part.trim_matches('_') == part;
+    let parts = name.split_once('.');
+    parts.is_some_and(|(domain, id)| is_part(domain) && !domain.contains("__") && is_part(id))
 }
 
 /// A Home Assistant and the entities to read from it.
@@ -160,14 +173,31 @@ impl HomeAssistant {
     /// # Errors
     /// Returns an error if Home Assistant cannot be reached.
     pub async fn probe(&mut self, binding: &Binding) -> Result<Probe, SessionError> {
-        let mut conversation = match self.conversation.take() {
-            Some(conversation) => conversation,
-            None => Box::new(self.access.connect().await?),
-        };
+        let mut conversation = self.conversation().await?;
         let looked_up = timeout(PROBE_LIMIT, conversation.look_up(&binding.item)).await;
         let found = looked_up.map_err(|_| SessionError::Silent)??;
         self.conversation = Some(conversation);
         Ok(Probe::of(found, binding))
+    }
+
+    /// Lists all entities that have numbers.
+    ///
+    /// # Errors
+    /// Returns an error if Home Assistant cannot be reached, or answers with something else.
+    pub async fn list(&mut self) -> Result<Vec<ListedItem>, SessionError> {
+        let mut conversation = self.conversation().await?;
+        let listed = timeout(LIST_LIMIT, conversation.list()).await;
+        let listed = listed.map_err(|_| SessionError::Silent)??;
+        self.conversation = Some(conversation);
+        Ok(listed)
+    }
+
+    /// The connection of the last question, or a new one.
+    async fn conversation(&mut self) -> Result<Box<Conversation>, SessionError> {
+        match self.conversation.take() {
+            Some(conversation) => Ok(conversation),
+            None => Ok(Box::new(self.access.connect().await?)),
+        }
     }
 
     /// Gets ready to keep the readings of these meters up to date.

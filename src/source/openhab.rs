@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::{
-    Probe, Report, SetupError, Watched,
+    ListedItem, Probe, Report, SetupError, Watched,
     endpoint::{Endpoint, InvalidEndpoint},
     http::{Client, HttpError},
     item::ItemProblem,
@@ -32,6 +32,7 @@ use crate::{
 pub mod credentials;
 pub mod events;
 mod fetch;
+mod list;
 mod poll;
 mod schedule;
 mod stream;
@@ -40,6 +41,7 @@ use credentials::Credentials;
 use events::EventError;
 pub(crate) use fetch::status_hint;
 use fetch::{Detail, fetch};
+pub use list::ListError;
 use schedule::Schedule;
 
 /// The port of an address that names none.
@@ -60,6 +62,11 @@ pub fn parse_host(text: &str) -> Result<Endpoint, InvalidEndpoint> {
         endpoint.path = path.trim_end_matches('/').to_owned();
     }
     Ok(endpoint)
+}
+
+/// Whether this is the name of an item by openHAB's own rule.
+pub(super) fn is_item_name(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 /// How to get updates.
@@ -144,6 +151,14 @@ impl OpenHab {
     pub async fn probe(&mut self, binding: &Binding) -> Result<Probe, HttpError> {
         let reply = fetch(&mut self.client, &binding.item, Detail::LastUpdate).await?;
         Ok(Probe::of(reply, binding))
+    }
+
+    /// Lists all items that have numbers.
+    ///
+    /// # Errors
+    /// Returns an error if openHAB cannot be reached, or answers with something else.
+    pub async fn list(&mut self) -> Result<Vec<ListedItem>, ListError> {
+        list::list(&mut self.client).await
     }
 
     /// Gets ready to keep the readings of these meters up to date.

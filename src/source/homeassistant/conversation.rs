@@ -5,11 +5,13 @@ use std::fmt;
 use super::{
     SessionError,
     entities::{Change, Entities},
+    list::listed,
     message::{Command, Incoming, What},
     question::{NAMES, names, nearest},
     socket::{Socket, Text},
 };
 use crate::source::{
+    ListedItem,
     http::Client,
     item::{ItemProblem, ItemReply},
 };
@@ -67,6 +69,19 @@ impl Conversation {
                 }
                 None if message.success == Some(true) => {}
                 None => return Err(SessionError::unexpected(text.as_text())),
+            }
+        }
+    }
+
+    /// Asks for all entities that have numbers. The caller limits the time.
+    pub(super) async fn list(&mut self) -> Result<Vec<ListedItem>, SessionError> {
+        let id = self.command(What::GetStates).await?;
+        loop {
+            let text = self.receive().await?;
+            let message = Incoming::parse(text.as_text())?;
+            if message.id == Some(id) {
+                let listed = message.result.and_then(|states| listed(states.get()));
+                return listed.ok_or_else(|| SessionError::unexpected(text.as_text()));
             }
         }
     }

@@ -120,7 +120,7 @@ fn change(known: &mut Known, json: &str) -> Option<Change> {
     (is_written || *entity != before).then(|| Change::Updated(entity.text()))
 }
 
-fn unit(attributes: Attributes) -> Option<String> {
+pub(super) fn unit(attributes: Attributes) -> Option<String> {
     let unit = attributes.unit_of_measurement?;
     unit.as_str().map(str::trim).filter(|unit| !unit.is_empty()).map(str::to_owned)
 }
@@ -130,18 +130,22 @@ fn milliseconds(seconds: f64) -> Option<u64> {
     u64::try_from(time.as_millis()).ok()
 }
 
+/// A state with its unit, as [`crate::source::state::parse_state`] takes it.
+pub(super) fn text(state: &str, unit: Option<&str>) -> String {
+    let state = state.trim();
+    match unit {
+        Some(unit) if !NO_VALUE.contains(&state) => format!("{state} {unit}"),
+        _ => state.to_owned(),
+    }
+}
+
 impl Entity {
     fn is_short(&self) -> bool {
         self.state.len().max(self.unit.as_ref().map_or(0, String::len)) <= MAX_TEXT
     }
 
-    /// The state with its unit, as [`crate::source::state::parse_state`] takes it.
     fn text(&self) -> String {
-        let state = self.state.trim();
-        match &self.unit {
-            Some(unit) if !NO_VALUE.contains(&state) => format!("{state} {unit}"),
-            _ => state.to_owned(),
-        }
+        text(&self.state, self.unit.as_deref())
     }
 }
 

@@ -129,6 +129,7 @@ pub(super) enum What<'a> {
     SubscribeEntities { entity_ids: &'a [String] },
     Ping,
     GetConfig,
+    GetStates,
     RenderTemplate { template: &'a str },
     UnsubscribeEvents { subscription: u64 },
 }
