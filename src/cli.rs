@@ -11,7 +11,7 @@ use clap::{CommandFactory, Parser};
 use tracing::Level;
 
 use crate::{
-    commands::{check, counters, demo, health, read, replay, simulate},
+    commands::{check, counters, demo, health, read, replay, setup, simulate},
     config::Config,
     daemon::Daemon,
     system::{
@@ -82,6 +82,7 @@ async fn execute(
 ) -> Result<(), CliError> {
     match command {
         Command::Run(config) => serve(&config.path(), sockets).await,
+        Command::Setup(args) => Ok(setup::setup(&args).await?),
         Command::Check { config, offline, json } => {
             let config = Config::load(&config.path())?;
             if offline {

@@ -7,4 +7,5 @@ pub mod health;
 pub mod read;
 pub mod replay;
 pub mod screen;
+pub mod setup;
 pub mod simulate;

@@ -8,6 +8,7 @@ use std::{
     time::{Instant, SystemTime},
 };
 
+use hyper::StatusCode;
 use serde::Serialize;
 use tokio::sync::watch;
 use tracing::Span;
@@ -125,6 +126,17 @@ pub enum ProbeError {
     /// Home Assistant cannot be reached, or refuses to answer.
     #[error(transparent)]
     HomeAssistant(#[from] SessionError),
+    /// Secrets or certificates cannot be loaded.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+}
+
+impl ProbeError {
+    /// Whether the source wants to know who asks.
+    #[must_use]
+    pub fn wants_credentials(&self) -> bool {
+        matches!(self, Self::List(openhab::ListError::Status(StatusCode::UNAUTHORIZED)))
+    }
 }
 
 /// What a source is to keep up to date for one meter.

@@ -9,7 +9,7 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{counters::SetCounter, simulate};
+use crate::commands::{counters::SetCounter, setup, simulate};
 
 /// Where the Home Assistant add-on puts its options.
 const ADDON_OPTIONS: &str = "/data/options.json";
@@ -29,6 +29,16 @@ Exit codes:
   69  the source, a meter, an address or the counters are not available
   70  internal error
   78  configuration error";
+
+const SETUP_EXAMPLES: &str = "\
+An ITEM is the name of an item, or the id of an entity, with its unit if its states have none; or
+several of a list, or one for each phase.
+
+Examples:
+  fronius-smartmeter setup openhab 192.168.1.31
+  fronius-smartmeter setup homeassistant https://homeassistant.local:8123
+  fronius-smartmeter setup 192.168.1.31 --yes --energy inverter_energy:Wh --power inverter_power
+  fronius-smartmeter setup 192.168.1.31 --yes --energy roof_kwh,shed_kwh --power l1=p1,l2=p2,l3=p3";
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
@@ -83,6 +93,11 @@ pub(super) struct Cli {
 pub(super) enum Command {
     /// Run the service
     Run(ConfigArgs),
+    /// Write a configuration: list what openHAB or Home Assistant has, ask what of it is meant, and
+    /// try that
+    #[command(after_help = SETUP_EXAMPLES)]
+    #[command(override_usage = "fronius-smartmeter setup [OPTIONS] [openhab|homeassistant] HOST")]
+    Setup(Box<setup::SetupArgs>),
     /// Check the configuration, ask the source for every item and show what would be served
     #[command(after_help = CHECK_EXAMPLES)]
     Check {
@@ -214,7 +229,9 @@ mod tests {
     #[test]
     fn the_examples_in_the_help_are_accepted() {
         let mut count = 0;
-        for examples in [CHECK_EXAMPLES, READ_EXAMPLES, COUNTERS_EXAMPLES, SIMULATE_EXAMPLES] {
+        for examples in
+            [SETUP_EXAMPLES, CHECK_EXAMPLES, READ_EXAMPLES, COUNTERS_EXAMPLES, SIMULATE_EXAMPLES]
+        {
             for line in examples.lines() {
                 if line.trim().starts_with("fronius-smartmeter ") {
                     let parsed = Cli::try_parse_from(words(line));
@@ -223,6 +240,6 @@ mod tests {
                 }
             }
         }
-        assert_eq!(count, 11);
+        assert_eq!(count, 15);
     }
 }

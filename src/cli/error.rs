@@ -5,7 +5,7 @@ use std::io;
 use crate::{
     commands::{
         check::CheckError, counters::CountersError, demo::DemoError, health::HealthError,
-        read::ReadError, replay::ReplayError, simulate::SimulateError,
+        read::ReadError, replay::ReplayError, setup::SetupError, simulate::SimulateError,
     },
     config::ConfigError,
     daemon::{DaemonError, PortError},
@@ -34,6 +34,8 @@ pub(super) enum CliError {
     #[error(transparent)]
     Replay(#[from] ReplayError),
     #[error(transparent)]
+    Setup(#[from] SetupError),
+    #[error(transparent)]
     Simulate(#[from] SimulateError),
     #[error("cannot start: {0}")]
     Runtime(io::Error),
@@ -58,8 +60,19 @@ impl CliError {
             | Self::Counters(CountersError::NoDirectory)
             | Self::Sockets(_)
             | Self::Daemon(DaemonError::Setup(_) | DaemonError::Port(PortError::Unknown { .. }))
-            | Self::Check(CheckError::Setup(_) | CheckError::Items(_)) => exit::CONFIG,
-            Self::Replay(ReplayError::Meter(_)) => exit::USAGE,
+            | Self::Check(CheckError::Setup(_) | CheckError::Items(_))
+            | Self::Setup(SetupError::Source(_) | SetupError::Config(_) | SetupError::Check(_)) => {
+                exit::CONFIG
+            }
+            Self::Replay(ReplayError::Meter(_))
+            | Self::Setup(
+                SetupError::Usage(_)
+                | SetupError::NoTerminal
+                | SetupError::Address(..)
+                | SetupError::NoToken(_)
+                | SetupError::Ambiguous { .. },
+            ) => exit::USAGE,
+            Self::Setup(SetupError::Cancelled) => exit::CANCELLED,
             Self::Replay(ReplayError::History { .. }) => exit::DATA,
             Self::Read(ReadError::Client(_))
             | Self::Health(
@@ -74,6 +87,13 @@ impl CliError {
                 CountersError::File(_)
                 | CountersError::Unknown { .. }
                 | CountersError::Lower { .. },
+            )
+            | Self::Setup(
+                SetupError::Nobody { .. }
+                | SetupError::Unreachable(_)
+                | SetupError::NothingFits { .. }
+                | SetupError::Exists(_)
+                | SetupError::Write { .. },
             )
             | Self::Simulate(SimulateError::Listen { .. })
             | Self::Daemon(
@@ -92,6 +112,7 @@ impl CliError {
             | Self::Health(HealthError::Print(_))
             | Self::Demo(_)
             | Self::Replay(ReplayError::Config(_) | ReplayError::Print(_))
+            | Self::Setup(SetupError::Ask(_) | SetupError::Print(_))
             | Self::Simulate(SimulateError::Signals(_) | SimulateError::Print(_))
             | Self::Runtime(_)
             | Self::Print(_) => exit::INTERNAL,
@@ -106,6 +127,7 @@ impl CliError {
             | Self::Counters(CountersError::Print(error))
             | Self::Demo(DemoError::Print(error))
             | Self::Replay(ReplayError::Print(error))
+            | Self::Setup(SetupError::Print(error))
             | Self::Simulate(SimulateError::Print(error))
             | Self::Health(HealthError::Print(error))
             | Self::Read(ReadError::Print(error)) => error.kind() == io::ErrorKind::BrokenPipe,
@@ -121,4 +143,6 @@ pub(super) mod exit {
     pub(in crate::cli) const UNAVAILABLE: u8 = 69;
     pub(in crate::cli) const INTERNAL: u8 = 70;
     pub(in crate::cli) const CONFIG: u8 = 78;
+    /// As shells have it for Ctrl-C.
+    pub(in crate::cli) const CANCELLED: u8 = 130;
 }

@@ -43,6 +43,14 @@ pub enum CheckError {
     Print(#[from] io::Error),
 }
 
+impl CheckError {
+    /// Whether it may be well later, with the same configuration.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        !matches!(self, Self::Setup(_) | Self::Items(_))
+    }
+}
+
 /// A number of items, in a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Count(usize);

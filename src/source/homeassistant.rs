@@ -15,7 +15,7 @@ use hyper::header::HeaderMap;
 use tokio::time::{Instant, timeout};
 
 use super::{
-    ListedItem, Probe, Report, SetupError, Watched,
+    ListedItem, Probe, ProbeError, Report, SetupError, Watched,
     endpoint::{Endpoint, InvalidEndpoint},
     http::Client,
     reloadable::Reloadable,
@@ -112,6 +112,22 @@ pub(super) fn is_entity_id(name: &str) -> bool {
     parts.is_some_and(|(domain, id)| is_part(domain) && !domain.contains("__") && is_part(id))
 }
 
+/// Finds out whether it is Home Assistant that answers, which needs no token.
+///
+/// # Errors
+/// Returns an error if nothing answers, or something else.
+pub async fn recognise(config: &HomeAssistantConfig) -> Result<(), ProbeError> {
+    let connected = client(config)?.web_socket(config.path()).await;
+    connected.map(drop).map_err(|error| SessionError::from(error).into())
+}
+
+/// What connects to it. There is no header for the token, which is sent in a message.
+fn client(config: &HomeAssistantConfig) -> Result<Client, SetupError> {
+    let ca_file = CaFile { key: "homeassistant_ca_file", path: config.ca_file.clone() };
+    let no_headers = || Ok(HeaderMap::new());
+    Client::new(config.endpoint.clone(), no_headers, CONNECT_LIMIT, ca_file)
+}
+
 /// A Home Assistant and the entities to read from it.
 #[derive(Debug)]
 pub struct HomeAssistant {
@@ -153,9 +169,7 @@ impl HomeAssistant {
     /// # Errors
     /// Returns an error if the token or certificates cannot be loaded.
     pub fn new(config: HomeAssistantConfig, freshness: Freshness) -> Result<Self, SetupError> {
-        let ca_file = CaFile { key: "homeassistant_ca_file", path: config.ca_file.clone() };
-        let no_headers = || Ok(HeaderMap::new());
-        let client = Client::new(config.endpoint.clone(), no_headers, CONNECT_LIMIT, ca_file)?;
+        let client = client(&config)?;
         let token = config.token.clone();
         let load = move || {
             let key = "homeassistant_token_file";

@@ -93,6 +93,16 @@ pub struct OpenHabConfig {
     pub ca_file: Option<PathBuf>,
 }
 
+impl OpenHabConfig {
+    /// A server that needs no credentials, with the defaults for everything else.
+    #[must_use]
+    pub fn at(endpoint: Endpoint) -> Self {
+        let (update, poll_interval) = (Update::Events, Duration::from_secs(2));
+        let credentials = Credentials::default();
+        Self { endpoint, update, poll_interval, credentials, ca_file: None }
+    }
+}
+
 /// Why the event stream ended.
 #[derive(Debug, thiserror::Error)]
 enum StreamError {
@@ -151,6 +161,14 @@ impl OpenHab {
     pub async fn probe(&mut self, binding: &Binding) -> Result<Probe, HttpError> {
         let reply = fetch(&mut self.client, &binding.item, Detail::LastUpdate).await?;
         Ok(Probe::of(reply, binding))
+    }
+
+    /// Finds out whether it is openHAB that answers, which needs no credentials.
+    ///
+    /// # Errors
+    /// Returns an error if nothing answers, or something else.
+    pub async fn recognise(&mut self) -> Result<(), ListError> {
+        list::recognise(&mut self.client).await
     }
 
     /// Lists all items that have numbers.
