@@ -317,6 +317,14 @@ impl Source {
         }
     }
 
+    /// The highest number that an item has had in the last month, in its unit, if that is known.
+    pub async fn highest(&mut self, item: &str) -> Option<f64> {
+        match self {
+            Self::OpenHab(openhab) => openhab.highest(item).await,
+            Self::HomeAssistant(homeassistant) => homeassistant.highest(item).await,
+        }
+    }
+
     /// Gets ready to keep the readings of these meters up to date.
     #[must_use]
     pub fn watch(self, meters: Vec<Watched>) -> Watching {

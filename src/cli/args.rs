@@ -28,7 +28,8 @@ Exit codes:
   65  a history that cannot be replayed
   69  the source, a meter, an address or the counters are not available
   70  internal error
-  78  configuration error";
+  78  configuration error
+  130 setup was cancelled";
 
 const SETUP_EXAMPLES: &str = "\
 An ITEM is the name of an item, or the id of an entity, with its unit if its states have none; or

@@ -35,20 +35,21 @@ use next_steps::next_steps;
 /// Returns an error if nothing was written.
 pub async fn setup(args: &SetupArgs) -> Result<(), SetupError> {
     let (path, host) = args.config();
-    if !args.yes && !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+    let is_terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
+    if !args.yes && !is_terminal {
         return Err(SetupError::NoTerminal);
     }
     may_write(&path, args)?;
-    let connection = Connection::open(args).await?;
-    let (kind, count) = (connection.kind, connection.items.len());
-    writeln!(io::stdout(), "{kind} has {count} items with numbers.")?;
-    let answers = Answers::collect(args, host, &connection)?;
+    let mut connection = Connection::open(args).await?;
+    let (source, count) = (connection.config()?, connection.items.len());
+    writeln!(io::stdout(), "{source} has {count} items with numbers.")?;
+    let answers = Answers::collect(args, host, &mut connection).await?;
     let files = Files { path: &path, host, connection: &connection, answers: &answers };
     let text = files.text();
     let config = Config::parse(&text).map_err(SetupError::Config)?;
     writeln!(io::stdout())?;
     // The token is not where the configuration will look for it yet.
-    let tried = check::check(Config { sources: vec![connection.source()?], ..config }, false).await;
+    let tried = check::check(Config { sources: vec![source], ..config }, false).await;
     if let Err(error) = tried {
         accept(error, args)?;
     }

@@ -31,6 +31,7 @@ use crate::{
 mod conversation;
 pub mod entities;
 mod error;
+mod history;
 mod list;
 pub mod message;
 mod question;
@@ -204,6 +205,14 @@ impl HomeAssistant {
         let listed = listed.map_err(|_| SessionError::Silent)??;
         self.conversation = Some(conversation);
         Ok(listed)
+    }
+
+    /// The highest number that an entity has had in the last month, in its unit, if that is known.
+    pub async fn highest(&mut self, entity: &str) -> Option<f64> {
+        let mut conversation = self.conversation().await.ok()?;
+        let highest = timeout(PROBE_LIMIT, conversation.highest(entity)).await.ok()?;
+        self.conversation = Some(conversation);
+        highest
     }
 
     /// The connection of the last question, or a new one.

@@ -32,6 +32,7 @@ use crate::{
 pub mod credentials;
 pub mod events;
 mod fetch;
+mod history;
 mod list;
 mod poll;
 mod schedule;
@@ -177,6 +178,11 @@ impl OpenHab {
     /// Returns an error if openHAB cannot be reached, or answers with something else.
     pub async fn list(&mut self) -> Result<Vec<ListedItem>, ListError> {
         list::list(&mut self.client).await
+    }
+
+    /// The highest number that an item has had in the last month, in its unit, if that is known.
+    pub async fn highest(&mut self, item: &str) -> Option<f64> {
+        history::highest(&mut self.client, item).await
     }
 
     /// Gets ready to keep the readings of these meters up to date.

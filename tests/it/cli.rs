@@ -4,6 +4,7 @@ mod check;
 mod demo;
 mod pipes;
 mod read;
+mod setup;
 mod simulate;
 
 use crate::harness::{

@@ -47,22 +47,22 @@ impl fmt::Display for Choice {
 
 impl Answers {
     /// Collects all answers.
-    pub(super) fn collect(
+    pub(super) async fn collect(
         args: &SetupArgs,
         host: Host,
-        connection: &Connection,
+        connection: &mut Connection,
     ) -> Result<Self, SetupError> {
         let role = match args.role {
             Some(role) => role.into(),
             None if args.yes => Role::Producer,
             None => ask_for_role()?,
         };
-        let mut questions = Questions { args, connection, role, values: Vec::new(), watts: None };
+        let mut questions = Questions { args, connection, role, values: Vec::new() };
         for measurand in ORDER {
             questions.ask(measurand)?;
         }
         let phase = questions.phase()?;
-        let max_power = questions.max_power()?;
+        let max_power = questions.max_power().await?;
         let port = match host {
             Host::User => Some(args.port.unwrap_or(PORT)),
             Host::System | Host::SystemLater => args.port,
@@ -90,11 +90,9 @@ fn ask_for_role() -> Result<Role, SetupError> {
 /// The questions about one meter, and the answers so far.
 struct Questions<'a> {
     args: &'a SetupArgs,
-    connection: &'a Connection,
+    connection: &'a mut Connection,
     role: Role,
     values: Vec<(Measurand, Value)>,
-    /// The power now, in W.
-    watts: Option<f64>,
 }
 
 impl Questions<'_> {
@@ -125,7 +123,7 @@ impl Questions<'_> {
             return if measurand.is_required() { Err(nothing) } else { Ok(None) };
         }
         let chosen = if self.args.yes {
-            Choice::Candidate(only(measurand, candidates)?)
+            Choice::Candidate(only(measurand, &candidates)?)
         } else {
             ask_for(measurand, self.role, candidates)?
         };
@@ -135,9 +133,6 @@ impl Questions<'_> {
             Choice::Candidate(candidate) => (candidate.items, candidate.is_plain, candidate.value),
         };
         let unit = if is_plain && !self.args.yes { ask_for_unit(measurand, now)? } else { None };
-        if measurand == Measurand::Power && unit.is_none() {
-            self.watts = now;
-        }
         Ok(Some(Value { items, unit }))
     }
 
@@ -154,31 +149,34 @@ impl Questions<'_> {
         if self.args.phase.is_some() || self.args.yes || needs_none {
             return Ok(self.args.phase);
         }
-        let question = "Which phase is it connected to? If you do not know, 1:";
+        let question = "Phase that it is connected to (1 if you do not know):";
         Ok(Some(ask::choose(question, vec![1, 2, 3], 0)?))
     }
 
-    fn max_power(&self) -> Result<Option<u32>, SetupError> {
+    async fn max_power(&mut self) -> Result<Option<u32>, SetupError> {
         if self.args.max_power.is_some() || self.args.yes {
             return Ok(self.args.max_power);
         }
-        let now = match self.watts {
-            Some(watts) => format!(", and it is {watts:.0} W now"),
+        let power = self.values.iter().find(|(measurand, _)| *measurand == Measurand::Power);
+        let highest = match power {
+            Some((_, value)) => self.connection.highest_power(value).await,
+            None => None,
+        };
+        let highest = match highest {
+            Some(watts) => format!("; {watts:.0} W were reached in the last month"),
             None => String::new(),
         };
         let (question, size) = match self.role {
-            Role::Producer => ("How much can it generate at most, in W?", "the inverter's size"),
-            Role::Grid => {
-                ("How much can flow at most, in W?", "11040 W is 3 × 16 A, 24150 W 3 × 35 A")
-            }
+            Role::Producer => ("Power of the device at most, in W:", "the size of the inverter"),
+            Role::Grid => ("Power at most, in W:", "3 × 35 A are 24150 W"),
         };
-        let help = format!("{size}{now}; with Enter alone 50000, which notices less");
+        let help = format!("{size}{highest}; Enter alone: 50000");
         ask::number(question, &help, 100..=10_000_000)
     }
 }
 
 /// The only candidate, apart from parts of itself.
-fn only(measurand: Measurand, candidates: Vec<Candidate>) -> Result<Candidate, SetupError> {
+fn only(measurand: Measurand, candidates: &[Candidate]) -> Result<Candidate, SetupError> {
     let mut others = candidates.iter().skip(1);
     let first = candidates.first();
     let names = first.map(|first| first.items.names()).unwrap_or_default();
@@ -211,14 +209,14 @@ fn ask_for(
 /// What is asked, and what happens without an answer, where there may be none.
 fn question(measurand: Measurand, role: Role) -> (&'static str, Option<&'static str>) {
     match (measurand, role) {
-        (Measurand::EnergyOut, Role::Producer) => ("The energy generated since ever:", None),
-        (Measurand::EnergyOut, Role::Grid) => ("The energy exported since ever:", None),
-        (Measurand::EnergyIn, _) => ("The energy imported since ever:", Some("it is 0 for ever")),
-        (Measurand::Power, Role::Producer) => ("The power generated now:", None),
-        (Measurand::Power, Role::Grid) => ("The power now, of which import is positive:", None),
-        (Measurand::Voltage, _) => ("The voltage:", Some("230 V")),
-        (Measurand::Current, _) => ("The current:", Some("power / voltage")),
-        (Measurand::Frequency, _) => ("The frequency:", Some("50 Hz")),
+        (Measurand::EnergyOut, Role::Producer) => ("Energy generated so far:", None),
+        (Measurand::EnergyOut, Role::Grid) => ("Energy exported so far:", None),
+        (Measurand::EnergyIn, _) => ("Energy imported so far:", Some("the meter shows 0")),
+        (Measurand::Power, Role::Producer) => ("Power generated now:", None),
+        (Measurand::Power, Role::Grid) => ("Power now, where import is positive:", None),
+        (Measurand::Voltage, _) => ("Voltage:", Some("230 V")),
+        (Measurand::Current, _) => ("Current:", Some("power / voltage")),
+        (Measurand::Frequency, _) => ("Frequency:", Some("50 Hz")),
     }
 }
 

@@ -1,5 +1,4 @@
 //! What the command line may say of `setup`.
-#![expect(clippy::doc_markdown, reason = "doc comments are help texts here")]
 
 use std::path::{Path, PathBuf};
 

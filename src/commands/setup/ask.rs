@@ -2,7 +2,10 @@
 
 use std::fmt::Display;
 
-use inquire::{Confirm, Password, PasswordDisplayMode, Select, Text, validator::Validation};
+use inquire::{
+    Confirm, Password, PasswordDisplayMode, Select, Text, list_option::ListOption,
+    validator::Validation,
+};
 
 use super::error::SetupError;
 
@@ -15,7 +18,12 @@ pub(super) fn choose<T: Display>(
     options: Vec<T>,
     cursor: usize,
 ) -> Result<T, SetupError> {
+    // What was chosen need not keep its columns.
+    let answered = |chosen: ListOption<&T>| {
+        chosen.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+    };
     let select = Select::new(question, options)
+        .with_formatter(&answered)
         .with_page_size(PAGE)
         .with_starting_cursor(cursor)
         .with_help_message("arrow keys move, typing filters, Enter chooses, Esc ends");

@@ -2,11 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{args::SetupArgs, ask, error::SetupError};
+use super::{args::SetupArgs, ask, error::SetupError, value::Value};
 use crate::{
-    meter::reading::Freshness,
+    meter::{
+        reading::Freshness,
+        units::{Quantity, Unit},
+    },
     source::{
-        ListedItem, ProbeError, SourceConfig, SourceKind,
+        ListedItem, ProbeError, Source, SourceConfig, SourceKind,
         homeassistant::{self, HomeAssistantConfig},
         openhab::{self, OpenHab, OpenHabConfig, credentials::Credentials},
         secret::SecretSource,
@@ -23,6 +26,7 @@ pub(super) struct Connection {
     /// The certificates to trust, if they are not the system's.
     pub(super) ca_file: Option<PathBuf>,
     pub(super) items: Vec<ListedItem>,
+    source: Source,
 }
 
 /// A token, and where it came from.
@@ -54,20 +58,40 @@ impl Connection {
         if token.is_none() && kind == SourceKind::HomeAssistant {
             token = Some(ask_for_token(args, kind)?);
         }
-        let items = match list(kind, host, token.as_ref(), ca_file).await? {
+        let build = |token: Option<Token>| {
+            let config = source(kind, host, token.as_ref(), ca_file)?;
+            Ok::<_, SetupError>(config.build(Freshness::default())?)
+        };
+        let mut source = build(token.clone())?;
+        let items = match source.list().await {
             Err(error) if token.is_none() && error.wants_credentials() => {
                 token = Some(ask_for_token(args, kind)?);
-                list(kind, host, token.as_ref(), ca_file).await?
+                source = build(token.clone())?;
+                source.list().await?
             }
-            listed => listed,
+            listed => listed?,
         };
-        let ca_file = ca_file.map(absolute);
-        Ok(Self { kind, host: host.to_owned(), token, ca_file, items: items? })
+        let (host, ca_file) = (host.to_owned(), ca_file.map(absolute));
+        Ok(Self { kind, host, token, ca_file, items, source })
     }
 
-    /// The source, for `check`.
-    pub(super) fn source(&self) -> Result<SourceConfig, SetupError> {
+    /// The source, as a configuration has it.
+    pub(super) fn config(&self) -> Result<SourceConfig, SetupError> {
         source(self.kind, &self.host, self.token.as_ref(), self.ca_file.as_deref())
+    }
+
+    /// The highest power that these items have had lately, in W, as far as that is known. `unit` is that
+    /// of states without one.
+    pub(super) async fn highest_power(&mut self, value: &Value) -> Option<f64> {
+        let mut watts = 0.0;
+        for name in value.items.names() {
+            let state = self.items.iter().find(|item| item.name == name).map(|item| &item.state);
+            let symbol = state.and_then(|state| state.split_once(' ')).map(|(_, symbol)| symbol);
+            let symbol = symbol.or(value.unit.as_deref()).unwrap_or("W");
+            let unit = Unit::parse(Quantity::Power, symbol).ok()?;
+            watts += unit.to_base(self.source.highest(name).await?);
+        }
+        Some(watts)
     }
 }
 
@@ -90,17 +114,6 @@ fn ask_for_token(args: &SetupArgs, kind: SourceKind) -> Result<Token, SetupError
         ),
     };
     Ok(Token::Entered(ask::secret(question, help)?))
-}
-
-/// Asks a source for its items.
-async fn list(
-    kind: SourceKind,
-    host: &str,
-    token: Option<&Token>,
-    ca_file: Option<&Path>,
-) -> Result<Result<Vec<ListedItem>, ProbeError>, SetupError> {
-    let mut source = source(kind, host, token, ca_file)?.build(Freshness::default())?;
-    Ok(source.list().await)
 }
 
 /// What is known of a source before its items are chosen.

@@ -28,7 +28,7 @@ impl Items {
 /// On the command line: `roof_power`, `roof_power:kW`, `roof_power,garage_power`, or
 /// `l1=power_1,l2=power_2,l3=power_3`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Value {
+pub(super) struct Value {
     pub(super) items: Items,
     pub(super) unit: Option<String>,
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use super::{
     SessionError,
     entities::{Change, Entities},
+    history::{highest, month_ago},
     list::listed,
     message::{Command, Incoming, What},
     question::{NAMES, names, nearest},
@@ -73,17 +74,35 @@ impl Conversation {
         }
     }
 
-    /// Asks for all entities that have numbers. The caller limits the time.
-    pub(super) async fn list(&mut self) -> Result<Vec<ListedItem>, SessionError> {
-        let id = self.command(What::GetStates).await?;
+    /// Gives a command, and waits for its result. The caller limits the time.
+    async fn result<T>(
+        &mut self,
+        what: What<'_>,
+        read: impl Fn(&str) -> Option<T>,
+    ) -> Result<T, SessionError> {
+        let id = self.command(what).await?;
         loop {
             let text = self.receive().await?;
             let message = Incoming::parse(text.as_text())?;
             if message.id == Some(id) {
-                let listed = message.result.and_then(|states| listed(states.get()));
-                return listed.ok_or_else(|| SessionError::unexpected(text.as_text()));
+                let read = message.result.and_then(|result| read(result.get()));
+                return read.ok_or_else(|| SessionError::unexpected(text.as_text()));
             }
         }
+    }
+
+    /// Asks for all entities that have numbers. The caller limits the time.
+    pub(super) async fn list(&mut self) -> Result<Vec<ListedItem>, SessionError> {
+        self.result(What::GetStates, listed).await
+    }
+
+    /// Asks for the highest number that an entity has had, if its statistics are kept. The caller
+    /// limits the time.
+    pub(super) async fn highest(&mut self, entity: &str) -> Option<f64> {
+        let start = month_ago();
+        let (statistic_ids, types) = ([entity], ["max"]);
+        let what = What::Statistics { statistic_ids, start_time: &start, period: "day", types };
+        self.result(what, highest).await.ok()
     }
 
     /// Asks for one entity.

@@ -13,7 +13,8 @@ use crate::{meter::units::Quantity, source::ListedItem};
 #[derive(Deserialize)]
 struct State {
     entity_id: String,
-    state: String,
+    #[serde(rename = "state")]
+    text: String,
     #[serde(default)]
     attributes: Named,
 }
@@ -37,7 +38,7 @@ pub(super) fn listed(states: &str) -> Option<Vec<ListedItem>> {
         ListedItem {
             label: name.as_ref().and_then(|name| name.as_str()).unwrap_or_default().to_owned(),
             quantity: unit.as_deref().and_then(Quantity::of_symbol),
-            state: text(&state.state, unit.as_deref()),
+            state: text(&state.text, unit.as_deref()),
             name: state.entity_id,
             members: Vec::new(),
         }
