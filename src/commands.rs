@@ -8,3 +8,4 @@ pub mod read;
 pub mod replay;
 pub mod screen;
 pub mod simulate;
+mod width;

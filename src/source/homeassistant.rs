@@ -18,6 +18,7 @@ use super::{
     Probe, Report, SetupError, Watched,
     endpoint::{Endpoint, InvalidEndpoint},
     http::Client,
+    item::ItemProblem,
     reloadable::Reloadable,
     secret::{self, SecretError, SecretSource},
     tls::CaFile,
@@ -48,7 +49,7 @@ const TOKEN_CREDENTIAL: &str = "homeassistant_token";
 /// The most time for making a connection.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
-/// The most time for an answer of `check`.
+/// The most time for the answer to a probe.
 const PROBE_LIMIT: Duration = Duration::from_secs(5);
 
 /// The configuration of a Home Assistant.
@@ -105,8 +106,6 @@ pub struct HomeAssistant {
     config: HomeAssistantConfig,
     freshness: Freshness,
     access: Access,
-    /// Of `check`.
-    conversation: Option<Box<Conversation>>,
 }
 
 /// What is needed for a connection.
@@ -152,28 +151,31 @@ impl HomeAssistant {
         let loaded = load()?;
         let token = Reloadable::new(load, Some(loaded));
         let access = Access { client, path: config.path(), token };
-        Ok(Self { config, freshness, access, conversation: None })
+        Ok(Self { config, freshness, access })
     }
 
-    /// Reads one entity, once.
+    /// Reads entities, once each, all in one question.
     ///
     /// # Errors
     /// Returns an error if Home Assistant cannot be reached.
-    pub async fn probe(&mut self, binding: &Binding) -> Result<Probe, SessionError> {
-        let mut conversation = match self.conversation.take() {
-            Some(conversation) => conversation,
-            None => Box::new(self.access.connect().await?),
+    pub async fn probe(&self, bindings: &[&Binding]) -> Result<Vec<Probe>, SessionError> {
+        let mut conversation = self.access.connect().await?;
+        let mut ids: Vec<_> = bindings.iter().map(|binding| binding.item.clone()).collect();
+        ids.sort();
+        ids.dedup();
+        let found = timeout(PROBE_LIMIT, conversation.look_up(&ids)).await;
+        let found = found.map_err(|_| SessionError::Silent)??;
+        let probe = |binding: &&Binding| {
+            let answer = found.get(&binding.item).cloned();
+            Probe::of(answer.unwrap_or(Err(ItemProblem::NotAState)), binding)
         };
-        let looked_up = timeout(PROBE_LIMIT, conversation.look_up(&binding.item)).await;
-        let found = looked_up.map_err(|_| SessionError::Silent)??;
-        self.conversation = Some(conversation);
-        Ok(Probe::of(found, binding))
+        Ok(bindings.iter().map(probe).collect())
     }
 
     /// Gets ready to keep the readings of these meters up to date.
     #[must_use]
     pub fn watch(self, meters: Vec<Watched>) -> WatchingHomeAssistant {
-        let Self { config, freshness, access, .. } = self;
+        let Self { config, freshness, access } = self;
         let tracker = Tracker::new(meters, Instant::now().into_std());
         let shared = Shared { config, freshness, tracker: Mutex::new(tracker) };
         WatchingHomeAssistant { shared: Arc::new(shared), access }
