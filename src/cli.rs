@@ -49,8 +49,7 @@ pub fn main(sockets: Result<InheritedSockets, SocketError>) -> ExitCode {
         // The reader of the output, such as `head`, has seen enough.
         Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
         Err(error) => {
-            // The log already says what ended the service.
-            if !matches!(error, CliError::Daemon(_)) {
+            if !error.is_said() {
                 complain(&error);
             }
             error.exit_code().into()
@@ -86,7 +85,7 @@ async fn execute(
         Command::Check { config, offline, json } => {
             let config = Config::load(&config.path())?;
             if offline {
-                return Ok(check::offline(&config)?);
+                return Ok(check::offline(&config, json)?);
             }
             Ok(check::check(config, json).await?)
         }

@@ -9,3 +9,4 @@ pub mod replay;
 pub mod screen;
 pub mod setup;
 pub mod simulate;
+mod width;

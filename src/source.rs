@@ -47,7 +47,7 @@ pub use item::ItemProblem;
 use item::ItemReply;
 pub use listing::ListedItem;
 use openhab::{OpenHab, OpenHabConfig, OpenHabView, WatchingOpenHab};
-use secret::SecretError;
+use secret::{SecretError, SecretSource};
 use tls::TlsError;
 
 /// What a source is.
@@ -126,9 +126,6 @@ pub enum ProbeError {
     /// Home Assistant cannot be reached, or refuses to answer.
     #[error(transparent)]
     HomeAssistant(#[from] SessionError),
-    /// Secrets or certificates cannot be loaded.
-    #[error(transparent)]
-    Setup(#[from] SetupError),
 }
 
 impl ProbeError {
@@ -138,6 +135,11 @@ impl ProbeError {
         matches!(self, Self::List(openhab::ListError::Status(StatusCode::UNAUTHORIZED)))
     }
 }
+
+/// What answers at the address of a source is something else.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Stranger(pub String);
 
 /// What a source is to keep up to date for one meter.
 #[derive(Debug)]
@@ -188,6 +190,21 @@ impl SourceConfig {
             Self::OpenHab(_) => SourceKind::OpenHab,
             Self::HomeAssistant(_) => SourceKind::HomeAssistant,
         }
+    }
+
+    /// Its secrets, each with the key that names the file.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = (&'static str, &SecretSource)> {
+        let (token, password) = match self {
+            Self::OpenHab(OpenHabConfig { credentials, .. }) => {
+                let login = credentials.login.as_ref();
+                let password = login.and_then(|(_, password)| password.as_ref());
+                (credentials.token.as_ref().map(|token| ("openhab_token_file", token)), password)
+            }
+            Self::HomeAssistant(HomeAssistantConfig { token, .. }) => {
+                (token.as_ref().map(|token| ("homeassistant_token_file", token)), None)
+            }
+        };
+        token.into_iter().chain(password.map(|password| ("openhab_password_file", password)))
     }
 
     /// Creates the source, which is not connected yet.
@@ -295,14 +312,26 @@ impl View {
 }
 
 impl Source {
-    /// Reads one item, once.
+    /// Reads items, once each, and gives the answers in their order.
     ///
     /// # Errors
     /// Returns an error if the source cannot be reached.
-    pub async fn probe(&mut self, binding: &Binding) -> Result<Probe, ProbeError> {
+    pub async fn probe(&self, bindings: &[&Binding]) -> Result<Vec<Probe>, ProbeError> {
         match self {
-            Self::OpenHab(openhab) => Ok(openhab.probe(binding).await?),
-            Self::HomeAssistant(homeassistant) => Ok(homeassistant.probe(binding).await?),
+            Self::OpenHab(openhab) => Ok(openhab.probe(bindings).await?),
+            Self::HomeAssistant(homeassistant) => Ok(homeassistant.probe(bindings).await?),
+        }
+    }
+
+    /// Asks what answers there, where the answers about items do not show it. Home Assistant has shown
+    /// it when it answers at all.
+    ///
+    /// # Errors
+    /// Returns an error if it is something else.
+    pub async fn greet(&self) -> Result<(), Stranger> {
+        match self {
+            Self::OpenHab(openhab) => openhab.greet().await,
+            Self::HomeAssistant(_) => Ok(()),
         }
     }
 
@@ -310,7 +339,7 @@ impl Source {
     ///
     /// # Errors
     /// Returns an error if the source cannot be reached, or answers with something else.
-    pub async fn list(&mut self) -> Result<Vec<ListedItem>, ProbeError> {
+    pub async fn list(&self) -> Result<Vec<ListedItem>, ProbeError> {
         match self {
             Self::OpenHab(openhab) => Ok(openhab.list().await?),
             Self::HomeAssistant(homeassistant) => Ok(homeassistant.list().await?),
@@ -318,7 +347,7 @@ impl Source {
     }
 
     /// The highest number that an item has had in the last month, in its unit, if that is known.
-    pub async fn highest(&mut self, item: &str) -> Option<f64> {
+    pub async fn highest(&self, item: &str) -> Option<f64> {
         match self {
             Self::OpenHab(openhab) => openhab.highest(item).await,
             Self::HomeAssistant(homeassistant) => homeassistant.highest(item).await,

@@ -105,7 +105,7 @@ pub(super) enum Command {
         #[command(flatten)]
         config: ConfigArgs,
         /// Only check the file, without asking the source
-        #[arg(long, conflicts_with = "json")]
+        #[arg(long)]
         offline: bool,
         /// Print JSON
         #[arg(long)]

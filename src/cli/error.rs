@@ -60,7 +60,7 @@ impl CliError {
             | Self::Counters(CountersError::NoDirectory)
             | Self::Sockets(_)
             | Self::Daemon(DaemonError::Setup(_) | DaemonError::Port(PortError::Unknown { .. }))
-            | Self::Check(CheckError::Setup(_) | CheckError::Items(_))
+            | Self::Check(CheckError::Configuration)
             | Self::Setup(SetupError::Source(_) | SetupError::Config(_) | SetupError::Check(_)) => {
                 exit::CONFIG
             }
@@ -102,9 +102,7 @@ impl CliError {
                 | DaemonError::InUse(_),
             )
             | Self::Demo(DemoError::Daemon(DaemonError::Port(_)))
-            | Self::Check(
-                CheckError::Unreachable(_) | CheckError::Silent(..) | CheckError::NoValue(_),
-            ) => exit::UNAVAILABLE,
+            | Self::Check(CheckError::Unavailable) => exit::UNAVAILABLE,
             Self::Daemon(_)
             | Self::Check(CheckError::Print(_))
             | Self::Counters(CountersError::Print(_))
@@ -117,6 +115,14 @@ impl CliError {
             | Self::Runtime(_)
             | Self::Print(_) => exit::INTERNAL,
         }
+    }
+
+    /// Whether somebody has said it already: the log what ended the service, and `check` its verdict.
+    pub(super) fn is_said(&self) -> bool {
+        matches!(
+            self,
+            Self::Daemon(_) | Self::Check(CheckError::Configuration | CheckError::Unavailable)
+        )
     }
 
     /// Whether the reader of the output, such as `head`, has seen enough. `check` goes on to its

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::Ipv4Addr,
     time::Duration,
 };
 
@@ -26,6 +26,7 @@ use crate::{
     meter::OnStale,
     modbus,
     status::StatusAddress,
+    system::listeners::reachable,
 };
 
 /// Time limit for all of it.
@@ -118,14 +119,4 @@ async fn ask_meters(meters: &[ConfiguredMeter]) -> Result<(), HealthError> {
         }
     }
     Ok(())
-}
-
-/// What listens on all addresses can be reached on this machine's own.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
-        other => other,
-    };
-    SocketAddr::new(ip, address.port())
 }

@@ -40,10 +40,10 @@ pub async fn setup(args: &SetupArgs) -> Result<(), SetupError> {
         return Err(SetupError::NoTerminal);
     }
     may_write(&path, args)?;
-    let mut connection = Connection::open(args).await?;
+    let connection = Connection::open(args).await?;
     let (source, count) = (connection.config()?, connection.items.len());
     writeln!(io::stdout(), "{source} has {count} items with numbers.")?;
-    let answers = Answers::collect(args, host, &mut connection).await?;
+    let answers = Answers::collect(args, host, &connection).await?;
     let files = Files { path: &path, host, connection: &connection, answers: &answers };
     let text = files.text();
     let config = Config::parse(&text).map_err(SetupError::Config)?;
@@ -72,11 +72,11 @@ fn may_write(path: &Path, args: &SetupArgs) -> Result<(), SetupError> {
 
 /// What gives no values now may do so in the morning; what is wrong stays wrong.
 fn accept(error: CheckError, args: &SetupArgs) -> Result<(), SetupError> {
+    let may_pass = !matches!(error, CheckError::Configuration);
     if args.yes {
-        return if error.may_pass() { Ok(()) } else { Err(SetupError::Check(error)) };
+        return if may_pass { Ok(()) } else { Err(SetupError::Check(error)) };
     }
-    writeln!(io::stdout(), "{error}")?;
-    if ask::confirm("Write the configuration all the same?", error.may_pass())? {
+    if ask::confirm("Write the configuration all the same?", may_pass)? {
         Ok(())
     } else {
         Err(SetupError::Cancelled)

@@ -15,9 +15,10 @@ use hyper::header::HeaderMap;
 use tokio::time::{Instant, timeout};
 
 use super::{
-    ListedItem, Probe, ProbeError, Report, SetupError, Watched,
+    ListedItem, Probe, Report, SetupError, Stranger, Watched,
     endpoint::{Endpoint, InvalidEndpoint},
     http::Client,
+    item::ItemProblem,
     reloadable::Reloadable,
     secret::{self, SecretError, SecretSource},
     tls::CaFile,
@@ -50,7 +51,7 @@ const TOKEN_CREDENTIAL: &str = "homeassistant_token";
 /// The most time for making a connection.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
-/// The most time for an answer of `check`.
+/// The most time for the answer to a probe.
 const PROBE_LIMIT: Duration = Duration::from_secs(5);
 
 /// The most time for the list of all entities.
@@ -113,13 +114,15 @@ pub(super) fn is_entity_id(name: &str) -> bool {
     parts.is_some_and(|(domain, id)| is_part(domain) && !domain.contains("__") && is_part(id))
 }
 
-/// Finds out whether it is Home Assistant that answers, which needs no token.
+/// Asks what answers there, which needs no token.
 ///
 /// # Errors
-/// Returns an error if nothing answers, or something else.
-pub async fn recognise(config: &HomeAssistantConfig) -> Result<(), ProbeError> {
-    let connected = client(config)?.web_socket(config.path()).await;
-    connected.map(drop).map_err(|error| SessionError::from(error).into())
+/// Returns an error if it is not Home Assistant.
+pub async fn greet(config: &HomeAssistantConfig) -> Result<(), Stranger> {
+    let stranger = |error: &dyn std::error::Error| Stranger(error.to_string());
+    let client = client(config).map_err(|error| stranger(&error))?;
+    let connected = client.web_socket(config.path()).await;
+    connected.map(drop).map_err(|error| stranger(&SessionError::from(error)))
 }
 
 /// What connects to it. There is no header for the token, which is sent in a message.
@@ -135,8 +138,6 @@ pub struct HomeAssistant {
     config: HomeAssistantConfig,
     freshness: Freshness,
     access: Access,
-    /// Of `check`.
-    conversation: Option<Box<Conversation>>,
 }
 
 /// What is needed for a connection.
@@ -180,53 +181,47 @@ impl HomeAssistant {
         let loaded = load()?;
         let token = Reloadable::new(load, Some(loaded));
         let access = Access { client, path: config.path(), token };
-        Ok(Self { config, freshness, access, conversation: None })
+        Ok(Self { config, freshness, access })
     }
 
-    /// Reads one entity, once.
+    /// Reads entities, once each, all in one question.
     ///
     /// # Errors
     /// Returns an error if Home Assistant cannot be reached.
-    pub async fn probe(&mut self, binding: &Binding) -> Result<Probe, SessionError> {
-        let mut conversation = self.conversation().await?;
-        let looked_up = timeout(PROBE_LIMIT, conversation.look_up(&binding.item)).await;
-        let found = looked_up.map_err(|_| SessionError::Silent)??;
-        self.conversation = Some(conversation);
-        Ok(Probe::of(found, binding))
+    pub async fn probe(&self, bindings: &[&Binding]) -> Result<Vec<Probe>, SessionError> {
+        let mut conversation = self.access.connect().await?;
+        let mut ids: Vec<_> = bindings.iter().map(|binding| binding.item.clone()).collect();
+        ids.sort();
+        ids.dedup();
+        let found = timeout(PROBE_LIMIT, conversation.look_up(&ids)).await;
+        let found = found.map_err(|_| SessionError::Silent)??;
+        let probe = |binding: &&Binding| {
+            let answer = found.get(&binding.item).cloned();
+            Probe::of(answer.unwrap_or(Err(ItemProblem::NotAState)), binding)
+        };
+        Ok(bindings.iter().map(probe).collect())
     }
 
     /// Lists all entities that have numbers.
     ///
     /// # Errors
     /// Returns an error if Home Assistant cannot be reached, or answers with something else.
-    pub async fn list(&mut self) -> Result<Vec<ListedItem>, SessionError> {
-        let mut conversation = self.conversation().await?;
+    pub async fn list(&self) -> Result<Vec<ListedItem>, SessionError> {
+        let mut conversation = self.access.connect().await?;
         let listed = timeout(LIST_LIMIT, conversation.list()).await;
-        let listed = listed.map_err(|_| SessionError::Silent)??;
-        self.conversation = Some(conversation);
-        Ok(listed)
+        listed.map_err(|_| SessionError::Silent)?
     }
 
     /// The highest number that an entity has had in the last month, in its unit, if that is known.
-    pub async fn highest(&mut self, entity: &str) -> Option<f64> {
-        let mut conversation = self.conversation().await.ok()?;
-        let highest = timeout(PROBE_LIMIT, conversation.highest(entity)).await.ok()?;
-        self.conversation = Some(conversation);
-        highest
-    }
-
-    /// The connection of the last question, or a new one.
-    async fn conversation(&mut self) -> Result<Box<Conversation>, SessionError> {
-        match self.conversation.take() {
-            Some(conversation) => Ok(conversation),
-            None => Ok(Box::new(self.access.connect().await?)),
-        }
+    pub async fn highest(&self, entity: &str) -> Option<f64> {
+        let mut conversation = self.access.connect().await.ok()?;
+        timeout(PROBE_LIMIT, conversation.highest(entity)).await.ok()?
     }
 
     /// Gets ready to keep the readings of these meters up to date.
     #[must_use]
     pub fn watch(self, meters: Vec<Watched>) -> WatchingHomeAssistant {
-        let Self { config, freshness, access, .. } = self;
+        let Self { config, freshness, access } = self;
         let tracker = Tracker::new(meters, Instant::now().into_std());
         let shared = Shared { config, freshness, tracker: Mutex::new(tracker) };
         WatchingHomeAssistant { shared: Arc::new(shared), access }

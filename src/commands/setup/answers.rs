@@ -50,7 +50,7 @@ impl Answers {
     pub(super) async fn collect(
         args: &SetupArgs,
         host: Host,
-        connection: &mut Connection,
+        connection: &Connection,
     ) -> Result<Self, SetupError> {
         let role = match args.role {
             Some(role) => role.into(),
@@ -90,7 +90,7 @@ fn ask_for_role() -> Result<Role, SetupError> {
 /// The questions about one meter, and the answers so far.
 struct Questions<'a> {
     args: &'a SetupArgs,
-    connection: &'a mut Connection,
+    connection: &'a Connection,
     role: Role,
     values: Vec<(Measurand, Value)>,
 }
@@ -153,7 +153,7 @@ impl Questions<'_> {
         Ok(Some(ask::choose(question, vec![1, 2, 3], 0)?))
     }
 
-    async fn max_power(&mut self) -> Result<Option<u32>, SetupError> {
+    async fn max_power(&self) -> Result<Option<u32>, SetupError> {
         if self.args.max_power.is_some() || self.args.yes {
             return Ok(self.args.max_power);
         }

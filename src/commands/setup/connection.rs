@@ -9,7 +9,7 @@ use crate::{
         units::{Quantity, Unit},
     },
     source::{
-        ListedItem, ProbeError, Source, SourceConfig, SourceKind,
+        ListedItem, Source, SourceConfig, SourceKind,
         homeassistant::{self, HomeAssistantConfig},
         openhab::{self, OpenHab, OpenHabConfig, credentials::Credentials},
         secret::SecretSource,
@@ -82,7 +82,7 @@ impl Connection {
 
     /// The highest power that these items have had lately, in W, as far as that is known. `unit` is that
     /// of states without one.
-    pub(super) async fn highest_power(&mut self, value: &Value) -> Option<f64> {
+    pub(super) async fn highest_power(&self, value: &Value) -> Option<f64> {
         let mut watts = 0.0;
         for name in value.items.names() {
             let state = self.items.iter().find(|item| item.name == name).map(|item| &item.state);
@@ -143,20 +143,16 @@ pub(super) fn source(
 
 /// Which of them answers there.
 async fn recognise(host: &str, ca_file: Option<&Path>) -> Result<SourceKind, SetupError> {
-    let ask = async |kind| match source(kind, host, None, ca_file)? {
+    let greet = async |kind| match source(kind, host, None, ca_file)? {
         SourceConfig::OpenHab(config) => {
-            let mut openhab = OpenHab::new(config, Freshness::default())?;
-            Ok(openhab.recognise().await.map_err(ProbeError::from))
+            Ok::<_, SetupError>(OpenHab::new(config, Freshness::default())?.greet().await)
         }
-        SourceConfig::HomeAssistant(config) => Ok(homeassistant::recognise(&config).await),
+        SourceConfig::HomeAssistant(config) => Ok(homeassistant::greet(&config).await),
     };
-    let answers = tokio::join!(ask(SourceKind::OpenHab), ask(SourceKind::HomeAssistant));
-    let answers: (Result<_, SetupError>, Result<_, SetupError>) = answers;
-    match (answers.0?, answers.1?) {
+    match tokio::try_join!(greet(SourceKind::OpenHab), greet(SourceKind::HomeAssistant))? {
         (Ok(()), _) => Ok(SourceKind::OpenHab),
         (_, Ok(())) => Ok(SourceKind::HomeAssistant),
         (Err(openhab), Err(homeassistant)) => {
-            let (openhab, homeassistant) = (Box::new(openhab), Box::new(homeassistant));
             Err(SetupError::Nobody { host: host.to_owned(), openhab, homeassistant })
         }
     }

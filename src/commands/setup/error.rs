@@ -8,7 +8,9 @@ use crate::{
     commands::check::CheckError,
     config::Problem,
     meter::units::Quantity,
-    source::{ProbeError, SetupError as SourceError, SourceKind, endpoint::InvalidEndpoint},
+    source::{
+        ProbeError, SetupError as SourceError, SourceKind, Stranger, endpoint::InvalidEndpoint,
+    },
 };
 
 /// Why no configuration was written.
@@ -40,9 +42,9 @@ pub enum SetupError {
         /// The address that was tried.
         host: String,
         /// Why it is not openHAB.
-        openhab: Box<ProbeError>,
+        openhab: Stranger,
         /// Why it is not Home Assistant.
-        homeassistant: Box<ProbeError>,
+        homeassistant: Stranger,
     },
     /// Secrets or certificates cannot be loaded.
     #[error(transparent)]
@@ -76,7 +78,7 @@ pub enum SetupError {
     #[error("what was given is not right:\n{}", lines(.0))]
     Config(Vec<Problem>),
     /// What was chosen gives no values.
-    #[error("{0}\nNothing was written.")]
+    #[error("Nothing was written: {0}.")]
     Check(CheckError),
     /// The file cannot be written.
     #[error("cannot write {}: {source}", path.display())]

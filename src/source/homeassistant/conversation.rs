@@ -1,6 +1,6 @@
 //! A connection on which commands are given and numbered.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use super::{
     SessionError,
@@ -105,27 +105,32 @@ impl Conversation {
         self.result(what, highest).await.ok()
     }
 
-    /// Asks for one entity.
+    /// Asks for entities, and gives what is said of each: an error if there is no such entity, or
+    /// nothing that can be read.
     ///
     /// # Errors
-    /// Returns an outer error if the connection has ended, and an inner one if there is no such entity,
-    /// or nothing that can be read.
+    /// Returns an error if the connection has ended.
     pub(super) async fn look_up(
         &mut self,
-        id: &str,
-    ) -> Result<Result<ItemReply, ItemProblem>, SessionError> {
-        let ids = [id.to_owned()];
-        let apply = |event: &str| Entities::new(ids.clone()).apply(event);
-        let changes = self.event(What::SubscribeEntities { entity_ids: &ids }, apply).await?;
-        Ok(match changes.into_iter().next() {
-            Some((_, Change::Found(state, last_state_update))) => {
+        ids: &[String],
+    ) -> Result<BTreeMap<String, Result<ItemReply, ItemProblem>>, SessionError> {
+        let apply = |event: &str| Entities::new(ids.iter().cloned()).apply(event);
+        let changes = self.event(What::SubscribeEntities { entity_ids: ids }, apply).await?;
+        let reply = |change| match change {
+            Change::Found(state, last_state_update) => {
                 Ok(ItemReply { state, last_state_update, is_group: false })
             }
-            Some(_) => Err(ItemProblem::NotAState),
-            None => {
-                let all = self.event(What::RenderTemplate { template: NAMES }, names).await?;
-                Err(ItemProblem::NoEntity(nearest(id, &all)))
+            _ => Err(ItemProblem::NotAState),
+        };
+        let mut found: BTreeMap<_, _> =
+            changes.into_iter().map(|(id, change)| (id, reply(change))).collect();
+        if ids.iter().any(|id| !found.contains_key(id)) {
+            let all = self.event(What::RenderTemplate { template: NAMES }, names).await?;
+            for id in ids {
+                let missing = || Err(ItemProblem::NoEntity(nearest(id, &all)));
+                found.entry(id.clone()).or_insert_with(missing);
             }
-        })
+        }
+        Ok(found)
     }
 }

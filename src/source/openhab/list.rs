@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use hyper::StatusCode;
-use serde::{Deserialize, de::IgnoredAny};
+use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::{fetch::access_hint, is_item_name};
@@ -32,11 +32,11 @@ pub enum ListError {
     #[error(transparent)]
     Http(#[from] HttpError),
     /// It answers with another status than 200.
-    #[error("it answers {0}{hint}", hint = access_hint(*.0))]
+    #[error("openHAB answers {0}{hint}", hint = access_hint(*.0))]
     Status(StatusCode),
     /// What it answers is something else, or far too large.
-    #[error("it answers, but not as openHAB does")]
-    NotOpenHab,
+    #[error("what answers is not openHAB's list of items")]
+    NotAList,
 }
 
 /// An item in openHAB's JSON.
@@ -64,29 +64,13 @@ struct Function {
     name: String,
 }
 
-/// The root of the REST API, of which openHAB says this since 3.0.
-#[derive(Deserialize)]
-struct Root {
-    #[serde(rename = "runtimeInfo")]
-    _runtime_info: IgnoredAny,
-}
-
-/// Finds out whether it is openHAB that answers.
-pub(super) async fn recognise(client: &mut Client) -> Result<(), ListError> {
-    match client.text("/rest/", "application/json").await? {
-        (StatusCode::OK, Some(body)) if serde_json::from_str::<Root>(&body).is_ok() => Ok(()),
-        (StatusCode::OK, _) => Err(ListError::NotOpenHab),
-        (status, _) => Err(ListError::Status(status)),
-    }
-}
-
 /// Asks openHAB for all its items, and keeps those that have numbers.
 pub(super) async fn list(client: &mut Client) -> Result<Vec<ListedItem>, ListError> {
     let deadline = later(Instant::now(), LIST_LIMIT);
     let answer = client.text_within(MAX_LIST, deadline, PATH, "application/json").await?;
     match answer {
-        (StatusCode::OK, Some(body)) => listed(&body).ok_or(ListError::NotOpenHab),
-        (StatusCode::OK, None) => Err(ListError::NotOpenHab),
+        (StatusCode::OK, Some(body)) => listed(&body).ok_or(ListError::NotAList),
+        (StatusCode::OK, None) => Err(ListError::NotAList),
         (status, _) => Err(ListError::Status(status)),
     }
 }

@@ -1,0 +1,145 @@
+//! The ports: whether the service could open them, and who else has.
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use sunspec::models::model1::Model1;
+use tokio::time::timeout;
+
+use super::Finding;
+use crate::{
+    client::{ClientError, MeterClient},
+    config::{Config, ConfiguredMeter},
+    meter::OnStale,
+    status::listener,
+    system::{
+        listeners::{self, ListenError, reachable},
+        units::{self, Unit},
+    },
+};
+
+/// The most time for a meter to say what it is.
+const LIMIT: Duration = Duration::from_secs(3);
+
+/// What is to be said of all ports.
+pub(super) async fn findings(config: &Config) -> Vec<Finding> {
+    let unit = units::meter_socket();
+    let mut findings = Vec::new();
+    let mut is_running = false;
+    for (place, meter) in config.meters.iter().enumerate() {
+        let before = config.meters.iter().take(place);
+        if before.clone().any(|other| other.listen == meter.listen) {
+            continue;
+        }
+        let finding = match listeners::check(&meter.listen) {
+            Err(error) if error.source.kind() == io::ErrorKind::AddrInUse => {
+                let sharing: Vec<_> =
+                    config.meters.iter().filter(|other| other.listen == meter.listen).collect();
+                let (is_own, finding) = taken(error.address, meter, &sharing, unit).await;
+                is_running |= is_own;
+                Some(finding)
+            }
+            _ if unit != Unit::Missing => systemd(meter, place == 0, unit),
+            checked => checked.err().map(|error| refused(&error)),
+        };
+        findings.extend(finding.map(|finding| finding.at(meter)));
+    }
+    findings.extend(status(config, is_running));
+    findings
+}
+
+/// Under systemd, a socket unit opens the port.
+fn systemd(meter: &ConfiguredMeter, is_first: bool, unit: Unit) -> Option<Finding> {
+    let shipped = units::METER_SOCKET;
+    if !is_first {
+        let name = format!("fronius-smartmeter@{}.socket", meter.name.as_deref()?);
+        let text = format!("under systemd this meter has a port of its own only by {name}");
+        let remedy = format!("enable {name}, with a ListenStream= of its own");
+        let is_missing = units::socket(&name) != Unit::Enabled;
+        return is_missing.then(|| Finding::warning(text).remedy(remedy));
+    }
+    let text = if meter.listen.is_empty() {
+        format!("systemd opens port 502 ({shipped})")
+    } else {
+        format!("under systemd {shipped} opens the port, and modbus_listen is not used")
+    };
+    let note = Finding::note(text);
+    Some(match unit {
+        Unit::Enabled => note,
+        _ => note.remedy(format!("it is not enabled yet: systemctl enable --now {shipped}")),
+    })
+}
+
+/// The system does not let this user open it.
+fn refused(ListenError { address, source }: &ListenError) -> Finding {
+    let text = format!("{address} cannot be opened: {source}");
+    match source.kind() {
+        io::ErrorKind::PermissionDenied => Finding::failure(text).remedy(
+            "set modbus_listen: 0.0.0.0:1502, which Fronius inverters also accept, or install the \
+             systemd units, which open port 502",
+        ),
+        io::ErrorKind::AddrNotAvailable => {
+            Finding::failure(text).remedy("set modbus_listen to an address that this machine has")
+        }
+        _ => Finding::failure(text),
+    }
+}
+
+/// Somebody listens there. Also says whether it is this service.
+async fn taken(
+    address: SocketAddr,
+    meter: &ConfiguredMeter,
+    sharing: &[&ConfiguredMeter],
+    unit: Unit,
+) -> (bool, Finding) {
+    let serial = |meter: &ConfiguredMeter| meter.config.identity.serial_number.clone();
+    match who(address, meter.config.identity.address).await {
+        Some(Ok(found)) if sharing.iter().any(|meter| serial(meter) == found.sn) => (
+            true,
+            Finding::note(format!("the service runs already: its meter answers at {address}")),
+        ),
+        Some(Ok(Model1 { mn, md, sn, .. })) => {
+            let text = format!(
+                "another meter ({mn} {md}, serial number {sn}) already answers at {address}"
+            );
+            let finding = if unit == Unit::Missing {
+                Finding::failure(text).remedy("stop it, or set modbus_listen to another address")
+            } else {
+                Finding::warning(text)
+                    .remedy("restart the service if it is this one with its old configuration")
+            };
+            (unit != Unit::Missing, finding)
+        }
+        // While its data is stale it closes each connection.
+        Some(Err(ClientError::Discovery { .. }))
+            if meter.config.on_stale == OnStale::Disconnect =>
+        {
+            let text =
+                format!("{address} is taken, perhaps by this service: its data may be stale");
+            (true, Finding::note(text))
+        }
+        _ => {
+            let text =
+                format!("another program listens at {address}, and is no meter that answers");
+            (
+                false,
+                Finding::failure(text).remedy("stop it, or set modbus_listen to another address"),
+            )
+        }
+    }
+}
+
+/// What answers there, if it does in time.
+async fn who(address: SocketAddr, unit: u8) -> Option<Result<Model1, ClientError>> {
+    let ask = async {
+        let address = reachable(address).to_string();
+        MeterClient::connect(&address, unit).await?.common().await
+    };
+    timeout(LIMIT, ask).await.ok()
+}
+
+/// The addresses of the status page. They are those of the service itself while it runs.
+fn status(config: &Config, is_running: bool) -> Option<Finding> {
+    let error = listener::open(&config.status.listen, Vec::new()).err()?;
+    let is_own = is_running && error.source.kind() == io::ErrorKind::AddrInUse;
+    (!is_own).then(|| Finding::failure(error.to_string()))
+}
