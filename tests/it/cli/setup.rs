@@ -123,7 +123,7 @@ async fn what_is_wrong_is_not_written() {
     let address = openhab.address.to_string();
     let place = Place::new();
     for (power, expected) in
-        [("X", "cannot be read"), ("E", "not a unit of power"), ("a b", "item name")]
+        [("X", "no such item"), ("E", "not a unit of power"), ("a b", "item name")]
     {
         let done =
             place.setup(&["openhab", &address, "--yes", "--energy", "E", "--power", power]).await;
