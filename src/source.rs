@@ -101,8 +101,13 @@ pub enum ProbeError {
 
 /// What answers at the address of a source is something else.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Stranger(pub String);
+#[error("{endpoint} answers, but not as openHAB does: {reason}")]
+pub struct Stranger {
+    /// The server.
+    pub endpoint: String,
+    /// What shows it.
+    pub reason: String,
+}
 
 /// What a source is to keep up to date for one meter.
 #[derive(Debug)]

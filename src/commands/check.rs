@@ -72,6 +72,9 @@ pub async fn check(config: Config, json: bool) -> Result<(), CheckError> {
     findings.extend(secrets::findings(&config));
     findings.extend(hints::of_the_file(&config));
     findings.extend(hints::of_the_place(&config));
+    if !findings.iter().any(Finding::is_failure) {
+        findings.extend(config.meters.iter().filter_map(hints::serial));
+    }
     // Those of one kind are in the order in which they matter.
     findings.sort_by_key(|finding| finding.severity);
     let verdict = Verdict::of(&mut findings);

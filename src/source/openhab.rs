@@ -171,7 +171,8 @@ impl OpenHab {
     /// # Errors
     /// Returns an error if it is not openHAB.
     pub async fn greet(&self) -> Result<(), Stranger> {
-        greeting::greet(&mut self.client.another()).await
+        let greeted = greeting::greet(&mut self.client.another()).await;
+        greeted.map_err(|reason| Stranger { endpoint: self.config.endpoint.to_string(), reason })
     }
 
     /// Gets ready to keep the readings of these meters up to date.

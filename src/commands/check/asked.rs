@@ -78,7 +78,6 @@ async fn answers(
     wanted: &[(usize, &Binding)],
 ) -> Result<Vec<Probe>, Unusable> {
     let unusable = |answers, finding| Unusable { answers, finding };
-    let name = source.to_string();
     let source = source.clone().build(freshness).map_err(|error| unusable(false, setup(&error)))?;
     let bindings: Vec<_> = wanted.iter().map(|(_, binding)| *binding).collect();
     let probes =
@@ -95,9 +94,8 @@ async fn answers(
     if are_all(|problem| !matches!(problem, ItemProblem::State(_) | ItemProblem::NoEntity(_)))
         && let Err(stranger) = source.greet().await
     {
-        let found = format!("{name} is something else: {stranger}");
         let remedy = "correct openhab_host, or wait if openHAB is still starting";
-        return Err(unusable(false, Finding::failure(found).remedy(remedy)));
+        return Err(unusable(false, Finding::failure(stranger.to_string()).remedy(remedy)));
     }
     if are_all(is_refusal) {
         return Err(unusable(true, Finding::failure(first.to_string())));

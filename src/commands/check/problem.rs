@@ -37,7 +37,7 @@ fn of_item(meter: &ConfiguredMeter, rows: &[Row], row: &Row, problem: &ItemProbl
         Finding::note(text)
     };
     let finding = Finding { is_shown: true, ..finding.at(meter).of(row.measurand) };
-    match remedy(row.measurand, problem, source) {
+    match remedy(row.measurand, problem, noun, source) {
         Some(remedy) => finding.remedy(remedy),
         None => finding,
     }
@@ -50,7 +50,7 @@ fn sleeps(role: Role, rows: &[Row], row: &Row) -> bool {
 }
 
 /// What to do, where the problem does not say it itself.
-fn remedy(measurand: Measurand, problem: &ItemProblem, source: &str) -> Option<String> {
+fn remedy(measurand: Measurand, problem: &ItemProblem, noun: &str, source: &str) -> Option<String> {
     let text = match problem {
         ItemProblem::State(error) => match error {
             ItemStateError::NoValue(_) => {
@@ -63,7 +63,7 @@ fn remedy(measurand: Measurand, problem: &ItemProblem, source: &str) -> Option<S
             ItemStateError::Unit(_) => {
                 let quantity = measurand.quantity();
                 return Some(format!(
-                    "name that of the {quantity}, or correct its unit in {source}"
+                    "name the {noun} of the {quantity}, or correct its unit in {source}"
                 ));
             }
             ItemStateError::Sentinel(_) => "try again once the device is awake",
