@@ -89,7 +89,10 @@ async fn answers(
     let Some(first) = problems().next() else { return Ok(probes) };
     if are_all(|problem| matches!(problem, ItemProblem::Unanswered(_))) {
         let silent = Finding::failure(format!("{first}, whatever the item"));
-        return Err(unusable(false, silent.remedy("see how it is, or start it again")));
+        return Err(unusable(
+            false,
+            silent.remedy("see that openhab_host is right, and how openHAB is"),
+        ));
     }
     if are_all(|problem| !matches!(problem, ItemProblem::State(_) | ItemProblem::NoEntity(_)))
         && let Err(stranger) = source.greet().await

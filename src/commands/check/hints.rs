@@ -33,7 +33,10 @@ fn port(meter: &ConfiguredMeter) -> Option<Finding> {
         (None, Some(local)) => format!("nobody but this machine can reach {local}"),
         (None, None) => return None,
     };
-    let remedy = "set modbus_listen: 0.0.0.0:1502, or leave it out for port 502";
+    let remedy = match meter.name {
+        None => "set modbus_listen: 0.0.0.0:1502, or leave it out for port 502",
+        Some(_) => "give it an address of its own, such as 192.168.1.21:502",
+    };
     Some(Finding::warning(text).remedy(remedy))
 }
 

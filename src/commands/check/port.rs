@@ -1,13 +1,17 @@
 //! The ports: whether the service could open them, and who else has.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 use sunspec::models::model1::Model1;
 use tokio::time::timeout;
 
 use super::Finding;
 use crate::{
-    client::{ClientError, MeterClient},
+    client::MeterClient,
     config::{Config, ConfiguredMeter},
     meter::OnStale,
     status::listener,
@@ -84,57 +88,67 @@ fn refused(ListenError { address, source }: &ListenError) -> Finding {
     }
 }
 
-/// Somebody listens there. Also says whether it is this service.
+/// Somebody listens there. Also says whether it is probably this service.
 async fn taken(
     address: SocketAddr,
     meter: &ConfiguredMeter,
     sharing: &[&ConfiguredMeter],
     unit: Unit,
 ) -> (bool, Finding) {
-    let serial = |meter: &ConfiguredMeter| meter.config.identity.serial_number.clone();
     match who(address, meter.config.identity.address).await {
-        Some(Ok(found)) if sharing.iter().any(|meter| serial(meter) == found.sn) => (
-            true,
-            Finding::note(format!("the service runs already: its meter answers at {address}")),
-        ),
-        Some(Ok(Model1 { mn, md, sn, .. })) => {
-            let text = format!(
-                "another meter ({mn} {md}, serial number {sn}) already answers at {address}"
-            );
-            let finding = if unit == Unit::Missing {
-                Finding::failure(text).remedy("stop it, or set modbus_listen to another address")
-            } else {
-                Finding::warning(text)
-                    .remedy("restart the service if it is this one with its old configuration")
-            };
-            (unit != Unit::Missing, finding)
+        Some(found) => {
+            if sharing.iter().any(|meter| meter.config.identity.serial_number == found.sn) {
+                let text = format!("the service runs already: its meter answers at {address}");
+                return (true, Finding::note(text));
+            }
+            by_meter(address, &found, unit)
         }
-        // While its data is stale it closes each connection.
-        Some(Err(ClientError::Discovery { .. }))
-            if meter.config.on_stale == OnStale::Disconnect =>
-        {
-            let text =
-                format!("{address} is taken, perhaps by this service: its data may be stale");
-            (true, Finding::note(text))
-        }
-        _ => {
-            let text =
-                format!("another program listens at {address}, and is no meter that answers");
-            (
-                false,
-                Finding::failure(text).remedy("stop it, or set modbus_listen to another address"),
-            )
-        }
+        None => by_stranger(address, meter.config.on_stale, unit),
     }
 }
 
-/// What answers there, if it does in time.
-async fn who(address: SocketAddr, unit: u8) -> Option<Result<Model1, ClientError>> {
-    let ask = async {
-        let address = reachable(address).to_string();
-        MeterClient::connect(&address, unit).await?.common().await
-    };
-    timeout(LIMIT, ask).await.ok()
+const STOP_IT: &str = "stop it, or set modbus_listen to another address or port";
+
+/// A meter of another serial number has the address.
+fn by_meter(
+    address: SocketAddr,
+    Model1 { mn, md, sn, .. }: &Model1,
+    unit: Unit,
+) -> (bool, Finding) {
+    let text =
+        format!("another meter ({mn} {md}, serial number {sn}) already answers at {address}");
+    if unit == Unit::Missing {
+        return (false, Finding::failure(text).remedy(STOP_IT));
+    }
+    let remedy = "if it is the service with its old configuration, restart it";
+    (true, Finding::warning(text).remedy(remedy))
+}
+
+/// What has the address does not answer as a meter. Nor does a service that does not start, or that
+/// closes each connection while its data is stale.
+fn by_stranger(address: SocketAddr, on_stale: OnStale, unit: Unit) -> (bool, Finding) {
+    if on_stale != OnStale::Disconnect && unit == Unit::Missing {
+        let text = format!("another program listens at {address}, and is no meter that answers");
+        return (false, Finding::failure(text).remedy(STOP_IT));
+    }
+    let text = format!("{address} is taken, and no meter answers there");
+    let remedy =
+        "see in the log of the service whether it is that, or whether another program has it";
+    (true, Finding::warning(text).remedy(remedy))
+}
+
+/// The meter that answers there, if one does in time.
+async fn who(address: SocketAddr, unit: u8) -> Option<Model1> {
+    // What has only the IPv4 half of all addresses is in the way of both.
+    let both = address.is_ipv6() && address.ip().is_unspecified();
+    let v4 = both.then(|| (Ipv4Addr::LOCALHOST, address.port()).into());
+    for address in [Some(reachable(address)), v4].into_iter().flatten() {
+        let ask = async { MeterClient::connect(&address.to_string(), unit).await?.common().await };
+        if let Ok(Ok(found)) = timeout(LIMIT, ask).await {
+            return Some(found);
+        }
+    }
+    None
 }
 
 /// The addresses of the status page. They are those of the service itself while it runs.

@@ -44,7 +44,7 @@ async fn only_openhab_passes_for_openhab() {
 
 /// The example, on another address.
 fn listening(openhab: &OpenHab, address: std::net::SocketAddr) -> String {
-    let complete = COMPLETE.replace("0.0.0.0:0", &address.to_string());
+    let complete = COMPLETE.replace("0.0.0.0:0", &format!("{:?}", address.to_string()));
     format!("{}{complete}", example(openhab.address))
 }
 
@@ -60,6 +60,11 @@ async fn a_port_that_another_has_is_a_failure() {
         meter.address
     );
     assert!(verdict(&checked).starts_with(&expected), "{checked:?}");
+
+    // The old script has port 502 for IPv4 alone, and so not for us.
+    let both = std::net::SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, meter.address.port()));
+    let checked = check_of(&listening(&openhab, both), openhab.address, &[]).await;
+    assert!(verdict(&checked).contains("serial number 28491337002"), "{checked:?}");
 
     let silent = listen(anywhere());
     let address = silent.local_addr().unwrap();
