@@ -66,6 +66,24 @@ impl SourceKind {
             Self::HomeAssistant => "homeassistant",
         }
     }
+
+    /// What people call it.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::OpenHab => "openHAB",
+            Self::HomeAssistant => "Home Assistant",
+        }
+    }
+
+    /// What it calls an item, which is the key for its name in a configuration.
+    #[must_use]
+    pub const fn noun(self) -> &'static str {
+        match self {
+            Self::OpenHab => "item",
+            Self::HomeAssistant => "entity",
+        }
+    }
 }
 
 /// The configuration of a source.

@@ -1,10 +1,7 @@
 //! `check`: tries what the service will meet, shows what the inverter would read, and says whether
 //! that is sensible.
 
-use std::{
-    io::{self, Write},
-    time::SystemTime,
-};
+use std::io::{self, Write};
 
 use crate::{commands::width, config::Config};
 
@@ -91,10 +88,4 @@ pub async fn check(config: Config, json: bool) -> Result<(), CheckError> {
 fn print(report: &Report, json: bool) -> Result<(), CheckError> {
     let text = if json { report.json()? } else { report.text(width::of_stdout()) };
     Ok(io::stdout().write_all(text.as_bytes())?)
-}
-
-/// How long ago something was by the clock of the source, which may be ahead of ours: then it was just
-/// now.
-fn age(updated: SystemTime) -> f64 {
-    SystemTime::now().duration_since(updated).unwrap_or_default().as_secs_f64()
 }

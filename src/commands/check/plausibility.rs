@@ -16,7 +16,6 @@ use crate::{
         measurements::{ASLEEP_V, NOMINAL_VOLTAGE_V},
         reading::{Freshness, Measurand, Phase, Point},
     },
-    source::SourceKind,
 };
 
 /// What the grid has.
@@ -100,10 +99,7 @@ fn consumed(meter: &ConfiguredMeter, row: &Row) -> Option<Finding> {
     let remedy = if row.factor < 0.0 {
         "if the device generates that, take its negative factor out".to_owned()
     } else {
-        let noun = match meter.source {
-            SourceKind::OpenHab => "item",
-            SourceKind::HomeAssistant => "entity",
-        };
+        let noun = meter.source.noun();
         format!("if the device generates that, write {{{noun}: {}, factor: -1}}", row.item)
     };
     let is_consumed = meter.config.role == Role::Producer && watts < -OWN_USE_W;

@@ -42,8 +42,8 @@ pub(super) async fn findings(config: &Config) -> Vec<Finding> {
                 is_running |= is_own;
                 Some(finding)
             }
-            _ if unit != Unit::Missing => systemd(meter, place == 0, unit),
-            checked => checked.err().map(|error| refused(&error)),
+            _ if unit == Unit::Enabled => systemd(meter, place == 0),
+            checked => checked.err().map(|error| refused(&error, unit)),
         };
         findings.extend(finding.map(|finding| finding.at(meter)));
     }
@@ -51,31 +51,31 @@ pub(super) async fn findings(config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// Under systemd, a socket unit opens the port.
-fn systemd(meter: &ConfiguredMeter, is_first: bool, unit: Unit) -> Option<Finding> {
+/// Socket units of systemd open the ports.
+fn systemd(meter: &ConfiguredMeter, is_first: bool) -> Option<Finding> {
     let shipped = units::METER_SOCKET;
-    if !is_first {
-        let name = format!("fronius-smartmeter@{}.socket", meter.name.as_deref()?);
-        let text = format!("under systemd this meter has a port of its own only by {name}");
-        let remedy = format!("enable {name}, with a ListenStream= of its own");
-        let is_missing = units::socket(&name) != Unit::Enabled;
-        return is_missing.then(|| Finding::warning(text).remedy(remedy));
+    if is_first {
+        return Some(Finding::note(if meter.listen.is_empty() {
+            format!("systemd opens port 502 ({shipped})")
+        } else {
+            format!("{shipped} opens the port, so modbus_listen is not used")
+        }));
     }
-    let text = if meter.listen.is_empty() {
-        format!("systemd opens port 502 ({shipped})")
-    } else {
-        format!("under systemd {shipped} opens the port, and modbus_listen is not used")
-    };
-    let note = Finding::note(text);
-    Some(match unit {
-        Unit::Enabled => note,
-        _ => note.remedy(format!("it is not enabled yet: systemctl enable --now {shipped}")),
-    })
+    let name = format!("fronius-smartmeter@{}.socket", meter.name.as_deref()?);
+    let text = "systemd opens no port for this meter";
+    let remedy = format!("enable {name}, with a ListenStream= of its own");
+    let is_missing = units::socket(&name) != Unit::Enabled;
+    is_missing.then(|| Finding::warning(text).remedy(remedy))
 }
 
 /// The system does not let this user open it.
-fn refused(ListenError { address, source }: &ListenError) -> Finding {
+fn refused(ListenError { address, source }: &ListenError, unit: Unit) -> Finding {
     let text = format!("{address} cannot be opened: {source}");
+    if unit == Unit::Disabled {
+        let remedy = "let systemd open the port: systemctl enable --now fronius-smartmeter.socket \
+                      fronius-smartmeter.service";
+        return Finding::warning(text).remedy(remedy);
+    }
     match source.kind() {
         io::ErrorKind::PermissionDenied => Finding::failure(text).remedy(
             "set modbus_listen: 0.0.0.0:1502, which Fronius inverters also accept, or install the \

@@ -9,7 +9,7 @@ use crate::{
         Role,
         reading::{Measurand, Point},
     },
-    source::{ItemProblem, SourceKind, state::ItemStateError},
+    source::{ItemProblem, state::ItemStateError},
     text::Kwh,
 };
 
@@ -23,11 +23,7 @@ pub(super) fn findings(meter: &ConfiguredMeter, rows: &[Row]) -> Vec<Finding> {
 }
 
 fn of_item(meter: &ConfiguredMeter, rows: &[Row], row: &Row, problem: &ItemProblem) -> Finding {
-    let (noun, source) = match meter.source {
-        SourceKind::OpenHab => ("item", "openHAB"),
-        SourceKind::HomeAssistant => ("entity", "Home Assistant"),
-    };
-    let text = format!("{noun} {}: {problem}", row.item);
+    let text = format!("item {}: {problem}", row.item);
     let is_needed = row.measurand.is_required() || row.measurand.is_counter();
     let finding = if !problem.may_pass() {
         Finding::wrong(text)
@@ -37,7 +33,7 @@ fn of_item(meter: &ConfiguredMeter, rows: &[Row], row: &Row, problem: &ItemProbl
         Finding::note(text)
     };
     let finding = Finding { is_shown: true, ..finding.at(meter).of(row.measurand) };
-    match remedy(row.measurand, problem, noun, source) {
+    match remedy(row.measurand, problem, meter.source.title()) {
         Some(remedy) => finding.remedy(remedy),
         None => finding,
     }
@@ -50,7 +46,7 @@ fn sleeps(role: Role, rows: &[Row], row: &Row) -> bool {
 }
 
 /// What to do, where the problem does not say it itself.
-fn remedy(measurand: Measurand, problem: &ItemProblem, noun: &str, source: &str) -> Option<String> {
+fn remedy(measurand: Measurand, problem: &ItemProblem, source: &str) -> Option<String> {
     let text = match problem {
         ItemProblem::State(error) => match error {
             ItemStateError::NoValue(_) => {
@@ -63,7 +59,7 @@ fn remedy(measurand: Measurand, problem: &ItemProblem, noun: &str, source: &str)
             ItemStateError::Unit(_) => {
                 let quantity = measurand.quantity();
                 return Some(format!(
-                    "name the {noun} of the {quantity}, or correct its unit in {source}"
+                    "name the item of the {quantity}, or correct its unit in {source}"
                 ));
             }
             ItemStateError::Sentinel(_) => "try again once the device is awake",
