@@ -11,16 +11,19 @@ use crate::{
 /// The ports where an inverter accepts a meter. 0 is any free one, which is for trials.
 const PORTS: [u16; 3] = [0, 502, 1502];
 
-/// What shows in the configuration alone.
-pub(super) fn of_the_file(config: &Config) -> Vec<Finding> {
-    let each = config.meters.iter().flat_map(|meter| {
-        let phases = binding::warning(&meter.bindings).map(Finding::warning);
-        [phases, port(meter)].into_iter().flatten().map(|finding| finding.at(meter))
-    });
-    each.collect()
+/// Energy and power of different phases.
+pub(super) fn phases(config: &Config) -> impl Iterator<Item = Finding> {
+    config
+        .meters
+        .iter()
+        .filter_map(|meter| Some(Finding::warning(binding::warning(&meter.bindings)?).at(meter)))
 }
 
-/// An address where no inverter would find the meter.
+/// Addresses where no inverter would find a meter.
+pub(super) fn ports(config: &Config) -> impl Iterator<Item = Finding> {
+    config.meters.iter().filter_map(port)
+}
+
 fn port(meter: &ConfiguredMeter) -> Option<Finding> {
     let odd = meter.listen.iter().find(|address| !PORTS.contains(&address.port()));
     let is_local =
@@ -37,13 +40,12 @@ fn port(meter: &ConfiguredMeter) -> Option<Finding> {
         None => "set modbus_listen: 0.0.0.0:1502, or leave it out for port 502",
         Some(_) => "give it an address of its own, such as 192.168.1.21:502",
     };
-    Some(Finding::warning(text).remedy(remedy))
+    Some(Finding::warning(text).at(meter).remedy(remedy))
 }
 
-/// What shows in the configuration and on this machine.
-pub(super) fn of_the_place(config: &Config) -> Option<Finding> {
+/// Without a directory there is nothing to go on from after a restart. Under systemd the unit makes one.
+pub(super) fn state_dir(config: &Config) -> Option<Finding> {
     let has_directory = store::directory(config.state_dir.as_deref()).is_some();
-    // Under systemd the unit makes one.
     let is_remembered = has_directory || units::meter_socket() != Unit::Missing;
     let text = "there is no state_dir, so the counters do not survive a restart";
     let warning = || Finding::warning(text).remedy("set one, such as state_dir: state");

@@ -30,8 +30,7 @@ pub(super) async fn findings(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut is_running = false;
     for (place, meter) in config.meters.iter().enumerate() {
-        let before = config.meters.iter().take(place);
-        if before.clone().any(|other| other.listen == meter.listen) {
+        if config.meters.iter().take(place).any(|before| before.listen == meter.listen) {
             continue;
         }
         let finding = match listeners::check(&meter.listen) {
