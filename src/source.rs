@@ -70,6 +70,24 @@ impl SourceKind {
         }
     }
 
+    /// What people call it.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::OpenHab => "openHAB",
+            Self::HomeAssistant => "Home Assistant",
+        }
+    }
+
+    /// What it calls an item, which is the key for its name in a configuration.
+    #[must_use]
+    pub const fn noun(self) -> &'static str {
+        match self {
+            Self::OpenHab => "item",
+            Self::HomeAssistant => "entity",
+        }
+    }
+
     /// Whether this can be the name of an item there. Anything else would never reach openHAB's
     /// items, and with one id that breaks its rule Home Assistant refuses them all.
     #[must_use]
@@ -84,15 +102,6 @@ impl SourceKind {
 
 /// The most bytes in the name of an item.
 const MAX_NAME: usize = 255;
-
-impl fmt::Display for SourceKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::OpenHab => "openHAB",
-            Self::HomeAssistant => "Home Assistant",
-        })
-    }
-}
 
 /// The configuration of a source.
 #[derive(Clone, Debug)]
@@ -138,8 +147,15 @@ impl ProbeError {
 
 /// What answers at the address of a source is something else.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Stranger(pub String);
+#[error("{endpoint} answers, but not as {} does: {reason}", .wanted.title())]
+pub struct Stranger {
+    /// What should be there.
+    pub wanted: SourceKind,
+    /// The server.
+    pub endpoint: String,
+    /// What shows it.
+    pub reason: String,
+}
 
 /// What a source is to keep up to date for one meter.
 #[derive(Debug)]

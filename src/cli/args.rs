@@ -43,7 +43,7 @@ Examples:
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
-  fronius-smartmeter check                              ask the source for every item
+  fronius-smartmeter check                              try all that the service will meet
   fronius-smartmeter check --offline --config new.yaml  only look for mistakes in the file";
 
 const READ_EXAMPLES: &str = "\
@@ -99,12 +99,15 @@ pub(super) enum Command {
     #[command(after_help = SETUP_EXAMPLES)]
     #[command(override_usage = "fronius-smartmeter setup [OPTIONS] [openhab|homeassistant] HOST")]
     Setup(Box<setup::SetupArgs>),
-    /// Check the configuration, ask the source for every item and show what would be served
+    /// Try all that the service will meet, and say whether the inverter will get sensible values
+    ///
+    /// It asks the source for every item and shows what the inverter would read, and tries the ports
+    /// and state_dir as this user. The last line says what to do first, if anything
     #[command(after_help = CHECK_EXAMPLES)]
     Check {
         #[command(flatten)]
         config: ConfigArgs,
-        /// Only check the file, without asking the source
+        /// Only check the file, without asking the source or looking at this machine
         #[arg(long)]
         offline: bool,
         /// Print JSON

@@ -125,11 +125,12 @@ impl CliError {
         )
     }
 
-    /// Whether the reader of the output, such as `head`, has seen enough. `check` goes on to its
-    /// verdict then.
+    /// Whether the reader of the output, such as `head`, has seen enough. The verdict of `check` is an
+    /// error of its own then.
     pub(super) fn is_broken_pipe(&self) -> bool {
         match self {
             Self::Print(error)
+            | Self::Check(CheckError::Print(error))
             | Self::Counters(CountersError::Print(error))
             | Self::Demo(DemoError::Print(error))
             | Self::Replay(ReplayError::Print(error))

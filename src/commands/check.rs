@@ -1,12 +1,13 @@
 //! `check`: tries what the service will meet, shows what the inverter would read, and says whether
 //! that is sensible.
 
-use std::{
-    io::{self, Write},
-    time::SystemTime,
-};
+use std::io::{self, Write};
 
-use crate::{commands::width, config::Config};
+use crate::{
+    commands::width,
+    config::Config,
+    system::units::{self, Unit},
+};
 
 mod asked;
 mod finding;
@@ -21,6 +22,7 @@ mod state_dir;
 mod table;
 mod verdict;
 
+use asked::Asked;
 use finding::Finding;
 use item::Row;
 use report::{MeterReport, Report};
@@ -45,11 +47,8 @@ pub enum CheckError {
 /// # Errors
 /// Returns an error if nothing can be printed.
 pub fn offline(config: &Config, json: bool) -> Result<(), CheckError> {
-    let report = Report {
-        verdict: Verdict::valid(),
-        findings: hints::of_the_file(config),
-        ..Report::default()
-    };
+    let findings = hints::phases(config).chain(hints::ports(config)).collect();
+    let report = Report { verdict: Verdict::valid(), findings, ..Report::default() };
     print(&report, json)
 }
 
@@ -59,39 +58,41 @@ pub fn offline(config: &Config, json: bool) -> Result<(), CheckError> {
 /// # Errors
 /// Returns an error if the inverter would get no sensible values, or nothing can be printed.
 pub async fn check(config: Config, json: bool) -> Result<(), CheckError> {
-    let asked = asked::ask(&config).await;
-    let ports = port::findings(&config).await;
-    let mut findings = asked.findings;
-    findings.extend(ports);
-    let mut meters = Vec::new();
-    for (meter, rows) in config.meters.iter().zip(asked.rows) {
-        findings.extend(state_dir::findings(&config, meter, &rows).await);
-        findings.extend(plausibility::findings(meter, &rows, config.freshness));
-        meters.push(MeterReport::new(meter, rows));
-    }
-    findings.extend(secrets::findings(&config));
-    findings.extend(hints::of_the_file(&config));
-    findings.extend(hints::of_the_place(&config));
-    // Those of one kind are in the order in which they matter.
-    findings.sort_by_key(|finding| finding.severity);
-    let verdict = Verdict::of(&mut findings);
-    let ended = verdict.result();
-    let report = Report { verdict, sources: asked.sources, meters, findings };
+    let report = examine(&config).await;
     match print(&report, json) {
         // Whoever reads it has seen enough; the verdict is the exit code.
         Err(CheckError::Print(error)) if error.kind() == io::ErrorKind::BrokenPipe => {}
         printed => printed?,
     }
-    ended
+    report.verdict.result()
+}
+
+async fn examine(config: &Config) -> Report {
+    let Asked { sources, rows, mut findings } = asked::ask(config).await;
+    findings.extend(port::findings(config).await);
+    let mut meters = Vec::new();
+    for (meter, rows) in config.meters.iter().zip(rows) {
+        findings.extend(state_dir::findings(config, meter, &rows).await);
+        findings.extend(plausibility::findings(meter, &rows, config.freshness));
+        meters.push(MeterReport::new(meter, rows));
+    }
+    findings.extend(secrets::findings(config));
+    findings.extend(hints::phases(config));
+    // Those of systemd may be others.
+    if units::meter_socket() != Unit::Enabled {
+        findings.extend(hints::ports(config));
+    }
+    findings.extend(hints::state_dir(config));
+    if !findings.iter().any(Finding::is_failure) {
+        findings.extend(config.meters.iter().filter_map(hints::serial));
+    }
+    // Those of one kind are in the order in which they matter.
+    findings.sort_by_key(|finding| finding.severity);
+    let verdict = Verdict::of(&mut findings);
+    Report { verdict, sources, meters, findings }
 }
 
 fn print(report: &Report, json: bool) -> Result<(), CheckError> {
     let text = if json { report.json()? } else { report.text(width::of_stdout()) };
     Ok(io::stdout().write_all(text.as_bytes())?)
-}
-
-/// How long ago something was by the clock of the source, which may be ahead of ours: then it was just
-/// now.
-fn age(updated: SystemTime) -> f64 {
-    SystemTime::now().duration_since(updated).unwrap_or_default().as_secs_f64()
 }

@@ -10,9 +10,8 @@ use crate::{
     source::SourceKind,
 };
 
-/// What an item is called in openHAB, and in Home Assistant.
-const ITEM: &str = "item";
-const ENTITY: &str = "entity";
+const ITEM: &str = SourceKind::OpenHab.noun();
+const ENTITY: &str = SourceKind::HomeAssistant.noun();
 const UNIT: &str = "unit";
 const FACTOR: &str = "factor";
 
@@ -39,7 +38,7 @@ struct Common {
 
 /// What the value of a measurand may be.
 fn expected(source: SourceKind) -> String {
-    let (name, noun) = (a_name(source), noun(source));
+    let (name, noun) = (a_name(source), source.noun());
     format!("{name}, {{{noun}: …, unit: …}}, a list of such, or a map of l1, l2, l3 to such")
 }
 
@@ -47,13 +46,6 @@ fn a_name(source: SourceKind) -> &'static str {
     match source {
         SourceKind::OpenHab => "the name of an item",
         SourceKind::HomeAssistant => "the id of an entity",
-    }
-}
-
-fn noun(source: SourceKind) -> &'static str {
-    match source {
-        SourceKind::OpenHab => ITEM,
-        SourceKind::HomeAssistant => ENTITY,
     }
 }
 
@@ -172,7 +164,7 @@ fn of_point(
         if let Some(first) = first.filter(|_| point.measurand.is_summed()) {
             let message = format!(
                 "{} {} is given for {} already, and would count twice",
-                noun(common.source),
+                common.source.noun(),
                 new.item,
                 first.point.phase
             );
@@ -201,7 +193,7 @@ fn binding(
         entries.note(&entry, Part::Value, message.to_owned());
     }
     let binding = entries.map(entry, &expected(source), |keys| {
-        let name = match keys.take(noun(source)) {
+        let name = match keys.take(source.noun()) {
             Some(entry) => name(keys, &entry, source, a_name(source)),
             None => {
                 keys.note_whole(&format!("{} is missing", a_name(source)));

@@ -10,7 +10,7 @@ use std::{
     time::SystemTime,
 };
 
-use rustix::fs::OFlags;
+use rustix::{fs::OFlags, process::geteuid};
 use serde::Deserialize;
 
 use super::{
@@ -314,7 +314,8 @@ fn create(directory: &Path, name: &str, options: &mut OpenOptions) -> io::Result
     let no_link = OFlags::NOFOLLOW.bits().cast_signed();
     let file = options.write(true).custom_flags(no_link).open(directory.join(name))?;
     let owner = directory.metadata()?;
-    if file.metadata()?.uid() != owner.uid() {
+    // Nobody else may give a file away, nor has to where the group may write.
+    if geteuid().is_root() && file.metadata()?.uid() != owner.uid() {
         fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
     }
     Ok(file)

@@ -15,7 +15,7 @@ use hyper::header::HeaderMap;
 use tokio::time::{Instant, timeout};
 
 use super::{
-    ListedItem, Probe, Report, SetupError, Stranger, Watched,
+    ListedItem, Probe, Report, SetupError, SourceKind, Stranger, Watched,
     endpoint::{Endpoint, InvalidEndpoint},
     http::Client,
     item::ItemProblem,
@@ -119,7 +119,11 @@ pub(super) fn is_entity_id(name: &str) -> bool {
 /// # Errors
 /// Returns an error if it is not Home Assistant.
 pub async fn greet(config: &HomeAssistantConfig) -> Result<(), Stranger> {
-    let stranger = |error: &dyn std::error::Error| Stranger(error.to_string());
+    let stranger = |error: &dyn std::error::Error| Stranger {
+        wanted: SourceKind::HomeAssistant,
+        endpoint: config.endpoint.to_string(),
+        reason: error.to_string(),
+    };
     let client = client(config).map_err(|error| stranger(&error))?;
     let connected = client.web_socket(config.path()).await;
     connected.map(drop).map_err(|error| stranger(&SessionError::from(error)))

@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use super::{
-    ListedItem, Probe, Report, SetupError, Stranger, Watched,
+    ListedItem, Probe, Report, SetupError, SourceKind, Stranger, Watched,
     backoff::later,
     endpoint::{Endpoint, InvalidEndpoint},
     http::{Client, HttpError},
@@ -189,7 +189,12 @@ impl OpenHab {
     /// # Errors
     /// Returns an error if it is not openHAB.
     pub async fn greet(&self) -> Result<(), Stranger> {
-        greeting::greet(&mut self.client.another()).await
+        let greeted = greeting::greet(&mut self.client.another()).await;
+        greeted.map_err(|reason| Stranger {
+            wanted: SourceKind::OpenHab,
+            endpoint: self.config.endpoint.to_string(),
+            reason,
+        })
     }
 
     /// Lists all items that have numbers.

@@ -78,7 +78,6 @@ async fn answers(
     wanted: &[(usize, &Binding)],
 ) -> Result<Vec<Probe>, Unusable> {
     let unusable = |answers, finding| Unusable { answers, finding };
-    let name = source.to_string();
     let source = source.clone().build(freshness).map_err(|error| unusable(false, setup(&error)))?;
     let bindings: Vec<_> = wanted.iter().map(|(_, binding)| *binding).collect();
     let probes =
@@ -90,14 +89,16 @@ async fn answers(
     let Some(first) = problems().next() else { return Ok(probes) };
     if are_all(|problem| matches!(problem, ItemProblem::Unanswered(_))) {
         let silent = Finding::failure(format!("{first}, whatever the item"));
-        return Err(unusable(false, silent.remedy("see how it is, or start it again")));
+        return Err(unusable(
+            false,
+            silent.remedy("see that openhab_host is right, and how openHAB is"),
+        ));
     }
     if are_all(|problem| !matches!(problem, ItemProblem::State(_) | ItemProblem::NoEntity(_)))
         && let Err(stranger) = source.greet().await
     {
-        let found = format!("{name} is something else: {stranger}");
         let remedy = "correct openhab_host, or wait if openHAB is still starting";
-        return Err(unusable(false, Finding::failure(found).remedy(remedy)));
+        return Err(unusable(false, Finding::failure(stranger.to_string()).remedy(remedy)));
     }
     if are_all(is_refusal) {
         return Err(unusable(true, Finding::failure(first.to_string())));

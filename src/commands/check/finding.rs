@@ -68,6 +68,16 @@ impl Finding {
         Self::new(Severity::Note, text)
     }
 
+    pub(super) fn is_failure(&self) -> bool {
+        self.severity == Severity::Failure
+    }
+
+    /// Whether it is the same, but for the meter.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        let parts = |finding: &Self| (finding.severity, finding.key);
+        parts(self) == parts(other) && self.text == other.text && self.remedy == other.remedy
+    }
+
     /// With what to do about it.
     pub(super) fn remedy(self, remedy: impl Into<String>) -> Self {
         Self { remedy: Some(remedy.into()), ..self }

@@ -11,49 +11,49 @@ use crate::{
 /// The ports where an inverter accepts a meter. 0 is any free one, which is for trials.
 const PORTS: [u16; 3] = [0, 502, 1502];
 
-/// What shows in the configuration alone.
-pub(super) fn of_the_file(config: &Config) -> Vec<Finding> {
-    let each = config.meters.iter().flat_map(|meter| {
-        let phases = binding::warning(&meter.bindings).map(Finding::warning);
-        [phases, port(meter)].into_iter().flatten().map(|finding| finding.at(meter))
-    });
-    each.collect()
+/// Energy and power of different phases.
+pub(super) fn phases(config: &Config) -> impl Iterator<Item = Finding> {
+    config
+        .meters
+        .iter()
+        .filter_map(|meter| Some(Finding::warning(binding::warning(&meter.bindings)?).at(meter)))
 }
 
-/// An address where no inverter would find the meter.
+/// Addresses where no inverter would find a meter.
+pub(super) fn ports(config: &Config) -> impl Iterator<Item = Finding> {
+    config.meters.iter().filter_map(port)
+}
+
 fn port(meter: &ConfiguredMeter) -> Option<Finding> {
-    let remedy = "set modbus_listen: 0.0.0.0:1502, or leave it out for port 502";
-    let other = meter.listen.iter().find(|address| !PORTS.contains(&address.port()));
-    if let Some(address) = other {
-        let text =
-            format!("{address}: Fronius inverters accept a meter on ports 502 and 1502 only");
-        return Some(Finding::warning(text).remedy(remedy));
-    }
-    let is_local = !meter.listen.is_empty() && meter.listen.iter().all(|a| a.ip().is_loopback());
-    let text = || {
-        format!(
-            "{}: only this machine can reach that",
-            meter.listen.first().map_or(String::new(), ToString::to_string)
-        )
+    let odd = meter.listen.iter().find(|address| !PORTS.contains(&address.port()));
+    let is_local =
+        meter.listen.iter().all(|address| address.ip().is_loopback() && address.port() != 0);
+    let local = meter.listen.first().filter(|_| is_local);
+    let text = match (odd, local) {
+        (Some(odd), _) => {
+            format!("Fronius inverters accept a meter on ports 502 and 1502 only, not at {odd}")
+        }
+        (None, Some(local)) => format!("nobody but this machine can reach {local}"),
+        (None, None) => return None,
     };
-    is_local.then(|| Finding::warning(text()).remedy(remedy))
+    let remedy = match meter.name {
+        None => "set modbus_listen: 0.0.0.0:1502, or leave it out for port 502",
+        Some(_) => "give it an address of its own, such as 192.168.1.21:502",
+    };
+    Some(Finding::warning(text).at(meter).remedy(remedy))
 }
 
-/// What shows in the configuration and on this machine.
-pub(super) fn of_the_place(config: &Config) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    if store::directory(config.state_dir.as_deref()).is_none()
-        && units::meter_socket() == Unit::Missing
-    {
-        let text = "there is no state_dir, so the counters do not survive a restart";
-        findings.push(Finding::warning(text).remedy("set one, such as state_dir: state"));
-    }
-    findings.extend(config.meters.iter().filter_map(serial));
-    findings
+/// Without a directory there is nothing to go on from after a restart. Under systemd the unit makes one.
+pub(super) fn state_dir(config: &Config) -> Option<Finding> {
+    let has_directory = store::directory(config.state_dir.as_deref()).is_some();
+    let is_remembered = has_directory || units::meter_socket() != Unit::Missing;
+    let text = "there is no state_dir, so the counters do not survive a restart";
+    let warning = || Finding::warning(text).remedy("set one, such as state_dir: state");
+    (!is_remembered).then(warning)
 }
 
 /// Where the serial number comes from, unless the configuration gives it.
-fn serial(meter: &ConfiguredMeter) -> Option<Finding> {
+pub(super) fn serial(meter: &ConfiguredMeter) -> Option<Finding> {
     let (names, remedy) = match meter.serial_items().as_slice() {
         [] => return None,
         [item] => (format!("the name of {item}"), "set serial_number before you rename it"),

@@ -1,8 +1,9 @@
 //! One item: what its source says, and what the inverter would read.
 
+use std::time::SystemTime;
+
 use serde::Serialize;
 
-use super::age;
 use crate::{
     config::ConfiguredMeter,
     meter::{
@@ -108,4 +109,10 @@ pub(super) fn together(rows: &[Row], point: Point) -> Option<f64> {
         true => Some(sum / count),
         false => None,
     }
+}
+
+/// How long ago something was by the clock of the source, which may be ahead of ours: then it was just
+/// now.
+fn age(updated: SystemTime) -> f64 {
+    SystemTime::now().duration_since(updated).unwrap_or_default().as_secs_f64()
 }

@@ -16,7 +16,6 @@ use crate::{
         measurements::{ASLEEP_V, NOMINAL_VOLTAGE_V},
         reading::{Freshness, Measurand, Phase, Point},
     },
-    source::SourceKind,
 };
 
 /// What the grid has.
@@ -100,10 +99,7 @@ fn consumed(meter: &ConfiguredMeter, row: &Row) -> Option<Finding> {
     let remedy = if row.factor < 0.0 {
         "if the device generates that, take its negative factor out".to_owned()
     } else {
-        let noun = match meter.source {
-            SourceKind::OpenHab => "item",
-            SourceKind::HomeAssistant => "entity",
-        };
+        let noun = meter.source.noun();
         format!("if the device generates that, write {{{noun}: {}, factor: -1}}", row.item)
     };
     let is_consumed = meter.config.role == Role::Producer && watts < -OWN_USE_W;
@@ -174,11 +170,11 @@ fn default_max_power(meter: &ConfiguredMeter, rows: &[Row]) -> Option<Finding> {
     let is_default = max_power_w.to_bits() == meter.config.model.default_max_power_w().to_bits();
     let watts = powers(rows).map(f64::abs).reduce(|sum, watts| sum + watts)?;
     let text = format!(
-        "max_power is {}, its default, and the power is {} now: counters of up to {} MWh pass for right",
+        "max_power is {}, the default, far above the present power: even a counter of {} MWh passes \
+         for right",
         number(max_power_w, "W"),
-        number(watts, "W"),
         MAX_FULL_LOAD_H * max_power_w / 1e6
     );
-    let note = || Finding::note(text).remedy("set it to what the device can deliver");
+    let note = || Finding::note(text).remedy("set it to what the device can deliver at most");
     (is_default && watts * ROOMY < max_power_w).then(note)
 }

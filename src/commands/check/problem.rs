@@ -9,7 +9,7 @@ use crate::{
         Role,
         reading::{Measurand, Point},
     },
-    source::{ItemProblem, SourceKind, state::ItemStateError},
+    source::{ItemProblem, state::ItemStateError},
     text::Kwh,
 };
 
@@ -23,11 +23,7 @@ pub(super) fn findings(meter: &ConfiguredMeter, rows: &[Row]) -> Vec<Finding> {
 }
 
 fn of_item(meter: &ConfiguredMeter, rows: &[Row], row: &Row, problem: &ItemProblem) -> Finding {
-    let (noun, source) = match meter.source {
-        SourceKind::OpenHab => ("item", "openHAB"),
-        SourceKind::HomeAssistant => ("entity", "Home Assistant"),
-    };
-    let text = format!("{noun} {}: {problem}", row.item);
+    let text = format!("item {}: {problem}", row.item);
     let is_needed = row.measurand.is_required() || row.measurand.is_counter();
     let finding = if !problem.may_pass() {
         Finding::wrong(text)
@@ -37,7 +33,7 @@ fn of_item(meter: &ConfiguredMeter, rows: &[Row], row: &Row, problem: &ItemProbl
         Finding::note(text)
     };
     let finding = Finding { is_shown: true, ..finding.at(meter).of(row.measurand) };
-    match remedy(row.measurand, problem, source) {
+    match remedy(row.measurand, problem, meter.source.title()) {
         Some(remedy) => finding.remedy(remedy),
         None => finding,
     }
@@ -63,7 +59,7 @@ fn remedy(measurand: Measurand, problem: &ItemProblem, source: &str) -> Option<S
             ItemStateError::Unit(_) => {
                 let quantity = measurand.quantity();
                 return Some(format!(
-                    "name that of the {quantity}, or correct its unit in {source}"
+                    "name the item of the {quantity}, or correct its unit in {source}"
                 ));
             }
             ItemStateError::Sentinel(_) => "try again once the device is awake",

@@ -66,11 +66,11 @@ impl Report {
                 table::table(&meter.items, width)
             );
         }
-        let mut is_first = true;
-        for finding in self.findings.iter().filter(|finding| !finding.is_shown) {
-            if std::mem::take(&mut is_first) && !text.is_empty() {
-                text.push('\n');
-            }
+        let findings = self.findings();
+        if !(text.is_empty() || findings.is_empty()) {
+            text.push('\n');
+        }
+        for finding in findings {
             let word = match finding.severity {
                 Severity::Failure => "failure",
                 Severity::Warning => "warning",
@@ -84,6 +84,19 @@ impl Report {
         let _ = writeln!(text, "{}", wrapped(&self.verdict.text, width, ""));
         // Whatever a server has sent, or is called.
         text.lines().map(|line| printable(line) + "\n").collect()
+    }
+
+    /// Those that are not shown elsewhere. What holds for several meters is said once.
+    fn findings(&self) -> Vec<Finding> {
+        let mut merged: Vec<Finding> = Vec::new();
+        for finding in self.findings.iter().filter(|finding| !finding.is_shown) {
+            let same = merged.iter_mut().find(|other| other.is_like(finding));
+            match (same.map(|same| &mut same.meter), &finding.meter) {
+                (Some(Some(names)), Some(name)) => names.extend([", ", name]),
+                _ => merged.push(finding.clone()),
+            }
+        }
+        merged
     }
 }
 

@@ -42,9 +42,11 @@ impl Verdict {
             0 => String::new(),
             more => format!(" (and {more} more above)"),
         };
+        let text = format!("{start}: {first}{more}");
+        let end = if text.ends_with('?') { "" } else { "." };
         Self {
             ok: first.severity == Warning,
-            text: format!("{start}: {first}{more}."),
+            text: text + end,
             is_configuration: first.is_configuration,
         }
     }

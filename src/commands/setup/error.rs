@@ -36,7 +36,7 @@ pub enum SetupError {
     Address(String, InvalidEndpoint),
     /// Nothing that is known answers.
     #[error(
-        "neither openHAB nor Home Assistant answers at {host}.\n  openHAB: {openhab}\n  Home Assistant: {homeassistant}"
+        "neither openHAB nor Home Assistant answers at {host}.\n  openHAB: {}\n  Home Assistant: {}", .openhab.reason, .homeassistant.reason
     )]
     Nobody {
         /// The address that was tried.
@@ -53,10 +53,10 @@ pub enum SetupError {
     #[error(transparent)]
     Unreachable(#[from] ProbeError),
     /// Home Assistant needs a token, and there is none.
-    #[error("{0} wants a token: create one there, and give its file with --token-file")]
+    #[error("{} wants a token: create one there, and give its file with --token-file", .0.title())]
     NoToken(SourceKind),
     /// The source has nothing that a meter needs.
-    #[error("{source_kind} has no item with {quantity}, and a meter needs one")]
+    #[error("{} has no item with {quantity}, and a meter needs one", .source_kind.title())]
     NothingFits {
         /// The source that was asked.
         source_kind: SourceKind,

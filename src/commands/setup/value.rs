@@ -59,10 +59,7 @@ impl FromStr for Value {
 impl Value {
     /// As the configuration has it, with the items of such a source.
     pub(super) fn yaml(&self, source: SourceKind) -> String {
-        let noun = match source {
-            SourceKind::OpenHab => "item",
-            SourceKind::HomeAssistant => "entity",
-        };
+        let noun = source.noun();
         let item = |name: &str| match &self.unit {
             Some(unit) => format!("{{{noun}: {}, unit: {}}}", scalar(name), scalar(unit)),
             None => scalar(name),
