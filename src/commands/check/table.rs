@@ -4,7 +4,10 @@
 //! are never cut; the name is, in its middle, since names of one device begin alike and end apart.
 
 use super::{Row, item::together, report::wrapped};
-use crate::{meter::reading::Point, text::excerpt};
+use crate::{
+    meter::reading::Point,
+    text::{excerpt, shortened},
+};
 
 /// Columns of a row: item, state, what is served, its age, and its register.
 const COLUMNS: usize = 5;
@@ -125,7 +128,7 @@ fn widths(lines: &[Line<'_>], width: usize) -> [usize; COLUMNS] {
 fn row(cells: &[String; COLUMNS], widths: [usize; COLUMNS]) -> String {
     let mut text = " ".repeat(INDENT);
     for (place, (cell, width)) in cells.iter().zip(widths).enumerate() {
-        let cell = if place == 0 { middle_cut(cell, width) } else { end_cut(cell, width) };
+        let cell = if place == 0 { shortened(cell, width) } else { end_cut(cell, width) };
         let space = width.saturating_sub(columns(&cell)).saturating_add(GAP);
         text.push_str(&cell);
         text.push_str(&" ".repeat(space));
@@ -136,18 +139,6 @@ fn row(cells: &[String; COLUMNS], widths: [usize; COLUMNS]) -> String {
 
 fn columns(text: &str) -> usize {
     textwrap::core::display_width(text)
-}
-
-/// `text` in this width, without what is in its middle. Names of items are ASCII.
-fn middle_cut(text: &str, width: usize) -> String {
-    if columns(text) <= width {
-        return text.to_owned();
-    }
-    let kept = width.saturating_sub(1);
-    let tail = kept.div_euclid(2);
-    let start = text.chars().take(kept.saturating_sub(tail));
-    let end = text.chars().skip(text.chars().count().saturating_sub(tail));
-    start.chain(['…']).chain(end).collect()
 }
 
 /// `text` in this width, without its end.
@@ -172,11 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_name_keeps_its_ends() {
-        let name = "Balkonkraftwerk_Hoymiles_Wechselrichter_Gesamtertrag";
-        assert_eq!(middle_cut(name, 24), "Balkonkraftw…esamtertrag");
-        assert_eq!(middle_cut("short", 5), "short");
-        assert_eq!(columns(&middle_cut(name, 25)), 25);
+    fn a_wide_character_counts_as_two() {
         assert_eq!(columns(&end_cut("12 電力電力電力", 8)), 8);
     }
 

@@ -153,6 +153,7 @@ async fn recognise(host: &str, ca_file: Option<&Path>) -> Result<SourceKind, Set
         (Ok(()), _) => Ok(SourceKind::OpenHab),
         (_, Ok(())) => Ok(SourceKind::HomeAssistant),
         (Err(openhab), Err(homeassistant)) => {
+            let (openhab, homeassistant) = (Box::new(openhab), Box::new(homeassistant));
             Err(SetupError::Nobody { host: host.to_owned(), openhab, homeassistant })
         }
     }

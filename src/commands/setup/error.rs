@@ -42,9 +42,9 @@ pub enum SetupError {
         /// The address that was tried.
         host: String,
         /// Why it is not openHAB.
-        openhab: Stranger,
+        openhab: Box<Stranger>,
         /// Why it is not Home Assistant.
-        homeassistant: Stranger,
+        homeassistant: Box<Stranger>,
     },
     /// Secrets or certificates cannot be loaded.
     #[error(transparent)]
