@@ -129,21 +129,18 @@ const VALUE: (usize, usize) = (14, 10);
 const DERIVED: [&str; 4] = ["reactive power", "power factor", "apparent power", "voltage L-L"];
 
 impl Report {
-    /// Which meter it is.
+    /// Which meter it is, in two lines.
     #[must_use]
-    pub fn identity(&self) -> String {
+    pub fn identity(&self) -> [String; 2] {
         let Model1 { mn, md, opt, vr, sn, da } = &self.common;
-        let mut text = format!("{} {}", printable(mn), printable(md));
-        for part in [opt, vr].into_iter().flatten().filter(|part| !part.is_empty()) {
-            text.push_str(", ");
-            text.push_str(&printable(part));
-        }
-        text.push_str("\nserial number ");
-        text.push_str(&printable(sn));
-        if let Some(address) = da {
-            text.push_str(&format!(", address {address}"));
-        }
-        text + &format!(", SunSpec model {}", self.model)
+        let more = [opt, vr].into_iter().flatten().filter(|text| !text.is_empty());
+        let device = more.fold(format!("{} {}", printable(mn), printable(md)), |line, text| {
+            format!("{line}, {}", printable(text))
+        });
+        let address = da.map(|address| format!(", address {address}")).unwrap_or_default();
+        let model = self.model;
+        let number = printable(sn);
+        [device, format!("serial number {number}{address}, SunSpec model {model}")]
     }
 
     /// The values as a table that fits `width` and `height`: without the phases where they find no
@@ -179,7 +176,7 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}\n", self.identity())?;
+        writeln!(f, "{}\n", self.identity().join("\n"))?;
         // So that no line wraps on a narrow terminal.
         self.table(80, usize::MAX).iter().try_for_each(|line| writeln!(f, "{line}"))
     }

@@ -31,8 +31,8 @@ const LEAVE: &str = "\x1b[0m\x1b[?7h\x1b[?25h\x1b[?1049l";
 /// The size where the terminal names none.
 const USUAL: Size = Size { columns: 80, rows: 24 };
 
-/// No picture is larger than this.
-const MAX: Size = Size { columns: 300, rows: 100 };
+/// No picture is larger: what belongs together would be too far apart.
+const MAX: Size = Size { columns: 100, rows: 34 };
 
 /// How the terminal was set before, while there is a picture on it. Here, so that a panic finds it.
 static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);

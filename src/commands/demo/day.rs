@@ -12,7 +12,7 @@ pub(super) const DAYLIGHT: Range<f64> = 6.0..20.0;
 const AWAKE: Range<f64> = 7.0..19.0;
 
 /// The hours in which openHAB is away.
-const OUTAGE: Range<f64> = 11.0..12.25;
+const OUTAGE: Range<f64> = 10.5..11.5;
 
 /// How long an hour takes by day, in seconds.
 const HOUR: f64 = 4.5;
@@ -23,7 +23,7 @@ const HOUR_AT_NIGHT: f64 = 1.0;
 /// Clouds: the hour of their middle, half their length in hours, and the share of light they take.
 const CLOUDS: [(f64, f64, f64); 6] = [
     (8.6, 0.4, 0.35),
-    (9.7, 0.5, 0.6),
+    (9.6, 0.4, 0.6),
     (13.6, 0.5, 0.7),
     (14.5, 0.35, 0.5),
     (15.6, 0.3, 0.35),

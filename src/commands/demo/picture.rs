@@ -41,27 +41,33 @@ pub(super) struct Scene<'a> {
     pub(super) page: &'a str,
 }
 
+/// From this height on there is room for more than the bare facts.
+const ROOMY: usize = 20;
+
+/// As wide as the inverter's view must be for words.
+const WORDY: usize = 30;
+
 impl Scene<'_> {
     /// The picture in a window of `size`. The lower the window, the more is left out.
     pub(super) fn draw(&self, size: Size) -> Vec<Line> {
         let Size { columns, rows } = size;
-        let mut below = self.story(columns, rows);
-        if rows > 15 {
+        let is_roomy = rows >= ROOMY;
+        let mut above = vec![self.title(columns)];
+        let mut below = vec![Line::new(self.story.tone, self.story.headline)];
+        if is_roomy {
+            above.push(Line::default());
             below.insert(0, Line::default());
+            below.extend(self.detail(columns));
             below.push(Line::default());
         }
-        below.extend(self.places(columns, rows));
-        let above = usize::from(rows > 13).saturating_add(1);
-        // At least one line is for the day.
-        let used = below.len().saturating_add(above).saturating_add(2);
-        let mut lines = vec![self.title(columns)];
-        lines.resize(above, Line::default());
-        lines.extend(self.views(columns, rows.saturating_sub(used)));
-        lines.extend(
-            self.day(columns, rows.saturating_sub(lines.len().saturating_add(below.len()))),
-        );
-        lines.extend(below);
-        lines
+        below.extend(self.places(columns, is_roomy));
+        // The views have a head each, and below them is at least one line for the day.
+        let used = above.len().saturating_add(below.len());
+        above.extend(self.views(columns, rows.saturating_sub(used.saturating_add(2))));
+        let used = above.len().saturating_add(below.len());
+        above.extend(self.day(columns, rows.saturating_sub(used)));
+        above.extend(below);
+        above
     }
 
     fn title(&self, columns: usize) -> Line {
@@ -104,13 +110,15 @@ impl Scene<'_> {
             Condition::Stale => Tone::Bad,
             Condition::Waiting => Tone::Odd,
         };
-        let title = if width > 30 { "what the inverter reads " } else { "meter " };
+        let is_wordy = width >= WORDY;
+        let (title, fill) =
+            if is_wordy { ("what the inverter reads ", '─') } else { ("meter", ' ') };
         let state = Line::new(tone, format!(" {}", self.condition));
-        let head = Line::new(Tone::Strong, title).spread('─', state, width);
+        let head = Line::new(Tone::Strong, title).spread(fill, state, width);
         let points = POINTS.iter().map(|(point, label, unit, digits)| {
             let value = self.report.and_then(|report| report.value(point));
             let value = value.map_or("-".to_owned(), |value| format!("{value:.digits$}"));
-            if width > 30 {
+            if is_wordy {
                 let value = Line::new(Tone::Strong, value).and(Tone::Plain, format!(" {unit:2}"));
                 Line::new(Tone::Quiet, *label).spread(' ', value, width)
             } else {
@@ -127,7 +135,7 @@ impl Scene<'_> {
         if rows < 4 {
             return self.curve.bars(columns, rows);
         }
-        let title = Line::new(Tone::Quiet, "the power that the inverter reads, up to 6 kW");
+        let title = Line::new(Tone::Quiet, "power that the inverter reads, to 6 kW");
         let axis =
             Line::new(Tone::Quiet, "06:00").spread(' ', Line::new(Tone::Quiet, "20:00"), columns);
         let mut lines = vec![Line::default(), title];
@@ -136,28 +144,75 @@ impl Scene<'_> {
         lines
     }
 
-    /// What happens, in one line or in several.
-    fn story(&self, columns: usize, rows: usize) -> Vec<Line> {
-        let Story { headline, detail, tone } = self.story;
-        let mut lines = vec![Line::new(tone, headline)];
-        if rows > 13 {
-            // As many lines for each story, so that nothing jumps.
-            let mut detail = wrap(detail, columns);
-            detail.resize(if columns < 70 { 4 } else { 2 }, String::new());
-            lines.extend(detail.into_iter().map(|line| Line::new(Tone::Plain, line)));
-        }
-        lines
+    /// What there is to say about what happens: in as many lines for each story, so that nothing
+    /// jumps.
+    fn detail(&self, columns: usize) -> Vec<Line> {
+        let mut detail = wrap(self.story.detail, columns);
+        detail.resize(if columns < 70 { 4 } else { 2 }, String::new());
+        detail.into_iter().map(|line| Line::new(Tone::Plain, line)).collect()
     }
 
     /// Where to look further.
-    fn places(&self, columns: usize, rows: usize) -> Vec<Line> {
+    fn places(&self, columns: usize, is_roomy: bool) -> Vec<Line> {
         let meter = Line::new(Tone::Quiet, "meter ").and(Tone::Plain, self.meter);
         let page =
             Line::new(Tone::Quiet, "page ").and(Tone::Plain, format!("http://{}", self.page));
         let end = Line::new(Tone::Quiet, "Ctrl-C ends it");
         if columns >= 80 {
-            return vec![meter.and(Tone::Plain, "   ").join(page).spread(' ', end, columns)];
+            vec![meter.and(Tone::Plain, "   ").join(page).spread(' ', end, columns)]
+        } else if is_roomy {
+            vec![meter, page, end]
+        } else {
+            vec![page]
         }
-        if rows > 13 { vec![meter, page, end] } else { vec![page] }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use sunspec::{
+        Model,
+        models::{model1::Model1, model213::Model213},
+    };
+
+    use super::*;
+
+    #[test]
+    fn all_that_matters_fits_every_window() {
+        let common = Model1::parse(&[0x4141; 66]).unwrap();
+        let mut words = [0; 124];
+        // TotWhExp, as wide as the demo shows it.
+        words[58] = 0x4B0E;
+        let report = Report::float(common, 213, &Model213::parse(&words).unwrap());
+        let moment = Moment::after(Duration::from_secs(20));
+        let scene = Scene {
+            moment,
+            story: Story::of(moment, true, Condition::Stale),
+            states: ["4217 W", "626 W", "8345.690 kWh", "987.656 kWh", "235.4 V", "49.98 Hz"]
+                .map(str::to_owned),
+            is_away: true,
+            condition: Condition::Stale,
+            report: Some(&report),
+            curve: &Curve::default(),
+            meter: "127.0.0.1:5020",
+            page: "127.0.0.1:45678",
+        };
+        for columns in 40..=100 {
+            for rows in 10..=34 {
+                let lines = scene.draw(Size { columns, rows });
+                let text: Vec<_> = lines.iter().map(|line| line.paint(false)).collect();
+                let text = text.join("\n");
+                assert_eq!(lines.len(), rows, "{columns}x{rows}:\n{text}");
+                for line in &lines {
+                    assert!(line.width() <= columns, "{columns}x{rows}: {line:?}");
+                }
+                for part in ["8345.690 kWh", " away", " stale", "9306112", "127.0.0.1:45678"] {
+                    assert!(text.contains(part), "{part} in {columns}x{rows}:\n{text}");
+                }
+                assert!(!text.contains('…'), "{columns}x{rows}:\n{text}");
+            }
+        }
     }
 }

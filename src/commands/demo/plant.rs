@@ -56,12 +56,12 @@ impl Plant {
         if is_awake {
             self.balcony_kwh += balcony_w / 1000.0 * hours;
         }
-        let if_awake = |state: String| if is_awake { state } else { ASLEEP.to_owned() };
+        let awake = |state: String| if is_awake { state } else { ASLEEP.to_owned() };
         let states = [
             format!("{roof_w:.0} W"),
-            if_awake(format!("{balcony_w:.0} W")),
+            awake(format!("{balcony_w:.0} W")),
             format!("{:.3} kWh", self.roof_kwh),
-            if_awake(format!("{:.3} kWh", self.balcony_kwh)),
+            awake(format!("{:.3} kWh", self.balcony_kwh)),
             format!("{:.1} V", sun.voltage_v),
             format!("{:.2} Hz", sun.frequency_hz),
         ];

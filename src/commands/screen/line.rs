@@ -68,7 +68,7 @@ impl Line {
     /// this is cut.
     #[must_use]
     pub fn spread(self, fill: char, end: Self, width: usize) -> Self {
-        let line = self.cut(width.saturating_sub(end.width().saturating_add(1)));
+        let line = self.cut(width.saturating_sub(end.width()));
         let room = width.saturating_sub(line.width().saturating_add(end.width()));
         line.and(Tone::Quiet, String::from(fill).repeat(room)).join(end)
     }
@@ -177,8 +177,8 @@ mod tests {
                 .paint(false)
         };
         assert_eq!(spread(15), "meter ---- live");
-        assert_eq!(spread(11), "mete…- live");
-        for width in 7..20 {
+        assert_eq!(spread(10), "mete… live");
+        for width in 6..20 {
             assert_eq!(spread(width).width(), width);
         }
     }
