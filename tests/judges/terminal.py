@@ -22,7 +22,7 @@ import time
 import pyte
 
 READY_WITHIN = 20.0
-STOP_WITHIN = 5.0
+STOP_WITHIN = 15.0
 
 
 class Terminal:
@@ -118,6 +118,10 @@ class Screen(pyte.Screen):
                 self.draw(line.rstrip()[: self.columns])
             self.cursor_position(y + 1, x + 1)
         super().reset_mode(*modes, **options)
+
+    def select_graphic_rendition(self, *attributes, **options):
+        # pyte knows no faint text: italics, which are not used otherwise, take its place.
+        super().select_graphic_rendition(*(3 if a == 2 else a for a in attributes), **options)
 
     def index(self):
         if self.cursor.y == self.lines - 1:
