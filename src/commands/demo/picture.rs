@@ -44,6 +44,9 @@ pub(super) struct Scene<'a> {
 /// From this height on there is room for more than the bare facts.
 const ROOMY: usize = 20;
 
+/// Below this width, what is said takes more lines.
+const NARROW: usize = 70;
+
 /// As wide as the inverter's view must be for words.
 const WORDY: usize = 30;
 
@@ -72,7 +75,9 @@ impl Scene<'_> {
 
     fn title(&self, columns: usize) -> Line {
         let clock = Line::new(Tone::Strong, self.moment.clock());
-        Line::new(Tone::Strong, "A solar day in a minute").spread(' ', clock, columns)
+        let title = Line::new(Tone::Strong, "A solar day in a minute");
+        let more = if columns < NARROW { "" } else { "  the energy counts in real time" };
+        title.and(Tone::Quiet, more).spread(' ', clock, columns)
     }
 
     /// openHAB's view beside the inverter's, with so many values at most.
@@ -135,7 +140,9 @@ impl Scene<'_> {
         if rows < 4 {
             return self.curve.bars(columns, rows);
         }
-        let title = Line::new(Tone::Quiet, "power that the inverter reads, to 6 kW");
+        let title = Line::new(Tone::Quiet, "power that it reads, to 6 kW; ")
+            .and(Tone::Bad, "×")
+            .and(Tone::Quiet, " stale");
         let axis =
             Line::new(Tone::Quiet, "06:00").spread(' ', Line::new(Tone::Quiet, "20:00"), columns);
         let mut lines = vec![Line::default(), title];
@@ -148,7 +155,7 @@ impl Scene<'_> {
     /// jumps.
     fn detail(&self, columns: usize) -> Vec<Line> {
         let mut detail = wrap(self.story.detail, columns);
-        detail.resize(if columns < 70 { 4 } else { 2 }, String::new());
+        detail.resize(if columns < NARROW { 4 } else { 2 }, String::new());
         detail.into_iter().map(|line| Line::new(Tone::Plain, line)).collect()
     }
 

@@ -48,8 +48,8 @@ impl Story {
         match moment {
             moment if !moment.is_daylight() => told(
                 "Night: 0 W, and the energy stands",
-                "The micro-inverter sleeps and its items are UNDEF. That is no 0: its energy stays in \
-                 the sum.",
+                "The items of the micro-inverter are UNDEF. The meter never takes that for 0: its energy \
+                 stays in the sum.",
             ),
             moment if !moment.is_awake() => told(
                 "The balcony sleeps, the roof does not",
