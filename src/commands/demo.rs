@@ -222,11 +222,11 @@ impl Show {
     }
 }
 
-/// The most important values, in one line.
+/// The most important values, in one line of a terminal.
 fn line(report: &Report) -> String {
     let value = |point| report.value(point).unwrap_or(f64::NAN);
     format!(
-        "W {:8.1} W   A {:5.2} A   PhV {:5.1} V   Hz {:5.2} Hz   TotWhExp {:.0} Wh",
+        "{:8.1} W   {:5.2} A   {:5.1} V   {:5.2} Hz   {:.0} Wh",
         value("W"),
         value("A"),
         value("PhV"),

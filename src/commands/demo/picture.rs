@@ -55,22 +55,21 @@ impl Scene<'_> {
     pub(super) fn draw(&self, size: Size) -> Vec<Line> {
         let Size { columns, rows } = size;
         let is_roomy = rows >= ROOMY;
-        let mut above = vec![self.title(columns)];
+        let mut lines = vec![self.title(columns)];
         let mut below = vec![Line::new(self.story.tone, self.story.headline)];
         if is_roomy {
-            above.push(Line::default());
+            lines.push(Line::default());
             below.insert(0, Line::default());
             below.extend(self.detail(columns));
             below.push(Line::default());
         }
         below.extend(self.places(columns, is_roomy));
         // The views have a head each, and below them is at least one line for the day.
-        let used = above.len().saturating_add(below.len());
-        above.extend(self.views(columns, rows.saturating_sub(used.saturating_add(2))));
-        let used = above.len().saturating_add(below.len());
-        above.extend(self.day(columns, rows.saturating_sub(used)));
-        above.extend(below);
-        above
+        let left = |lines: &[Line]| rows.saturating_sub(lines.len().saturating_add(below.len()));
+        lines.extend(self.views(columns, left(&lines).saturating_sub(2)));
+        lines.extend(self.day(columns, left(&lines)));
+        lines.extend(below);
+        lines
     }
 
     fn title(&self, columns: usize) -> Line {
