@@ -11,7 +11,7 @@ use clap::{CommandFactory, Parser};
 use tracing::Level;
 
 use crate::{
-    commands::{check, counters, demo, health, read, replay, setup, simulate},
+    commands::{check, counters, demo, health, read, replay, screen::Screen, setup, simulate},
     config::Config,
     daemon::Daemon,
     system::{
@@ -113,7 +113,9 @@ async fn execute(
         }
         Command::Health(config) => Ok(health::health(&Config::load(&config.path())?).await?),
         Command::Demo { listen } => {
-            let _logging = start_logging(Level::WARN, TimeZone::UTC);
+            // In a picture, lines of the log would be in the way; it says the same.
+            let level = if Screen::is_possible() { Level::ERROR } else { Level::WARN };
+            let _logging = start_logging(level, TimeZone::UTC);
             Ok(demo::demo(listen).await?)
         }
         Command::Simulate(args) => {

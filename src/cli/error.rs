@@ -106,7 +106,7 @@ impl CliError {
             Self::Daemon(_)
             | Self::Check(CheckError::Print(_))
             | Self::Counters(CountersError::Print(_))
-            | Self::Read(ReadError::Print(_))
+            | Self::Read(ReadError::Signals(_) | ReadError::Print(_))
             | Self::Health(HealthError::Print(_))
             | Self::Demo(_)
             | Self::Replay(ReplayError::Config(_) | ReplayError::Print(_))

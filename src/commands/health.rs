@@ -22,6 +22,7 @@ use tokio::{
 
 use crate::{
     client::{ClientError, MeterClient},
+    commands::progress,
     config::{Config, ConfiguredMeter},
     meter::OnStale,
     modbus,
@@ -69,7 +70,8 @@ pub async fn health(config: &Config) -> Result<(), HealthError> {
             None => ask_meters(&config.meters).await,
         }
     };
-    timeout(LIMIT, ask).await.unwrap_or(Err(HealthError::Silent(place.clone())))?;
+    let answered = progress::during(&format!("asking {place}"), timeout(LIMIT, ask)).await;
+    answered.unwrap_or(Err(HealthError::Silent(place.clone())))?;
     writeln!(io::stdout(), "{place} answers")?;
     Ok(())
 }
