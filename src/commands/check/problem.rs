@@ -16,8 +16,8 @@ use crate::{
 /// Of the items of a meter.
 pub(super) fn findings(meter: &ConfiguredMeter, rows: &[Row]) -> Vec<Finding> {
     let problems = rows.iter().filter_map(|row| {
-        let finding = row.why.as_ref().map(|problem| of_item(meter, rows, row, problem));
-        finding.or_else(|| below(meter, rows, row))
+        let problem = row.why.as_ref()?;
+        Some(of_item(meter, rows, row, problem))
     });
     problems.collect()
 }
@@ -78,23 +78,24 @@ fn remedy(measurand: Measurand, problem: &ItemProblem, source: &str) -> Option<S
     Some(text.to_owned())
 }
 
-/// A counter that is too low to be a first value: a phase counts with the others, an item of a list
-/// alone.
-fn below(meter: &ConfiguredMeter, rows: &[Row], row: &Row) -> Option<Finding> {
+/// Counters that are too low to be a first value: a phase counts with the others, an item of a list alone.
+pub(super) fn below(meter: &ConfiguredMeter, rows: &[Row]) -> Vec<Finding> {
     let min_wh = meter.config.min_energy_wh;
-    let wh = row.value.filter(|_| row.measurand == Measurand::EnergyOut)?;
-    let same = |other: &&Row| other.measurand == row.measurand;
-    let is_member = rows.iter().filter(same).filter(|other| other.phase == row.phase).count() > 1;
-    let all_wh: f64 = rows.iter().filter(same).filter_map(|row| row.value).sum();
-    let reached_wh = if is_member { wh } else { all_wh };
-    let text = format!(
-        "item {} shows {}, below min_energy_threshold ({}): no value yet",
-        row.item,
-        Kwh(wh),
-        Kwh(min_wh)
-    );
-    (reached_wh < min_wh).then(|| {
-        let finding = Finding::failure(text).at(meter).of(row.measurand);
-        finding.remedy("wait until it has counted more, or set min_energy_threshold: 0")
-    })
+    let out = || rows.iter().filter(|row| row.measurand == Measurand::EnergyOut);
+    let all_wh: f64 = out().filter_map(|row| row.value).sum();
+    let below = out().filter_map(|row| {
+        let wh = row.value?;
+        let is_member = out().filter(|other| other.phase == row.phase).count() > 1;
+        let reached_wh = if is_member { wh } else { all_wh };
+        let text = format!(
+            "item {} shows {}, below min_energy_threshold ({}): no value yet",
+            row.item,
+            Kwh(wh),
+            Kwh(min_wh)
+        );
+        let failure = || Finding::failure(text).of(row.measurand);
+        let remedy = "wait until it has counted more, or set min_energy_threshold: 0";
+        (reached_wh < min_wh).then(|| failure().remedy(remedy))
+    });
+    below.collect()
 }

@@ -8,10 +8,10 @@ use std::{
 
 use tokio::{task::spawn_blocking, time::timeout};
 
-use super::{Finding, Row};
+use super::{Finding, Row, problem};
 use crate::{
     config::{Config, ConfiguredMeter},
-    meter::record::Restored,
+    meter::record::{CounterRecord, Restored},
     persistence::{directory, error::CounterFileError, store},
     system::units::{self, Unit},
     text::Kwh,
@@ -29,34 +29,37 @@ pub(super) async fn findings(
     meter: &ConfiguredMeter,
     rows: &[Row],
 ) -> Vec<Finding> {
-    let Some(path) = store::directory(config.state_dir.as_deref()) else { return Vec::new() };
-    let serial_number = meter.config.identity.serial_number.clone();
-    let examined = examine(path.clone(), serial_number.clone()).await;
-    let findings = match examined {
-        Ok(Ok(restored)) => behind(&restored, rows, &serial_number),
-        Ok(Err(error)) => vec![unusable(&error)],
-        Err(_) => {
-            let text = format!("{}: the disk does not answer", path.display());
-            vec![Finding::failure(text).remedy("give state_dir another directory")]
-        }
+    let serial_number = &meter.config.identity.serial_number;
+    let (restored, trouble) = match store::directory(config.state_dir.as_deref()) {
+        Some(path) => examine(path, serial_number.clone()).await,
+        None => (Restored::nothing(), None),
     };
-    findings.into_iter().map(|finding| finding.at(meter)).collect()
+    let counters = restored.record.map(|record| record.counters).unwrap_or_default();
+    // The threshold holds for the first value ever.
+    let of_counters = if counters.is_empty() {
+        problem::below(meter, rows)
+    } else {
+        behind(&counters, rows, serial_number)
+    };
+    trouble.into_iter().chain(of_counters).map(|finding| finding.at(meter)).collect()
 }
 
-/// Looks into the directory, on a thread, which may hang.
-async fn examine(
-    path: PathBuf,
-    serial_number: String,
-) -> Result<Result<Restored, CounterFileError>, Silent> {
-    let examine = spawn_blocking(move || directory::examine(&path, &serial_number));
-    match timeout(LIMIT, examine).await {
-        Ok(Ok(examined)) => Ok(examined),
-        Ok(Err(_)) | Err(_) => Err(Silent),
-    }
+/// Looks into the directory, on a thread, since that may hang. Gives what is remembered, and what is wrong.
+async fn examine(path: PathBuf, serial_number: String) -> (Restored, Option<Finding>) {
+    let silent = format!("{}: the disk does not answer", path.display());
+    let examined = spawn_blocking(move || match directory::examine(&path, &serial_number) {
+        Ok(restored) => (restored, None),
+        // What cannot be taken can perhaps be read.
+        Err(error) => {
+            let restored = directory::load(&path, &serial_number);
+            (restored.unwrap_or(Restored::nothing()), Some(unusable(&error)))
+        }
+    });
+    timeout(LIMIT, examined).await.ok().and_then(Result::ok).unwrap_or_else(|| {
+        let failure = Finding::failure(silent).remedy("give state_dir another directory");
+        (Restored::nothing(), Some(failure))
+    })
 }
-
-/// The disk gives no answer.
-struct Silent;
 
 fn unusable(error: &CounterFileError) -> Finding {
     match error {
@@ -88,9 +91,8 @@ fn denied(error: &CounterFileError, path: &Path, source: &io::Error) -> Finding 
 }
 
 /// Counters that show less than was served before, as another device does, or another unit.
-fn behind(restored: &Restored, rows: &[Row], serial_number: &str) -> Vec<Finding> {
-    let counters = restored.record.iter().flat_map(|record| &record.counters);
-    let behind = counters.filter_map(|counter| {
+fn behind(counters: &[CounterRecord], rows: &[Row], serial_number: &str) -> Vec<Finding> {
+    let behind = counters.iter().filter_map(|counter| {
         let is_that = |row: &&Row| row.measurand == counter.key && row.item == counter.item;
         let row = rows.iter().find(is_that)?;
         let (shown, served) = (row.value?, counter.served_wh - counter.counter.offset_wh);

@@ -206,6 +206,10 @@ async fn a_counter_that_shows_less_than_before_is_doubted() {
     let expected = "energy_counter_out: item inverter2_PV_E_total shows 12.345 kWh, and has shown \
                     12 345.678 kWh before";
     assert!(verdict(&checked).contains(expected), "{checked:?}");
+    // It begins anew each day; min_energy_threshold holds for the first value ever.
+    openhab.set("inverter2_PV_E_total", "0 kWh");
+    let checked = check_of(&config, openhab.address, &[]).await;
+    assert_eq!(checked.code, Some(SUCCESS), "{checked:?}");
 }
 
 #[tokio::test]
@@ -223,5 +227,41 @@ async fn a_secret_that_everybody_may_read_is_named() {
         fs::set_permissions(secrets.path(0), fs::Permissions::from_mode(mode)).unwrap();
         let checked = check_at(openhab.address, &key, &[]).await;
         assert!(verdict(&checked).starts_with(expected), "{mode:o}: {checked:?}");
+    }
+}
+
+#[tokio::test]
+async fn under_systemd_each_further_meter_needs_a_socket() {
+    let units = TempDir::new().unwrap();
+    let wanted = units.path().join("sockets.target.wants");
+    fs::create_dir(&wanted).unwrap();
+    for unit in ["fronius-smartmeter.socket", "fronius-smartmeter@.socket"] {
+        fs::write(units.path().join(unit), "[Socket]\n").unwrap();
+    }
+    fs::write(wanted.join("fronius-smartmeter.socket"), "").unwrap();
+    let openhab = OpenHab::start(&ITEMS);
+    let meter = |name: &str, address: &str| {
+        format!(
+            "  - name: {name}\n    energy_counter_out: inverter2_PV_E_total\n    \
+             current_power: inverter2_Grid_P\n    serial_number: {name}\n    max_power: 1000\n    \
+             modbus_listen: {address}\n"
+        )
+    };
+    let meters = [meter("roof", "192.0.2.1:502"), meter("grid", "192.0.2.2:502")].concat();
+    let config = file(&format!("openhab_host: {}\nmeters:\n{meters}", openhab.address));
+    for (is_enabled, expected) in [
+        (
+            false,
+            "The inverter will get values, but look at this first: grid: systemd opens no port",
+        ),
+        (true, GOOD),
+    ] {
+        if is_enabled {
+            fs::write(wanted.join("fronius-smartmeter@grid.socket"), "").unwrap();
+        }
+        let mut command = program(&["check", "--config", text(config.path())]);
+        let checked = outcome(command.env("SYSTEMD_UNIT_PATH", units.path())).await;
+        assert_eq!(checked.code, Some(SUCCESS), "{checked:?}");
+        assert!(verdict(&checked).starts_with(expected), "{checked:?}");
     }
 }

@@ -225,3 +225,19 @@ async fn entities_of_home_assistant_fit_as_well() {
         assert!(checked.out.contains(cell), "{cell}: {checked:?}");
     }
 }
+
+#[tokio::test]
+async fn a_part_of_a_producer_may_sleep_while_another_is_awake() {
+    let openhab = OpenHab::start(&[("E", "5 kWh"), ("P1", "NULL"), ("P2", "300 W")]);
+    let config = format!(
+        "openhab_host: {}\nenergy_counter_out: E\ncurrent_power: [P1, P2]\nmax_power: 1000\n\
+         modbus_listen: 0.0.0.0:0\n",
+        openhab.address
+    );
+    let checked = check_of(&config, openhab.address, &[]).await;
+    assert_eq!(verdict(&checked), "The inverter will get sensible values.", "{checked:?}");
+    assert!(checked.out.contains("    it has no value (NULL)\n"), "{checked:?}");
+    // Of the grid every part counts.
+    let checked = check_of(&format!("{config}role: grid\n"), openhab.address, &[]).await;
+    assert_eq!(checked.code, Some(UNAVAILABLE), "{checked:?}");
+}
