@@ -6,6 +6,7 @@ use hyper::StatusCode;
 
 use super::{Finding, Row, item::sign_currents, problem, report::SourceReport};
 use crate::{
+    commands::progress,
     config::{Config, ConfiguredMeter},
     meter::{binding::Binding, reading::Freshness},
     source::{
@@ -31,7 +32,9 @@ pub(super) async fn ask(config: &Config) -> Asked {
     };
     for source in &config.sources {
         let wanted = wanted(&config.meters, source.kind());
-        let answers = match answers(source, config.freshness, &wanted).await {
+        let asking = format!("asking {source}");
+        let answers = answers(source, config.freshness, &wanted);
+        let answers = match progress::during(&asking, answers).await {
             Ok(probes) => {
                 for ((place, binding), probe) in wanted.into_iter().zip(probes) {
                     let (rows, meter) = (asked.rows.get_mut(place), config.meters.get(place));

@@ -4,16 +4,18 @@ use std::path::{Path, PathBuf};
 
 use super::{args::SetupArgs, ask, error::SetupError, value::Value};
 use crate::{
+    commands::progress,
     meter::{
         reading::Freshness,
         units::{Quantity, Unit},
     },
     source::{
-        ListedItem, Source, SourceConfig, SourceKind,
+        ListedItem, ProbeError, Source, SourceConfig, SourceKind,
         homeassistant::{self, HomeAssistantConfig},
         openhab::{self, OpenHab, OpenHabConfig, credentials::Credentials},
         secret::SecretSource,
     },
+    text::printable,
 };
 
 /// A source, and what it has.
@@ -52,7 +54,10 @@ impl Connection {
         let ca_file = args.ca_file.as_deref();
         let kind = match kind {
             Some(kind) => kind,
-            None => recognise(host, ca_file).await?,
+            None => {
+                let asking = format!("asking what answers at {}", printable(host));
+                progress::during(&asking, recognise(host, ca_file)).await?
+            }
         };
         let mut token = args.token_file.as_deref().map(|path| Token::File(absolute(path)));
         if token.is_none() && kind == SourceKind::HomeAssistant {
@@ -63,11 +68,11 @@ impl Connection {
             Ok::<_, SetupError>(config.build(Freshness::default())?)
         };
         let mut source = build(token.clone())?;
-        let items = match source.list().await {
+        let items = match list(&source).await {
             Err(error) if token.is_none() && error.wants_credentials() => {
                 token = Some(ask_for_token(args, kind)?);
                 source = build(token.clone())?;
-                source.list().await?
+                list(&source).await?
             }
             listed => listed?,
         };
@@ -89,7 +94,9 @@ impl Connection {
             let symbol = state.and_then(|state| state.split_once(' ')).map(|(_, symbol)| symbol);
             let symbol = symbol.or(value.unit.as_deref()).unwrap_or("W");
             let unit = Unit::parse(Quantity::Power, symbol).ok()?;
-            watts += unit.to_base(self.source.highest(name).await?);
+            let highest = self.source.highest(name);
+            watts +=
+                unit.to_base(progress::during("looking for the highest power", highest).await?);
         }
         Some(watts)
     }
@@ -114,6 +121,11 @@ fn ask_for_token(args: &SetupArgs, kind: SourceKind) -> Result<Token, SetupError
         ),
     };
     Ok(Token::Entered(ask::secret(question, help)?))
+}
+
+/// Asks a source for its items.
+async fn list(source: &Source) -> Result<Vec<ListedItem>, ProbeError> {
+    progress::during("asking for all that there is", source.list()).await
 }
 
 /// What is known of a source before its items are chosen.
