@@ -56,7 +56,7 @@ impl Connection {
             Some(kind) => kind,
             None => {
                 let asking = format!("asking what answers at {}", printable(host));
-                progress::during(&asking, recognise(host, ca_file)).await?
+                progress::during(&asking, Box::pin(recognise(host, ca_file))).await?
             }
         };
         let mut token = args.token_file.as_deref().map(|path| Token::File(absolute(path)));
