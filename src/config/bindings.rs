@@ -247,7 +247,7 @@ fn is_item_name(name: &str) -> bool {
 }
 
 /// Home Assistant's own rule: with one id that breaks it, it refuses them all.
-fn is_entity_id(name: &str) -> bool {
+pub(super) fn is_entity_id(name: &str) -> bool {
     let valid = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     let is_part =
         |part: &str| !part.is_empty() && part.chars().all(valid) && part.trim_matches('_') == part;
@@ -272,11 +272,8 @@ fn factor(entries: &mut Entries<'_>, entry: &Entry, quantity: Quantity) -> Optio
         Quantity::Energy => "a number above 0, such as 0.001",
         _ => "a number other than 0, such as -1",
     };
-    entries.parse(entry, expected, |text| {
-        let fits = |factor: &f64| match quantity {
-            Quantity::Energy => *factor > 0.0,
-            _ => *factor != 0.0,
-        };
-        values::parse(text).filter(|factor: &f64| factor.is_finite() && fits(factor))
+    values::number(entries, entry, expected, |factor| match quantity {
+        Quantity::Energy => factor > 0.0,
+        _ => factor != 0.0,
     })
 }

@@ -10,6 +10,8 @@ use serde::{
     de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
+use super::causes;
+
 /// A node. A scalar has its text as it was written: `2.10` is not 2.1.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Node {
@@ -17,6 +19,18 @@ pub(super) enum Node {
     Scalar(String),
     List(Vec<Node>),
     Map(Vec<(String, Node)>),
+}
+
+impl Node {
+    /// Whether one of its texts is such a one.
+    pub(super) fn any_text(&self, is_one: &impl Fn(&str) -> bool) -> bool {
+        match self {
+            Self::Null => false,
+            Self::Scalar(text) => is_one(text),
+            Self::List(nodes) => nodes.iter().any(|node| node.any_text(is_one)),
+            Self::Map(entries) => entries.iter().any(|(_, node)| node.any_text(is_one)),
+        }
+    }
 }
 
 /// The way to a node: its place among its siblings, level by level.
@@ -34,6 +48,12 @@ impl Position {
 
     fn of(error: &serde_yaml::Error) -> Self {
         error.location().map_or(Self::START, |at| Self { line: at.line(), column: at.column() })
+    }
+
+    /// Reads `line 1 column 2`, as libyaml writes it.
+    fn parse(text: &str) -> Option<Self> {
+        let (line, column) = text.strip_prefix("line ")?.split_once(" column ")?;
+        Some(Self { line: line.parse().ok()?, column: column.parse().ok()? })
     }
 }
 
@@ -53,26 +73,7 @@ impl<'t> Document<'t> {
         });
         match filled {
             Ok(root) => Ok((Self { text }, root)),
-            Err(error) => {
-                let position = Position::of(&error);
-                let message = error.to_string();
-                // libyaml appends the position, which is reported apart.
-                let message = message.split(" at line ").next().unwrap_or_default();
-                // Before it there is what was found, which may be a secret.
-                let message = match message.rsplit_once(", expected ") {
-                    Some((_, expected)) => format!("expected {expected}"),
-                    None => message.to_owned(),
-                };
-                let line = text.lines().nth(position.line.saturating_sub(1)).unwrap_or_default();
-                let hint = if line.contains(": [") {
-                    "; an address with [ ] must be in quotes"
-                } else if line.contains('\t') {
-                    "; YAML is indented with spaces, not with tabs"
-                } else {
-                    ""
-                };
-                Err((position, format!("{message}{hint}")))
-            }
+            Err(error) => Err(explained(text, &error)),
         }
     }
 
@@ -84,6 +85,27 @@ impl<'t> Document<'t> {
             Err(error) => Position::of(&error),
         }
     }
+}
+
+/// Where and why a text is not YAML, and what may have led to it.
+fn explained(text: &str, error: &serde_yaml::Error) -> (Position, String) {
+    let position = Position::of(error);
+    let message = error.to_string();
+    if message.contains("more than one document") {
+        let cause = causes::of_syntax_error(text, position.line);
+        return (position, format!("expected one document, found more{cause}"));
+    }
+    if let Some(opened) = message.split("quoted scalar at ").nth(1).and_then(Position::parse) {
+        return (opened, "this quote is not closed".to_owned());
+    }
+    // libyaml appends the position, which is reported apart.
+    let message = message.split(" at line ").next().unwrap_or_default();
+    // Before it there is what was found, which may be a secret.
+    let message = match message.rsplit_once(", expected ") {
+        Some((_, expected)) => format!("expected {expected}"),
+        None => message.to_owned(),
+    };
+    (position, format!("{message}{}", causes::of_syntax_error(text, position.line)))
 }
 
 /// Reads the kinds of the nodes. Only a node that is known to be a scalar can be asked for its text
