@@ -1,5 +1,6 @@
 //! The commands besides `run`, and the screen that two of them print to.
 
+pub mod address;
 pub mod check;
 pub mod counters;
 pub mod demo;

@@ -9,7 +9,7 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{counters::SetCounter, simulate};
+use crate::commands::{address, counters::SetCounter, simulate};
 
 /// Where the Home Assistant add-on puts its options.
 const ADDON_OPTIONS: &str = "/data/options.json";
@@ -99,7 +99,7 @@ pub(super) enum Command {
     #[command(after_help = READ_EXAMPLES)]
     Read {
         /// Address of the meter; the port is 502 unless given
-        #[arg(value_name = "HOST[:PORT]")]
+        #[arg(value_name = "HOST[:PORT]", value_parser = address::of_meter)]
         address: String,
         /// Unit id of the meter
         #[arg(long, value_name = "N", default_value_t = 1)]
@@ -157,8 +157,8 @@ pub(super) enum Command {
     /// Show everything working together on this machine: a simulated openHAB with a solar day, the
     /// meter, and what an inverter would see
     Demo {
-        /// Address that the meter listens on
-        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:5020")]
+        /// Address that the meter listens on, or a port of this machine
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:5020", value_parser = address::to_listen)]
         listen: SocketAddr,
     },
     /// Simulate an openHAB server, with its REST API and events

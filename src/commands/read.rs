@@ -2,7 +2,6 @@
 
 use std::{
     io::{self, Write},
-    net::IpAddr,
     time::Duration,
 };
 
@@ -25,12 +24,12 @@ pub enum ReadError {
     Print(#[from] io::Error),
 }
 
-/// Reads the meter at `address`, a host with or without a port, and prints its values once.
+/// Reads the meter at `address`, a host and port, and prints its values once.
 ///
 /// # Errors
 /// Returns an error if there is no meter, it cannot be read, or nothing can be printed.
 pub async fn once(address: &str, unit: u8, json: bool) -> Result<(), ReadError> {
-    let report = MeterClient::connect(&with_port(address), unit).await?.read().await?;
+    let report = MeterClient::connect(address, unit).await?.read().await?;
     Ok(io::stdout().write_all(text(&report, json)?.as_bytes())?)
 }
 
@@ -40,14 +39,13 @@ pub async fn once(address: &str, unit: u8, json: bool) -> Result<(), ReadError> 
 /// # Errors
 /// Returns an error if nothing can be printed.
 pub async fn watch(address: &str, unit: u8, json: bool) -> Result<(), ReadError> {
-    let address = with_port(address);
     let mut screen = Screen::default();
     let mut meter = None;
     loop {
         let read = async {
             let connected = match meter.take() {
                 Some(connected) => connected,
-                None => MeterClient::connect(&address, unit).await?,
+                None => MeterClient::connect(address, unit).await?,
             };
             let report = connected.read().await;
             meter = Some(connected);
@@ -73,17 +71,4 @@ fn text(report: &Report, json: bool) -> io::Result<String> {
     } else {
         report.to_string()
     })
-}
-
-/// `address`, with port 502 if it has none.
-fn with_port(address: &str) -> String {
-    let has_port = match address.rsplit_once(':') {
-        Some((host, _)) => !host.contains(':') || host.ends_with(']'),
-        None => false,
-    };
-    match address.parse() {
-        Ok(IpAddr::V6(_)) => format!("[{address}]:502"),
-        _ if has_port => address.to_owned(),
-        _ => format!("{address}:502"),
-    }
 }
