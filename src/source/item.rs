@@ -58,6 +58,7 @@ impl ItemProblem {
                 matches!(
                     error,
                     ItemStateError::NoValue(_)
+                        | ItemStateError::UnitLost
                         | ItemStateError::Sentinel(_)
                         | ItemStateError::Implausible { .. }
                         | ItemStateError::Limit(LimitError::Power { .. })
