@@ -198,7 +198,7 @@ fn a_counter_is_held_and_cannot_be_saved() {
     assert_english(
         &snapshot,
         &[
-            "Warning counter_held energy_counter_out L1: held back for an hour: item \
+            "Warning counter_held energy_counter_out L1: held back for an hour: \
              inverter_energy rose 12.300 kWh, power explains 0.400 kWh; the power is of a part \
              only, or a unit is mistaken; `counters --reset garage` serves what it shows.",
             "Warning counters_not_saved The counters cannot be saved: a crash may forget what was \
