@@ -14,13 +14,17 @@ use crate::commands::{address, counters::SetCounter, simulate};
 /// Where the Home Assistant add-on puts its options.
 const ADDON_OPTIONS: &str = "/data/options.json";
 
-/// Also part of the man page.
+/// Like all texts at the end of a help, it is a part of the man page, and fits 80 columns there.
 const AFTER_HELP: &str = "\
 Files:
-  /etc/fronius-smartmeter/config.yaml          configuration of the system service
-  /etc/fronius-smartmeter/openhab_token        API token for openHAB, if it requires one
-  /etc/fronius-smartmeter/homeassistant_token  long-lived access token of Home Assistant
-  /var/lib/fronius-smartmeter/                 energy counters
+  /etc/fronius-smartmeter/config.yaml
+      configuration of the system service
+  /etc/fronius-smartmeter/openhab_token
+      API token for openHAB, if it requires one
+  /etc/fronius-smartmeter/homeassistant_token
+      long-lived access token of Home Assistant
+  /var/lib/fronius-smartmeter/
+      energy counters
 
 Exit codes:
   0   success, or stopped by SIGTERM, SIGINT or SIGHUP
@@ -30,38 +34,78 @@ Exit codes:
   70  internal error
   78  configuration error";
 
+const RUN_EXAMPLES: &str = "\
+Examples:
+  As the system service does:
+      fronius-smartmeter run --config /etc/fronius-smartmeter/config.yaml
+  With config.yaml in this folder:
+      fronius-smartmeter";
+
 const CHECK_EXAMPLES: &str = "\
 Examples:
-  fronius-smartmeter check                              ask the source for every item
-  fronius-smartmeter check --offline --config new.yaml  only look for mistakes in the file";
+  Ask the source for every item:
+      fronius-smartmeter check
+  Only look for mistakes in the file:
+      fronius-smartmeter check --offline --config new.yaml";
 
 const READ_EXAMPLES: &str = "\
 Examples:
-  fronius-smartmeter read 127.0.0.1                     the meter on this machine
-  fronius-smartmeter read 192.168.1.20:1502 --watch     another one, every second
-  fronius-smartmeter read 192.168.1.20 --unit 2 --json  one with unit id 2, for a program";
+  The meter on this machine:
+      fronius-smartmeter read 127.0.0.1
+  Another one, every second:
+      fronius-smartmeter read 192.168.1.20:1502 --watch
+  One with unit id 2, for a program:
+      fronius-smartmeter read 192.168.1.20 --unit 2 --json";
 
 const COUNTERS_EXAMPLES: &str = "\
 Examples:
-  fronius-smartmeter counters
-  fronius-smartmeter counters --reset 01699275001
-  fronius-smartmeter counters --set 01699275001=20000
+  What is remembered:
+      fronius-smartmeter counters
+  Serve what the items of this meter show next, whatever was served:
+      fronius-smartmeter counters --reset 01699275001
+  Go on from 20000 kWh:
+      fronius-smartmeter counters --set 01699275001=20000
 
-The counters are in state_dir. For those of the system service, run as root:
+The counters are in state_dir. For those of the system service, as root:
   env STATE_DIRECTORY=/var/lib/fronius-smartmeter \\
-    fronius-smartmeter counters --config /etc/fronius-smartmeter/config.yaml";
+    fronius-smartmeter counters \\
+    --config /etc/fronius-smartmeter/config.yaml";
+
+const REPLAY_EXAMPLES: &str = "\
+Examples:
+  With items named like the keys:
+      fronius-smartmeter replay history.csv
+  With those of a configuration, and a row every ten minutes:
+      fronius-smartmeter replay history.csv -c config.yaml --every 10m";
+
+const HEALTH_EXAMPLES: &str = "\
+Examples:
+  Of the service with config.yaml in this folder:
+      fronius-smartmeter health
+  Of the system service, for a script:
+      fronius-smartmeter health -c /etc/fronius-smartmeter/config.yaml";
+
+const DEMO_EXAMPLES: &str = "\
+Examples:
+  On this machine alone:
+      fronius-smartmeter demo
+  For an inverter in the network:
+      fronius-smartmeter demo --listen 0.0.0.0:1502";
 
 const SIMULATE_EXAMPLES: &str = "\
 Examples:
-  fronius-smartmeter simulate                           a solar day
-  fronius-smartmeter simulate --item power='800 W'      one item, with this state
+  A solar day:
+      fronius-smartmeter simulate
+  One item, with this state:
+      fronius-smartmeter simulate --item power='800 W'
 
 Set a state with PUT, as in openHAB:
   curl -X PUT -H 'Content-Type: text/plain' -d '900 W' \\
     http://127.0.0.1:8080/rest/items/power/state
 
 Add or edit an item or a group with PUT, too, and remove it with DELETE:
-  curl -X PUT -H 'Content-Type: application/json' -d '{\"type\":\"Number:Power\",\"name\":\"power\"}' \\
+  curl -X PUT -H 'Content-Type: application/json' \\
+    -d '{\"type\":\"Number:Power\",\"name\":\"power\"}' \\
     http://127.0.0.1:8080/rest/items/power
   curl -X DELETE http://127.0.0.1:8080/rest/items/power";
 
@@ -82,6 +126,7 @@ pub(super) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Run the service
+    #[command(after_help = RUN_EXAMPLES)]
     Run(ConfigArgs),
     /// Check the configuration, ask the source for every item and show what would be served
     #[command(after_help = CHECK_EXAMPLES)]
@@ -132,6 +177,7 @@ pub(super) enum Command {
     /// down, source up, disk full, disk ok. Lines that begin with # are comments. Without --config
     /// the items are named like the keys of the configuration: energy_counter_out, current_power and
     /// so on
+    #[command(after_help = REPLAY_EXAMPLES)]
     Replay {
         /// The file with the history; - is standard input
         #[arg(value_name = "HISTORY")]
@@ -153,9 +199,11 @@ pub(super) enum Command {
     ///
     /// It asks the status page, or the meter if there is no page, and waits up to 2 seconds. An
     /// outage of the source is not a failure: the service is still running
+    #[command(after_help = HEALTH_EXAMPLES)]
     Health(ConfigArgs),
     /// Show everything working together on this machine: a simulated openHAB with a solar day, the
     /// meter, and what an inverter would see
+    #[command(after_help = DEMO_EXAMPLES)]
     Demo {
         /// Address that the meter listens on, or a port of this machine
         #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:5020", value_parser = address::to_listen)]
@@ -193,13 +241,14 @@ fn interval(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
 
-    /// The words of a shell command, without the remark after it.
+    /// The words of a shell command.
     fn words(line: &str) -> Vec<String> {
-        let command = line.trim().split("  ").next().unwrap();
         let mut words = vec![String::new()];
-        for (place, part) in command.split('\'').enumerate() {
+        for (place, part) in line.split('\'').enumerate() {
             let mut pieces = part.split(' ');
             if place % 2 == 0 {
                 words.last_mut().unwrap().push_str(pieces.next().unwrap());
@@ -212,17 +261,29 @@ mod tests {
     }
 
     #[test]
-    fn the_examples_in_the_help_are_accepted() {
-        let mut count = 0;
-        for examples in [CHECK_EXAMPLES, READ_EXAMPLES, COUNTERS_EXAMPLES, SIMULATE_EXAMPLES] {
-            for line in examples.lines() {
-                if line.trim().starts_with("fronius-smartmeter ") {
+    fn each_command_has_examples_that_are_accepted() {
+        for command in Cli::command().get_subcommands() {
+            let help = command.get_after_help().unwrap().to_string();
+            let examples = help.replace("\\\n    ", "");
+            let mut count = 0;
+            for line in examples.lines().map(str::trim) {
+                if line.starts_with("fronius-smartmeter") {
                     let parsed = Cli::try_parse_from(words(line));
-                    assert!(parsed.is_ok_and(|cli| cli.command.is_some()), "{line}");
+                    assert!(parsed.is_ok(), "{line}: {parsed:?}");
                     count += 1;
                 }
             }
+            assert!(count >= 2, "{help}");
         }
-        assert_eq!(count, 11);
+    }
+
+    #[test]
+    fn the_end_of_a_help_fits_a_man_page_of_80_columns() {
+        let root = Cli::command();
+        let all = root.get_subcommands().filter_map(|command| command.get_after_help());
+        for help in all.chain(root.get_after_long_help()) {
+            let help = help.to_string();
+            assert!(help.lines().all(|line| line.len() <= 73), "{help}");
+        }
     }
 }
