@@ -142,15 +142,17 @@ impl fmt::Display for Course<'_> {
     }
 }
 
-/// A time: tenths of a second below ten, then whole seconds.
+/// A time in its largest unit that says enough: `0.4 s`, `17 s`, `12 min`, `3 h`.
 pub(super) struct Rounded(pub(super) Duration);
 
 impl fmt::Display for Rounded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0 < Duration::from_secs(10) {
-            return write!(f, "{:.1} s", self.0.as_secs_f64());
+        match self.0.as_secs() {
+            0..10 => write!(f, "{:.1} s", self.0.as_secs_f64()),
+            seconds @ 10..120 => write!(f, "{seconds} s"),
+            seconds @ 120..7200 => write!(f, "{} min", seconds / 60),
+            seconds => write!(f, "{} h", seconds / 3600),
         }
-        humantime::format_duration(Duration::from_secs(self.0.as_secs())).fmt(f)
     }
 }
 
@@ -194,7 +196,7 @@ mod tests {
         assert_eq!(ended.exported_wh, Some(250.0));
         assert_eq!(
             course(&ended, &["192.0.2.1"]),
-            "; data up to 10m old; stale once, for 9m 30s; 3600 polls by 192.0.2.1"
+            "; data up to 10 min old; stale once, for 9 min; 3600 polls by 192.0.2.1"
         );
         let quiet = hour.end(&back, 3600, at(607));
         assert_eq!(quiet.exported_wh, Some(0.0));
@@ -210,7 +212,22 @@ mod tests {
         hour.take(&gone, &gone, at(1));
         for end in [11, 21] {
             let ended = hour.end(&gone, 8, at(end));
-            assert!(course(&ended, &[]).contains("; stale once, for 10s"), "{ended:?}");
+            assert!(course(&ended, &[]).contains("; stale once, for 10 s"), "{ended:?}");
+        }
+    }
+
+    #[test]
+    fn a_time_is_in_the_unit_that_says_enough() {
+        for (millis, text) in [
+            (400, "0.4 s"),
+            (9_999, "10.0 s"),
+            (10_000, "10 s"),
+            (119_999, "119 s"),
+            (120_000, "2 min"),
+            (7_199_000, "119 min"),
+            (7_200_000, "2 h"),
+        ] {
+            assert_eq!(Rounded(Duration::from_millis(millis)).to_string(), text);
         }
     }
 
