@@ -91,11 +91,14 @@ impl<'t> Document<'t> {
 fn explained(text: &str, error: &serde_yaml::Error) -> (Position, String) {
     let position = Position::of(error);
     let message = error.to_string();
-    if message.contains("more than one document") {
+    if message.starts_with("deserializing from YAML containing more than one document") {
         let cause = causes::of_syntax_error(text, position.line);
         return (position, format!("expected one document, found more{cause}"));
     }
-    if let Some(opened) = message.split("quoted scalar at ").nth(1).and_then(Position::parse) {
+    if message.starts_with("found unexpected end of stream")
+        && let Some((_, opened)) = message.rsplit_once("while scanning a quoted scalar at ")
+        && let Some(opened) = Position::parse(opened)
+    {
         return (opened, "this quote is not closed".to_owned());
     }
     // libyaml appends the position, which is reported apart.
