@@ -26,6 +26,30 @@ fn advice(c: char) -> Option<&'static str> {
     })
 }
 
+/// Where and why a text is not YAML, and what may have led to it.
+pub(super) fn explained(text: &str, error: &serde_yaml::Error) -> (Position, String) {
+    let position = Position::of(error);
+    let message = error.to_string();
+    if message.starts_with("deserializing from YAML containing more than one document") {
+        let cause = of_syntax_error(text, position.line);
+        return (position, format!("expected one document, found more{cause}"));
+    }
+    if message.starts_with("found unexpected end of stream")
+        && let Some((_, opened)) = message.rsplit_once("while scanning a quoted scalar at ")
+        && let Some(opened) = Position::parse(opened)
+    {
+        return (opened, "this quote is not closed".to_owned());
+    }
+    // libyaml appends the position, which is reported apart.
+    let message = message.split(" at line ").next().unwrap_or_default();
+    // Before it there is what was found, which may be a secret.
+    let message = match message.rsplit_once(", expected ") {
+        Some((_, expected)) => format!("expected {expected}"),
+        None => message.to_owned(),
+    };
+    (position, format!("{message}{}", of_syntax_error(text, position.line)))
+}
+
 /// What may have led to a syntax error on this line, as the end of a message.
 pub(super) fn of_syntax_error(text: &str, line: usize) -> String {
     let content = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();

@@ -46,12 +46,12 @@ pub(super) struct Position {
 impl Position {
     pub(super) const START: Self = Self { line: 1, column: 1 };
 
-    fn of(error: &serde_yaml::Error) -> Self {
+    pub(super) fn of(error: &serde_yaml::Error) -> Self {
         error.location().map_or(Self::START, |at| Self { line: at.line(), column: at.column() })
     }
 
     /// Reads `line 1 column 2`, as libyaml writes it.
-    fn parse(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         let (line, column) = text.strip_prefix("line ")?.split_once(" column ")?;
         Some(Self { line: line.parse().ok()?, column: column.parse().ok()? })
     }
@@ -73,7 +73,7 @@ impl<'t> Document<'t> {
         });
         match filled {
             Ok(root) => Ok((Self { text }, root)),
-            Err(error) => Err(explained(text, &error)),
+            Err(error) => Err(causes::explained(text, &error)),
         }
     }
 
@@ -85,30 +85,6 @@ impl<'t> Document<'t> {
             Err(error) => Position::of(&error),
         }
     }
-}
-
-/// Where and why a text is not YAML, and what may have led to it.
-fn explained(text: &str, error: &serde_yaml::Error) -> (Position, String) {
-    let position = Position::of(error);
-    let message = error.to_string();
-    if message.starts_with("deserializing from YAML containing more than one document") {
-        let cause = causes::of_syntax_error(text, position.line);
-        return (position, format!("expected one document, found more{cause}"));
-    }
-    if message.starts_with("found unexpected end of stream")
-        && let Some((_, opened)) = message.rsplit_once("while scanning a quoted scalar at ")
-        && let Some(opened) = Position::parse(opened)
-    {
-        return (opened, "this quote is not closed".to_owned());
-    }
-    // libyaml appends the position, which is reported apart.
-    let message = message.split(" at line ").next().unwrap_or_default();
-    // Before it there is what was found, which may be a secret.
-    let message = match message.rsplit_once(", expected ") {
-        Some((_, expected)) => format!("expected {expected}"),
-        None => message.to_owned(),
-    };
-    (position, format!("{message}{}", causes::of_syntax_error(text, position.line)))
 }
 
 /// Reads the kinds of the nodes. Only a node that is known to be a scalar can be asked for its text

@@ -77,12 +77,13 @@ impl Tracked {
         });
         let had_problem = self.problem.take().is_some();
         let key = point.measurand.key();
-        let shown = excerpt(state.trim());
+        // Only where it is logged.
+        let shown = || excerpt(state.trim());
         let before = self.value.replace(value);
         if had_problem || before.is_none() {
-            log_end!(had_problem, parent: &self.span, item, key, "{key}: {item} has the state {shown}");
+            log_end!(had_problem, parent: &self.span, item, key, "{key}: {item} has the state {}", shown());
         } else if before.map(f64::to_bits) != Some(value.to_bits()) {
-            tracing::debug!(parent: &self.span, item, key, "{key}: {item} has the state {shown}");
+            tracing::debug!(parent: &self.span, item, key, "{key}: {item} has the state {}", shown());
         }
         true
     }
