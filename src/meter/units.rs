@@ -154,28 +154,30 @@ pub enum UnitError {
     },
 }
 
-/// The prefixes of units, each with what it multiplies by.
-const PREFIXES: [(&str, f64); 8] = [
-    ("", 1.0),
-    ("m", 1e-3),
-    ("k", 1e3),
-    ("M", 1e6),
-    ("G", 1e9),
-    ("T", 1e12),
-    // The micro sign and the Greek letter: openHAB prints the latter, people type either.
-    ("\u{b5}", 1e-6),
-    ("\u{3bc}", 1e-6),
-];
-
 /// How many base units one `symbol` is, if it is a unit of `quantity`.
 fn factor(quantity: Quantity, symbol: &str) -> Option<f64> {
-    if let Some((first, last)) = symbol.rsplit_once('·') {
-        return product(quantity, first, last).or_else(|| product(quantity, last, first));
-    }
-    quantity.symbols().iter().find_map(|(name, value)| {
-        let prefix = symbol.strip_suffix(name)?;
-        let (_, factor) = PREFIXES.iter().find(|(known, _)| *known == prefix)?;
-        Some(factor * value)
+    let simple = quantity
+        .symbols()
+        .iter()
+        .find_map(|(name, value)| Some(prefix(symbol.strip_suffix(name)?)? * value));
+    simple.or_else(|| {
+        let (first, last) = symbol.rsplit_once('·')?;
+        product(quantity, first, last).or_else(|| product(quantity, last, first))
+    })
+}
+
+/// What a prefix of a unit multiplies by.
+fn prefix(text: &str) -> Option<f64> {
+    Some(match text {
+        "" => 1.0,
+        // The micro sign and the Greek letter: openHAB prints the latter, people type either.
+        "\u{b5}" | "\u{3bc}" => 1e-6,
+        "m" => 1e-3,
+        "k" => 1e3,
+        "M" => 1e6,
+        "G" => 1e9,
+        "T" => 1e12,
+        _ => return None,
     })
 }
 
@@ -218,10 +220,9 @@ fn advice(symbol: &str, quantity: Quantity) -> String {
         plain = plain.replace(long, short);
     }
     let plain = plain.trim_end_matches('s');
-    let known = quantity
-        .symbols()
-        .iter()
-        .flat_map(|(name, _)| PREFIXES.iter().map(move |(prefix, _)| format!("{prefix}{name}")));
+    let known = quantity.symbols().iter().flat_map(|(name, _)| {
+        ["", "m", "k", "M", "G", "T"].map(|prefix| format!("{prefix}{name}"))
+    });
     let meant: Vec<_> = known.filter(|known| known.to_lowercase() == plain).collect();
     if meant.is_empty() {
         return format!("expected a unit of {quantity} such as {}", quantity.default_unit());
