@@ -196,7 +196,8 @@ async fn who_logs_warnings_alone_sees_an_outage_begin_and_end() {
     service.logs("no state_dir: after a restart the counters begin").await;
     until(async || service.client().await.read(40_071, 58).await.is_ok()).await;
     openhab.stop().await;
-    service.logs("WARN data is stale").await;
+    let line = service.logs("WARN data is stale").await;
+    assert!(line.ends_with("for too long; 0 W is served (on_stale)"), "{line}");
     openhab.restart();
     service.logs("WARN data is live").await;
     let log = service.stop().await;
