@@ -11,7 +11,7 @@ use clap::{CommandFactory, Parser};
 use tracing::Level;
 
 use crate::{
-    commands::{check, counters, demo, health, read, replay, simulate},
+    commands::{check, counters, demo, health, read, replay, screen::Screen, setup, simulate},
     config::Config,
     daemon::Daemon,
     persistence::store,
@@ -50,8 +50,7 @@ pub fn main(sockets: Result<InheritedSockets, SocketError>) -> ExitCode {
         // The reader of the output, such as `head`, has seen enough.
         Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
         Err(error) => {
-            // The log already says what ended the service.
-            if !matches!(error, CliError::Daemon(_)) {
+            if !error.is_said() {
                 complain(&error);
             }
             error.exit_code().into()
@@ -83,10 +82,11 @@ async fn execute(
 ) -> Result<(), CliError> {
     match command {
         Command::Run(config) => serve(&config.path(), sockets).await,
+        Command::Setup(args) => Ok(setup::setup(&args).await?),
         Command::Check { config, offline, json } => {
             let config = Config::load(&config.path())?;
             if offline {
-                return Ok(check::offline(&config)?);
+                return Ok(check::offline(&config, json)?);
             }
             Ok(check::check(config, json).await?)
         }
@@ -114,7 +114,9 @@ async fn execute(
         }
         Command::Health(config) => Ok(health::health(&Config::load(&config.path())?).await?),
         Command::Demo { listen } => {
-            let _logging = start_logging(Level::WARN, TimeZone::UTC);
+            // In a picture, lines of the log would be in the way; it says the same.
+            let level = if Screen::is_possible() { Level::ERROR } else { Level::WARN };
+            let _logging = start_logging(level, TimeZone::UTC);
             Ok(demo::demo(listen).await?)
         }
         Command::Simulate(args) => {

@@ -136,12 +136,20 @@ impl MeterClient {
         Ok(Self { device, model, address, length })
     }
 
+    /// Reads the common model, which says what the meter is.
+    ///
+    /// # Errors
+    /// Returns an error if the meter does not return it.
+    pub async fn common(&self) -> Result<Model1, ClientError> {
+        self.model(1, place(self.device.models.m1)).await
+    }
+
     /// Reads the common model and the meter model.
     ///
     /// # Errors
     /// Returns an error if the meter does not return them.
     pub async fn read(&self) -> Result<Report, ClientError> {
-        let common = self.model::<Model1>(1, place(self.device.models.m1)).await?;
+        let common = self.common().await?;
         let at = (self.address, self.length);
         Ok(if self.model < 210 {
             Report::integer(common, self.model, &self.model::<Model203>(self.model, at).await?)

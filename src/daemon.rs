@@ -38,7 +38,6 @@ mod status;
 mod status_page;
 
 pub use ports::PortError;
-pub(crate) use running::Prefix;
 use running::RunningMeter;
 use served::{Served, limited, serve};
 use status_page::StatusPage;

@@ -8,6 +8,7 @@ pub mod binding;
 pub mod candidate;
 mod ceiling;
 mod config;
+pub mod consumption;
 pub mod counter;
 mod energies;
 pub mod explained;
@@ -24,6 +25,7 @@ pub mod units;
 
 use binding::Binding;
 pub use config::{MeterConfig, OnStale, Role};
+use consumption::Consumption;
 use energies::Energies;
 pub use image::{Availability, Condition, Image};
 use measurements::{Measurements, ThreePhase};
@@ -38,6 +40,8 @@ pub struct Meter {
     freshness: Freshness,
     /// What the source has items for.
     channels: Vec<Channel>,
+    /// The powers of a producer, and their items.
+    produced: Vec<(Channel, String, Consumption)>,
     energies: Energies,
     /// The power was fresh once, so that its absence is news.
     was_live: bool,
@@ -57,6 +61,7 @@ impl Meter {
         Self {
             energies: Energies::new(&config, bindings, now),
             channels: bindings.iter().map(Binding::channel).collect(),
+            produced: produced(config.role, bindings),
             config,
             freshness,
             was_live: false,
@@ -115,11 +120,27 @@ impl Meter {
         energies.judge(reading, *freshness, now, clock, |point, item, news| {
             events.push(event(config, point, item, news));
         });
+        events.extend(self.consumed(reading, now));
         if self.config.on_stale == OnStale::Hold && self.condition(reading, now) == Condition::Live
         {
             self.last = Some(self.measure(reading, now));
         }
         events
+    }
+
+    /// What is news of the signs of a producer's powers.
+    fn consumed(&mut self, reading: &Reading, now: Instant) -> Vec<CounterEvent> {
+        let Self { config, freshness, produced, .. } = self;
+        let consumed = produced.iter_mut().filter_map(|(channel, item, consumption)| {
+            let sample = reading.get(*channel);
+            let fresh =
+                sample.filter(|sample| freshness.expiry(*sample).is_some_and(|at| now < at));
+            let watts = fresh.map(|sample| sample.value);
+            let is_news = consumption.watch(watts, now);
+            let news = News::Consumes { watts: watts.filter(|_| is_news)? };
+            Some(event(config, channel.point, item, news))
+        });
+        consumed.collect()
     }
 
     /// The total of a measurand that is served, in Wh, once there is one.
@@ -275,10 +296,7 @@ impl Meter {
         let parts = |measurand| {
             Phase::ALL.map(|phase| self.parts(reading, Point { measurand, phase }, now))
         };
-        let sign = match self.config.role {
-            Role::Producer => -1.0,
-            Role::Grid => 1.0,
-        };
+        let sign = self.config.role.power_sign();
         let measured = Measurements::from_lines(
             parts(Measurand::Power).map(|parts| sign * parts.sum),
             parts(Measurand::Voltage).map(Parts::mean),
@@ -296,6 +314,13 @@ impl Meter {
     fn energies(&self) -> [ThreePhase; 2] {
         [Measurand::EnergyOut, Measurand::EnergyIn].map(|measurand| self.energies.served(measurand))
     }
+}
+
+/// The powers that should not be negative.
+fn produced(role: Role, bindings: &[Binding]) -> Vec<(Channel, String, Consumption)> {
+    let powers = bindings.iter().filter(|binding| binding.point.measurand == Measurand::Power);
+    let produced = powers.filter(|_| role == Role::Producer);
+    produced.map(|power| (power.channel(), power.item.clone(), Consumption::default())).collect()
 }
 
 /// What is known of the items of a point.

@@ -30,7 +30,7 @@ use std::time::Duration;
 use chrono::Utc;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{Notify, broadcast, watch};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
@@ -102,6 +102,7 @@ struct Shared {
     dialect: Dialect,
     token: Option<Token>,
     startup: OnceLock<Startup>,
+    is_away: watch::Sender<bool>,
 }
 
 impl Simulator {
@@ -126,6 +127,7 @@ impl Simulator {
                 dialect,
                 token: token.map(Token::new),
                 startup: OnceLock::new(),
+                is_away: watch::Sender::new(false),
             }),
         }
     }
@@ -134,6 +136,18 @@ impl Simulator {
     /// Only the first call counts.
     pub fn start_slowly(&self, time: Duration) {
         self.shared.startup.get_or_init(|| Startup::new(time));
+    }
+
+    /// Goes away, or comes back. While it is away it closes all its connections, and each new one
+    /// unanswered.
+    pub fn set_away(&self, is_away: bool) {
+        self.shared.is_away.send_replace(is_away);
+    }
+
+    /// Whether it is away.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        *self.shared.is_away.borrow()
     }
 
     /// What is missing while it starts.
@@ -226,13 +240,18 @@ impl Simulator {
         alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
         alive.reset_after(FIRST_ALIVE);
         let mut groups = pin!(self.emit_for_groups());
+        let mut away = self.shared.is_away.subscribe();
         loop {
             tokio::select! {
                 never = &mut groups => match never {},
+                Ok(()) = away.changed() => if *away.borrow_and_update() {
+                    connections.abort_all();
+                },
                 _ = alive.tick(), if self.shared.dialect == Dialect::Current => {
                     self.emit(Event::alive());
                 }
                 accepted = listener.accept() => match accepted {
+                    Ok(_) if *away.borrow() => {}
                     Ok((stream, _)) => {
                         // Otherwise, the second half of an event waits until the client
                         // acknowledges the first.
@@ -296,6 +315,28 @@ mod tests {
         assert_eq!(simulator.state("inverter_power").unwrap(), "810 W");
         assert!(!simulator.set("nothing", "1"));
         assert_eq!(simulator.state("nothing"), None);
+    }
+
+    #[tokio::test]
+    async fn while_it_is_away_connections_are_closed() {
+        let simulator = house();
+        let (listener, mut open) = listening().await;
+        let address = listener.local_addr().unwrap();
+        let serving = simulator.clone();
+        let server = tokio::spawn(async move { serving.serve(listener).await });
+        let mut byte = [0];
+        open.write_all(b"GET /rest/ HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
+        assert_eq!(open.read(&mut byte).await.unwrap(), 1);
+        simulator.set_away(true);
+        let mut rest = Vec::new();
+        open.read_to_end(&mut rest).await.unwrap();
+        let mut refused = TcpStream::connect(address).await.unwrap();
+        assert_eq!(refused.read(&mut byte).await.unwrap(), 0);
+        simulator.set_away(false);
+        let mut back = TcpStream::connect(address).await.unwrap();
+        back.write_all(b"GET /rest/ HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
+        assert_eq!(back.read(&mut byte).await.unwrap(), 1);
+        server.abort();
     }
 
     #[tokio::test]

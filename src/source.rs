@@ -8,6 +8,7 @@ use std::{
     time::{Instant, SystemTime},
 };
 
+use hyper::StatusCode;
 use serde::Serialize;
 use tokio::sync::watch;
 use tracing::Span;
@@ -27,6 +28,7 @@ mod file;
 pub mod homeassistant;
 pub mod http;
 pub(crate) mod item;
+mod listing;
 pub mod openhab;
 mod outage;
 mod reloadable;
@@ -43,8 +45,9 @@ use homeassistant::{
 use http::HttpError;
 pub use item::ItemProblem;
 use item::ItemReply;
+pub use listing::ListedItem;
 use openhab::{OpenHab, OpenHabConfig, OpenHabView, WatchingOpenHab};
-use secret::SecretError;
+use secret::{SecretError, SecretSource};
 use tls::TlsError;
 
 /// What a source is.
@@ -66,7 +69,39 @@ impl SourceKind {
             Self::HomeAssistant => "homeassistant",
         }
     }
+
+    /// What people call it.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::OpenHab => "openHAB",
+            Self::HomeAssistant => "Home Assistant",
+        }
+    }
+
+    /// What it calls an item, which is the key for its name in a configuration.
+    #[must_use]
+    pub const fn noun(self) -> &'static str {
+        match self {
+            Self::OpenHab => "item",
+            Self::HomeAssistant => "entity",
+        }
+    }
+
+    /// Whether this can be the name of an item there. Anything else would never reach openHAB's
+    /// items, and with one id that breaks its rule Home Assistant refuses them all.
+    #[must_use]
+    pub fn has_name(self, name: &str) -> bool {
+        let is_rule_kept: fn(&str) -> bool = match self {
+            Self::OpenHab => openhab::is_item_name,
+            Self::HomeAssistant => homeassistant::is_entity_id,
+        };
+        name.len() <= MAX_NAME && is_rule_kept(name)
+    }
 }
+
+/// The most bytes in the name of an item.
+const MAX_NAME: usize = 255;
 
 /// The configuration of a source.
 #[derive(Clone, Debug)]
@@ -94,9 +129,32 @@ pub enum ProbeError {
     /// openHAB cannot be reached.
     #[error(transparent)]
     OpenHab(#[from] HttpError),
+    /// openHAB does not list its items.
+    #[error(transparent)]
+    List(#[from] openhab::ListError),
     /// Home Assistant cannot be reached, or refuses to answer.
     #[error(transparent)]
     HomeAssistant(#[from] SessionError),
+}
+
+impl ProbeError {
+    /// Whether the source wants to know who asks.
+    #[must_use]
+    pub fn wants_credentials(&self) -> bool {
+        matches!(self, Self::List(openhab::ListError::Status(StatusCode::UNAUTHORIZED)))
+    }
+}
+
+/// What answers at the address of a source is something else.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{endpoint} answers, but not as {} does: {reason}", .wanted.title())]
+pub struct Stranger {
+    /// What should be there.
+    pub wanted: SourceKind,
+    /// The server.
+    pub endpoint: String,
+    /// What shows it.
+    pub reason: String,
 }
 
 /// What a source is to keep up to date for one meter.
@@ -148,6 +206,21 @@ impl SourceConfig {
             Self::OpenHab(_) => SourceKind::OpenHab,
             Self::HomeAssistant(_) => SourceKind::HomeAssistant,
         }
+    }
+
+    /// Its secrets, each with the key that names the file.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = (&'static str, &SecretSource)> {
+        let (token, password) = match self {
+            Self::OpenHab(OpenHabConfig { credentials, .. }) => {
+                let login = credentials.login.as_ref();
+                let password = login.and_then(|(_, password)| password.as_ref());
+                (credentials.token.as_ref().map(|token| ("openhab_token_file", token)), password)
+            }
+            Self::HomeAssistant(HomeAssistantConfig { token, .. }) => {
+                (token.as_ref().map(|token| ("homeassistant_token_file", token)), None)
+            }
+        };
+        token.into_iter().chain(password.map(|password| ("openhab_password_file", password)))
     }
 
     /// Creates the source, which is not connected yet.
@@ -255,14 +328,45 @@ impl View {
 }
 
 impl Source {
-    /// Reads one item, once.
+    /// Reads items, once each, and gives the answers in their order.
     ///
     /// # Errors
     /// Returns an error if the source cannot be reached.
-    pub async fn probe(&mut self, binding: &Binding) -> Result<Probe, ProbeError> {
+    pub async fn probe(&self, bindings: &[&Binding]) -> Result<Vec<Probe>, ProbeError> {
         match self {
-            Self::OpenHab(openhab) => Ok(openhab.probe(binding).await?),
-            Self::HomeAssistant(homeassistant) => Ok(homeassistant.probe(binding).await?),
+            Self::OpenHab(openhab) => Ok(openhab.probe(bindings).await?),
+            Self::HomeAssistant(homeassistant) => Ok(homeassistant.probe(bindings).await?),
+        }
+    }
+
+    /// Asks what answers there, where the answers about items do not show it. Home Assistant has shown
+    /// it when it answers at all.
+    ///
+    /// # Errors
+    /// Returns an error if it is something else.
+    pub async fn greet(&self) -> Result<(), Stranger> {
+        match self {
+            Self::OpenHab(openhab) => openhab.greet().await,
+            Self::HomeAssistant(_) => Ok(()),
+        }
+    }
+
+    /// Lists all items that have numbers, in no particular order.
+    ///
+    /// # Errors
+    /// Returns an error if the source cannot be reached, or answers with something else.
+    pub async fn list(&self) -> Result<Vec<ListedItem>, ProbeError> {
+        match self {
+            Self::OpenHab(openhab) => Ok(openhab.list().await?),
+            Self::HomeAssistant(homeassistant) => Ok(homeassistant.list().await?),
+        }
+    }
+
+    /// The highest number that an item has had in the last month, in its unit, if that is known.
+    pub async fn highest(&self, item: &str) -> Option<f64> {
+        match self {
+            Self::OpenHab(openhab) => openhab.highest(item).await,
+            Self::HomeAssistant(homeassistant) => homeassistant.highest(item).await,
         }
     }
 

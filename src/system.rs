@@ -8,3 +8,4 @@ mod outbox;
 pub mod signals;
 pub(crate) mod sockets;
 pub mod systemd;
+pub mod units;

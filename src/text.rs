@@ -41,6 +41,19 @@ pub fn excerpt(text: &str) -> String {
     printable(&short)
 }
 
+/// `text` with at most so many characters: of a longer one the middle is left out.
+#[must_use]
+pub fn shortened(text: &str, max_chars: usize) -> String {
+    let count = text.chars().count();
+    if count <= max_chars {
+        return text.to_owned();
+    }
+    let kept = max_chars.saturating_sub(1);
+    let start = kept.div_ceil(2);
+    let end = count.saturating_sub(kept.saturating_sub(start));
+    text.chars().take(start).chain(['…']).chain(text.chars().skip(end)).collect()
+}
+
 /// `json` with those characters of its strings as `\u` escapes. None may be part of JSON's own syntax.
 pub(crate) fn escape_json(json: &str, is_escaped: impl Fn(char) -> bool) -> String {
     let mut escaped = String::with_capacity(json.len());
@@ -149,6 +162,18 @@ mod tests {
             ("231 V", "231 V"),
         ] {
             assert_eq!(excerpt(text), shown);
+        }
+    }
+
+    #[test]
+    fn the_middle_of_a_long_text_is_left_out() {
+        for (text, max, expected) in [
+            ("Gesamtertrag", 12, "Gesamtertrag"),
+            ("Gesamtertrag", 8, "Gesa…rag"),
+            ("Gesamtertrag", 1, "…"),
+            ("äöüß", 3, "ä…ß"),
+        ] {
+            assert_eq!(shortened(text, max), expected);
         }
     }
 

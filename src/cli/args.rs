@@ -9,7 +9,7 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{address, counters::SetCounter, simulate};
+use crate::commands::{address, counters::SetCounter, setup, simulate};
 
 /// Where the Home Assistant add-on puts its options.
 const ADDON_OPTIONS: &str = "/data/options.json";
@@ -32,7 +32,22 @@ Exit codes:
   65  a history that cannot be replayed
   69  the source, a meter, an address or the counters are not available
   70  internal error
-  78  configuration error";
+  78  configuration error
+  130 setup was cancelled";
+
+const SETUP_EXAMPLES: &str = "\
+An ITEM is the name of an item, or the id of an entity, with its unit if
+its states have none; or several of a list, or one for each phase.
+
+Examples:
+  Choose among what there is:
+      fronius-smartmeter setup openhab 192.168.1.31
+      fronius-smartmeter setup homeassistant https://ha.local:8123
+  Without questions, for a script:
+      fronius-smartmeter setup 192.168.1.31 --yes \\
+        --energy inverter_energy:Wh --power inverter_power
+      fronius-smartmeter setup 192.168.1.31 --yes \\
+        --energy roof_kwh,shed_kwh --power l1=p1,l2=p2,l3=p3";
 
 const RUN_EXAMPLES: &str = "\
 Examples:
@@ -43,7 +58,7 @@ Examples:
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
-  Ask the source for every item:
+  Try all that the service will meet:
       fronius-smartmeter check
   Only look for mistakes in the file:
       fronius-smartmeter check --offline --config new.yaml";
@@ -128,13 +143,21 @@ pub(super) enum Command {
     /// Run the service
     #[command(after_help = RUN_EXAMPLES)]
     Run(ConfigArgs),
-    /// Check the configuration, ask the source for every item and show what would be served
+    /// Write a configuration: list what openHAB or Home Assistant has, ask what of it is meant, and
+    /// try that
+    #[command(after_help = SETUP_EXAMPLES)]
+    #[command(override_usage = "fronius-smartmeter setup [OPTIONS] [openhab|homeassistant] HOST")]
+    Setup(Box<setup::SetupArgs>),
+    /// Try all that the service will meet, and say whether the inverter will get sensible values
+    ///
+    /// It asks the source for every item and shows what the inverter would read, and tries the ports
+    /// and state_dir as this user. The last line says what to do first, if anything
     #[command(after_help = CHECK_EXAMPLES)]
     Check {
         #[command(flatten)]
         config: ConfigArgs,
-        /// Only check the file, without asking the source
-        #[arg(long, conflicts_with = "json")]
+        /// Only check the file, without asking the source or looking at this machine
+        #[arg(long)]
         offline: bool,
         /// Print JSON
         #[arg(long)]
@@ -264,7 +287,10 @@ mod tests {
     fn each_command_has_examples_that_are_accepted() {
         for command in Cli::command().get_subcommands() {
             let help = command.get_after_help().unwrap().to_string();
-            let examples = help.replace("\\\n    ", "");
+            // A backslash goes on with the next line.
+            let parts = help.split("\\\n").enumerate();
+            let examples: String =
+                parts.map(|(i, part)| if i == 0 { part } else { part.trim_start() }).collect();
             let mut count = 0;
             for line in examples.lines().map(str::trim) {
                 if line.starts_with("fronius-smartmeter") {

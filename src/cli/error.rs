@@ -5,7 +5,7 @@ use std::io;
 use crate::{
     commands::{
         check::CheckError, counters::CountersError, demo::DemoError, health::HealthError,
-        read::ReadError, replay::ReplayError, simulate::SimulateError,
+        read::ReadError, replay::ReplayError, setup::SetupError, simulate::SimulateError,
     },
     config::ConfigError,
     daemon::{DaemonError, PortError},
@@ -34,6 +34,8 @@ pub(super) enum CliError {
     #[error(transparent)]
     Replay(#[from] ReplayError),
     #[error(transparent)]
+    Setup(#[from] SetupError),
+    #[error(transparent)]
     Simulate(#[from] SimulateError),
     #[error("cannot start: {0}")]
     Runtime(io::Error),
@@ -61,8 +63,19 @@ impl CliError {
             | Self::Counters(CountersError::NoDirectory)
             | Self::Sockets(_)
             | Self::Daemon(DaemonError::Setup(_) | DaemonError::Port(PortError::Unknown { .. }))
-            | Self::Check(CheckError::Setup(_) | CheckError::Items(_)) => exit::CONFIG,
-            Self::Replay(ReplayError::Meter(_)) => exit::USAGE,
+            | Self::Check(CheckError::Configuration)
+            | Self::Setup(SetupError::Source(_) | SetupError::Config(_) | SetupError::Check(_)) => {
+                exit::CONFIG
+            }
+            Self::Replay(ReplayError::Meter(_))
+            | Self::Setup(
+                SetupError::Usage(_)
+                | SetupError::NoTerminal
+                | SetupError::Address(..)
+                | SetupError::NoToken(_)
+                | SetupError::Ambiguous { .. },
+            ) => exit::USAGE,
+            Self::Setup(SetupError::Cancelled) => exit::CANCELLED,
             Self::Replay(ReplayError::History { .. }) => exit::DATA,
             Self::Read(ReadError::Client(_))
             | Self::Health(
@@ -78,6 +91,13 @@ impl CliError {
                 | CountersError::Unknown { .. }
                 | CountersError::Lower { .. },
             )
+            | Self::Setup(
+                SetupError::Nobody { .. }
+                | SetupError::Unreachable(_)
+                | SetupError::NothingFits { .. }
+                | SetupError::Exists(_)
+                | SetupError::Write { .. },
+            )
             | Self::Simulate(SimulateError::Listen { .. })
             | Self::Daemon(
                 DaemonError::Port(PortError::Listen(_) | PortError::NoSocket { .. })
@@ -85,30 +105,39 @@ impl CliError {
                 | DaemonError::InUse(_),
             )
             | Self::Demo(DemoError::Daemon(DaemonError::Port(_)))
-            | Self::Check(
-                CheckError::Unreachable(_) | CheckError::Silent(..) | CheckError::NoValue(_),
-            ) => exit::UNAVAILABLE,
+            | Self::Check(CheckError::Unavailable) => exit::UNAVAILABLE,
             Self::Daemon(_)
             | Self::Check(CheckError::Print(_))
             | Self::Counters(CountersError::Print(_))
-            | Self::Read(ReadError::Print(_))
+            | Self::Read(ReadError::Signals(_) | ReadError::Print(_))
             | Self::Health(HealthError::Print(_))
             | Self::Demo(_)
             | Self::Replay(ReplayError::Config(_) | ReplayError::Print(_))
+            | Self::Setup(SetupError::Ask(_) | SetupError::Print(_))
             | Self::Simulate(SimulateError::Signals(_) | SimulateError::Print(_))
             | Self::Runtime(_)
             | Self::Print(_) => exit::INTERNAL,
         }
     }
 
-    /// Whether the reader of the output, such as `head`, has seen enough. `check` goes on to its
-    /// verdict then.
+    /// Whether somebody has said it already: the log what ended the service, and `check` its verdict.
+    pub(super) fn is_said(&self) -> bool {
+        matches!(
+            self,
+            Self::Daemon(_) | Self::Check(CheckError::Configuration | CheckError::Unavailable)
+        )
+    }
+
+    /// Whether the reader of the output, such as `head`, has seen enough. The verdict of `check` is an
+    /// error of its own then.
     pub(super) fn is_broken_pipe(&self) -> bool {
         match self {
             Self::Print(error)
+            | Self::Check(CheckError::Print(error))
             | Self::Counters(CountersError::Print(error))
             | Self::Demo(DemoError::Print(error))
             | Self::Replay(ReplayError::Print(error))
+            | Self::Setup(SetupError::Print(error))
             | Self::Simulate(SimulateError::Print(error))
             | Self::Health(HealthError::Print(error))
             | Self::Read(ReadError::Print(error)) => error.kind() == io::ErrorKind::BrokenPipe,
@@ -124,4 +153,6 @@ pub(super) mod exit {
     pub(in crate::cli) const UNAVAILABLE: u8 = 69;
     pub(in crate::cli) const INTERNAL: u8 = 70;
     pub(in crate::cli) const CONFIG: u8 = 78;
+    /// As shells have it for Ctrl-C.
+    pub(in crate::cli) const CANCELLED: u8 = 130;
 }

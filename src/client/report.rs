@@ -1,6 +1,6 @@
 //! What was read from a meter, as a table for people and as JSON for programs.
 
-use std::fmt;
+use std::{fmt, iter};
 
 use crate::text::printable;
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -119,36 +119,66 @@ fn scaled(value: f64, scale: i16) -> f64 {
     if scale < 0 { value / factor } else { value * factor }
 }
 
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+/// Width of a quantity's label with its unit.
+const LABEL: usize = 20;
+
+/// Widths of a value: usually, and at least.
+const VALUE: (usize, usize) = (14, 10);
+
+/// The quantities that follow from others, from the one that is missed least.
+const DERIVED: [&str; 4] = ["reactive power", "power factor", "apparent power", "voltage L-L"];
+
+impl Report {
+    /// Which meter it is, in two lines.
+    #[must_use]
+    pub fn identity(&self) -> [String; 2] {
         let Model1 { mn, md, opt, vr, sn, da } = &self.common;
-        write!(f, "{} {}", printable(mn), printable(md))?;
-        for text in [opt, vr].into_iter().flatten().filter(|text| !text.is_empty()) {
-            write!(f, ", {}", printable(text))?;
-        }
-        write!(f, "\nserial number {}", printable(sn))?;
-        if let Some(address) = da {
-            write!(f, ", address {address}")?;
-        }
-        writeln!(f, ", SunSpec model {}\n", self.model)?;
-        // At most 80 columns, so that no line wraps on a narrow terminal.
-        writeln!(f, "{:20}{:>14}{:>14}{:>14}{:>14}", "", "total", "L1", "L2", "L3")?;
-        for (Row { label, unit, .. }, values) in self.rows() {
+        let more = [opt, vr].into_iter().flatten().filter(|text| !text.is_empty());
+        let device = more.fold(format!("{} {}", printable(mn), printable(md)), |line, text| {
+            format!("{line}, {}", printable(text))
+        });
+        let address = da.map(|address| format!(", address {address}")).unwrap_or_default();
+        let model = self.model;
+        let number = printable(sn);
+        [device, format!("serial number {number}{address}, SunSpec model {model}")]
+    }
+
+    /// The values as a table that fits `width` and `height`: without the phases where they find no
+    /// room, and without what follows from other values.
+    #[must_use]
+    pub fn table(&self, width: usize, height: usize) -> Vec<String> {
+        let room = width.saturating_sub(LABEL);
+        let (value, columns) = match room.checked_div(4) {
+            Some(value) if value >= VALUE.1 => (value.min(VALUE.0), 4),
+            _ => (room.min(VALUE.0), 1),
+        };
+        let missing = ROWS.len().saturating_add(1).saturating_sub(height);
+        let left_out = DERIVED.get(..missing).unwrap_or(&DERIVED);
+        let heads = ["total", "L1", "L2", "L3"].into_iter().take(columns);
+        let head =
+            heads.fold(format!("{:LABEL$}", ""), |line, head| line + &format!("{head:>value$}"));
+        let rows = self.rows().filter(|(row, _)| !left_out.contains(&row.label));
+        let rows = rows.map(|(Row { label, unit, .. }, values)| {
             let digits = match unit {
                 "Wh" => 0,
                 "" => 3,
                 _ => 2,
             };
-            write!(f, "{label:16}{unit:>4}")?;
-            for (_, value) in values {
-                match value {
-                    Some(value) => write!(f, "{value:>14.digits$}")?,
-                    None => write!(f, "{:>14}", "-")?,
-                }
-            }
-            writeln!(f)?;
-        }
-        Ok(())
+            let start = format!("{label:16}{unit:>4}");
+            values.take(columns).fold(start, |line, (_, number)| match number {
+                Some(number) => line + &format!("{number:>value$.digits$}"),
+                None => line + &format!("{:>value$}", "-"),
+            })
+        });
+        iter::once(head).chain(rows).collect()
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}\n", self.identity().join("\n"))?;
+        // So that no line wraps on a narrow terminal.
+        self.table(80, usize::MAX).iter().try_for_each(|line| writeln!(f, "{line}"))
     }
 }
 

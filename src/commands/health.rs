@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::Ipv4Addr,
     time::Duration,
 };
 
@@ -22,10 +22,12 @@ use tokio::{
 
 use crate::{
     client::{ClientError, MeterClient},
+    commands::progress,
     config::{Config, ConfiguredMeter},
     meter::OnStale,
     modbus,
     status::StatusAddress,
+    system::listeners::reachable,
 };
 
 /// Time limit for all of it.
@@ -68,7 +70,8 @@ pub async fn health(config: &Config) -> Result<(), HealthError> {
             None => ask_meters(&config.meters).await,
         }
     };
-    timeout(LIMIT, ask).await.unwrap_or(Err(HealthError::Silent(place.clone())))?;
+    let answered = progress::during(&format!("asking {place}"), timeout(LIMIT, ask)).await;
+    answered.unwrap_or(Err(HealthError::Silent(place.clone())))?;
     writeln!(io::stdout(), "{place} answers")?;
     Ok(())
 }
@@ -118,14 +121,4 @@ async fn ask_meters(meters: &[ConfiguredMeter]) -> Result<(), HealthError> {
         }
     }
     Ok(())
-}
-
-/// What listens on all addresses can be reached on this machine's own.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
-        other => other,
-    };
-    SocketAddr::new(ip, address.port())
 }

@@ -10,9 +10,8 @@ use crate::{
     source::SourceKind,
 };
 
-/// What an item is called in openHAB, and in Home Assistant.
-const ITEM: &str = "item";
-const ENTITY: &str = "entity";
+const ITEM: &str = SourceKind::OpenHab.noun();
+const ENTITY: &str = SourceKind::HomeAssistant.noun();
 const UNIT: &str = "unit";
 const FACTOR: &str = "factor";
 
@@ -39,7 +38,7 @@ struct Common {
 
 /// What the value of a measurand may be.
 fn expected(source: SourceKind) -> String {
-    let (name, noun) = (a_name(source), noun(source));
+    let (name, noun) = (a_name(source), source.noun());
     format!("{name}, {{{noun}: …, unit: …}}, a list of such, or a map of l1, l2, l3 to such")
 }
 
@@ -47,13 +46,6 @@ fn a_name(source: SourceKind) -> &'static str {
     match source {
         SourceKind::OpenHab => "the name of an item",
         SourceKind::HomeAssistant => "the id of an entity",
-    }
-}
-
-fn noun(source: SourceKind) -> &'static str {
-    match source {
-        SourceKind::OpenHab => ITEM,
-        SourceKind::HomeAssistant => ENTITY,
     }
 }
 
@@ -172,7 +164,7 @@ fn of_point(
         if let Some(first) = first.filter(|_| point.measurand.is_summed()) {
             let message = format!(
                 "{} {} is given for {} already, and would count twice",
-                noun(common.source),
+                common.source.noun(),
                 new.item,
                 first.point.phase
             );
@@ -201,7 +193,7 @@ fn binding(
         entries.note(&entry, Part::Value, message.to_owned());
     }
     let binding = entries.map(entry, &expected(source), |keys| {
-        let name = match keys.take(noun(source)) {
+        let name = match keys.take(source.noun()) {
             Some(entry) => name(keys, &entry, source, a_name(source)),
             None => {
                 keys.note_whole(&format!("{} is missing", a_name(source)));
@@ -228,31 +220,15 @@ fn name(
     expected: &str,
 ) -> Option<String> {
     let name = entries.scalar(entry, expected)?;
-    let (is_name, rule): (fn(&str) -> bool, _) = match source {
-        SourceKind::OpenHab => (is_item_name, "an item name of letters, digits and _"),
-        SourceKind::HomeAssistant => {
-            (is_entity_id, "an entity id such as sensor.roof_power, in lower case")
-        }
+    let rule = match source {
+        SourceKind::OpenHab => "an item name of letters, digits and _",
+        SourceKind::HomeAssistant => "an entity id such as sensor.roof_power, in lower case",
     };
-    if name.len() > 255 || !is_name(name) {
+    if !source.has_name(name) {
         entries.wrong(entry, name, rule);
         return None;
     }
     Some(name.to_owned())
-}
-
-/// openHAB's own rule; anything else would never reach its items.
-fn is_item_name(name: &str) -> bool {
-    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-}
-
-/// Home Assistant's own rule: with one id that breaks it, it refuses them all.
-pub(super) fn is_entity_id(name: &str) -> bool {
-    let valid = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    let is_part =
-        |part: &str| !part.is_empty() && part.chars().all(valid) && part.trim_matches('_') == part;
-    let parts = name.split_once('.');
-    parts.is_some_and(|(domain, id)| is_part(domain) && !domain.contains("__") && is_part(id))
 }
 
 fn unit(entries: &mut Entries<'_>, entry: &Entry, quantity: Quantity) -> Option<Unit> {

@@ -32,7 +32,8 @@ pub struct Problem {
     pub(super) position: Position,
     /// The path of keys, empty for the file as a whole.
     pub(super) key: String,
-    pub(super) message: String,
+    /// What is wrong, and what was expected.
+    pub message: String,
 }
 
 impl Problem {

@@ -5,11 +5,8 @@ use crate::meter::{
     MeterConfig, OnStale, Role,
     binding::Binding,
     reading::Measurand,
-    sunspec::{FINEST_MAX_POWER_W, Identity, MeterModel},
+    sunspec::{Identity, MeterModel},
 };
-
-/// More than a household has.
-const DEFAULT_MAX_POWER_W: f64 = 50_000.0;
 
 /// Takes the SunSpec model of the values.
 pub(super) fn model(entries: &mut Entries<'_>) -> MeterModel {
@@ -23,10 +20,7 @@ pub(super) fn max_power_w(entries: &mut Entries<'_>, model: MeterModel) -> f64 {
         let fits = |watts| (100.0..=1e7).contains(&watts);
         values::number(entries, &entry, "W, from 100 to 10000000", fits)
     });
-    watts.unwrap_or(match model {
-        MeterModel::Float => DEFAULT_MAX_POWER_W,
-        MeterModel::Integer => FINEST_MAX_POWER_W,
-    })
+    watts.unwrap_or(model.default_max_power_w())
 }
 
 /// Takes the keys of the meter whose values come from there.

@@ -1,7 +1,5 @@
 //! The keys of openHAB.
 
-use std::time::Duration;
-
 use super::{document::Part, entries::Entries, entry::Entry, secret, values};
 use crate::source::{
     endpoint::Endpoint,
@@ -10,9 +8,6 @@ use crate::source::{
         credentials::{Credentials, is_openhab_token},
     },
 };
-
-/// Time from one poll to the next, unless it is given.
-const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// What an address may be.
 pub(super) const HOST: &str = "host, host:port, [v6]:port or http(s)://host[:port][/path]";
@@ -32,17 +27,16 @@ pub(super) const KEYS: [&str; 8] = [
 /// Takes the keys of openHAB, whose address is given by `host`.
 pub(super) fn read(entries: &mut Entries<'_>, host: &Entry) -> OpenHabConfig {
     let endpoint = endpoint(entries, host).unwrap_or_else(|| Endpoint::localhost(8080));
+    let default = OpenHabConfig::at(endpoint);
     let update =
         values::choice(entries, "update", &[("events", Update::Events), ("poll", Update::Poll)]);
     let poll_interval = values::duration(entries, "poll_interval", 100, 600);
-    let credentials = credentials(entries);
-    let ca_file = values::path(entries, "openhab_ca_file");
     OpenHabConfig {
-        endpoint,
-        update: update.unwrap_or(Update::Events),
-        poll_interval: poll_interval.unwrap_or(POLL_INTERVAL),
-        credentials,
-        ca_file,
+        update: update.unwrap_or(default.update),
+        poll_interval: poll_interval.unwrap_or(default.poll_interval),
+        credentials: credentials(entries),
+        ca_file: values::path(entries, "openhab_ca_file"),
+        ..default
     }
 }
 

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use super::{
-    app, bindings, document::Part, entries::Entries, entry::Entry, homeassistant, openhab, values,
-};
+use super::{app, document::Part, entries::Entries, entry::Entry, homeassistant, openhab, values};
 use crate::{
     meter::reading::Measurand,
     source::{
@@ -110,7 +108,7 @@ fn host(entries: &mut Entries<'_>, key: &'static str, old: Option<&Entry>) -> Op
 /// none of another source.
 fn likely(entries: &Entries<'_>) -> SourceKind {
     let key = Measurand::EnergyOut.key();
-    let is_entity = |text: &str| bindings::is_entity_id(text);
+    let is_entity = |text: &str| SourceKind::HomeAssistant.has_name(text);
     let found = entries.any_text(|name| name.starts_with(key), is_entity);
     if found { SourceKind::HomeAssistant } else { SourceKind::OpenHab }
 }

@@ -183,7 +183,7 @@ impl RunningMeter {
 }
 
 /// The name of a meter before what is said of it, where there may be several.
-pub(crate) struct Prefix<'a>(pub(crate) Option<&'a str>);
+struct Prefix<'a>(Option<&'a str>);
 
 impl std::fmt::Display for Prefix<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

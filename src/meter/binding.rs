@@ -8,7 +8,7 @@ use crate::text::{Decimal, Kwh};
 
 /// No counter shows more than what `max_power` brings in so much time, in h: it is a unit that is
 /// mistaken, or a device without a value.
-const MAX_FULL_LOAD_H: f64 = 40_000.0;
+pub const MAX_FULL_LOAD_H: f64 = 40_000.0;
 
 /// An item of a source, and the point that it gives the value of.
 #[derive(Clone, Debug, PartialEq)]

@@ -16,6 +16,17 @@ pub enum Role {
     Grid,
 }
 
+impl Role {
+    /// What the power is multiplied by to be served: what a producer generates is negative.
+    #[must_use]
+    pub fn power_sign(self) -> f64 {
+        match self {
+            Self::Producer => -1.0,
+            Self::Grid => 1.0,
+        }
+    }
+}
+
 impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

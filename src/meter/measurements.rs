@@ -1,10 +1,10 @@
 //! The values of a meter model, and how those that nobody measured follow from the others.
 
 /// Voltage where the source has none, in V.
-const NOMINAL_VOLTAGE_V: f64 = 230.0;
+pub const NOMINAL_VOLTAGE_V: f64 = 230.0;
 
 /// Below this voltage the device sleeps, and does not measure, in V.
-const ASLEEP_V: f64 = 50.0;
+pub const ASLEEP_V: f64 = 50.0;
 
 /// Frequency where the source has none, in Hz.
 const NOMINAL_FREQUENCY_HZ: f64 = 50.0;

@@ -1,4 +1,5 @@
-//! What to log about a counter: that it is held, why, until when, and the way out.
+//! What to log about a counter: that it is held, why, until when, and the way out. Also what to log
+//! about a power whose sign is hardly right.
 
 use std::{
     fmt,
@@ -28,10 +29,10 @@ const DAY: Duration = Duration::from_hours(24);
 /// A counter hangs if it does not move while the power brings more than this, in Wh.
 const HANGS_WH: f64 = 1000.0;
 
-/// News of one counter.
+/// News of one counter, or of one power.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CounterEvent {
-    /// Which counter.
+    /// Which counter or power.
     pub point: Point,
     /// The item it is read from.
     pub item: String,
@@ -41,7 +42,7 @@ pub struct CounterEvent {
     pub news: News,
 }
 
-/// What there is to say of a counter. All values are in Wh.
+/// What there is to say of a counter or power. All values of counters are in Wh.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum News {
     /// The first value is too low to be one.
@@ -80,6 +81,11 @@ pub enum News {
     Silent {
         /// What is served.
         served_wh: f64,
+    },
+    /// The power of a producer has been negative for a while.
+    Consumes {
+        /// The power, in W.
+        watts: f64,
     },
 }
 
@@ -265,6 +271,11 @@ impl fmt::Display for CounterEvent {
                  source hang?",
                 Kwh(*served_wh),
                 Kwh(*explained_wh)
+            ),
+            News::Consumes { watts } => write!(
+                f,
+                "item {item} has been negative for a minute, now {watts} W, which is served as \
+                 consumed; if the device generates that, give it factor: -1"
             ),
             News::Silent { served_wh } => {
                 write!(f, "{item} is not confirmed any more; {} stays", Kwh(*served_wh))

@@ -173,6 +173,12 @@ pub struct Freshness {
     pub item_max_age: Option<Duration>,
 }
 
+impl Default for Freshness {
+    fn default() -> Self {
+        Self { stale_after: Duration::from_secs(30), item_max_age: None }
+    }
+}
+
 impl Freshness {
     /// When a sample stops being fresh, unless it is confirmed before.
     #[must_use]

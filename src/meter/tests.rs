@@ -569,3 +569,27 @@ fn each_item_of_a_list_has_a_guard_and_a_power_of_its_own() {
     let image = served(&mut meter, &reading, later);
     assert_eq!(image.measurements.unwrap().exported.total, 30_030.0);
 }
+
+#[test]
+fn a_producer_that_consumes_is_said_once_and_a_grid_meter_never() {
+    for (role, expected) in [(Role::Producer, 1), (Role::Grid, 0)] {
+        let start = Instant::now();
+        let mut meter = single_phase(MeterConfig { role, ..config() }, FRESHNESS);
+        let mut reading = example(start);
+        let mut said = Vec::new();
+        for seconds in 0..300 {
+            let now = start + Duration::from_secs(seconds);
+            reading.update(point(Measurand::Power, Phase::L1), -800.0, now);
+            said.extend(meter.observe(&reading, now, UNIX_EPOCH).1);
+        }
+        let lines: Vec<_> = said.iter().map(ToString::to_string).collect();
+        assert_eq!(lines.len(), expected, "{lines:?}");
+        for line in lines {
+            assert_eq!(
+                line,
+                "current_power L1: item current_power L1 0 has been negative for a minute, now -800 \
+                 W, which is served as consumed; if the device generates that, give it factor: -1"
+            );
+        }
+    }
+}

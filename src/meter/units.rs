@@ -55,6 +55,12 @@ impl Quantity {
         }
     }
 
+    /// What a unit is of, by its symbol.
+    #[must_use]
+    pub fn of_symbol(symbol: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|&quantity| factor(quantity, symbol).is_some())
+    }
+
     /// Symbol of the base unit.
     #[must_use]
     pub fn base_symbol(self) -> &'static str {
@@ -107,7 +113,7 @@ impl Unit {
             return Ok(Self { quantity, factor, symbol: symbol.to_owned() });
         }
         let symbol = excerpt(symbol);
-        if Quantity::ALL.iter().any(|&other| factor(other, &symbol).is_some()) {
+        if Quantity::of_symbol(&symbol).is_some() {
             Err(UnitError::Wrong { symbol, quantity })
         } else {
             Err(UnitError::Unknown { symbol, quantity })

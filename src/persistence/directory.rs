@@ -10,7 +10,7 @@ use std::{
     time::SystemTime,
 };
 
-use rustix::fs::OFlags;
+use rustix::{fs::OFlags, process::geteuid};
 use serde::Deserialize;
 
 use super::{
@@ -64,12 +64,7 @@ impl MeterDirectory {
             create(directory, &name, File::options().read(true).create(true)).map_err(unusable)?;
         match lock.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut pid = String::new();
-                let read = lock.take(16).read_to_string(&mut pid);
-                let pid = read.ok().and_then(|_| pid.trim().parse().ok());
-                return Err(CounterFileError::InUse { path: directory.to_owned(), pid });
-            }
+            Err(TryLockError::WouldBlock) => return Err(in_use(directory, lock)),
             Err(TryLockError::Error(source)) => return Err(unusable(source)),
         }
         // On a full disk the pid may not fit; the error then has none.
@@ -149,6 +144,63 @@ impl MeterDirectory {
         write().map_err(|source| CounterFileError::Unwritable { path: path.clone(), source })?;
         Ok(true)
     }
+}
+
+/// Tries whether the counters of a meter could be taken, and reads them. Nothing is left of that.
+///
+/// # Errors
+/// Returns an error if the directory could not be used, another process has the counters, or they cannot
+/// be read.
+pub fn examine(directory: &Path, serial_number: &str) -> Result<Restored, CounterFileError> {
+    let unusable = |source| CounterFileError::Directory { path: directory.to_owned(), source };
+    let _made = MadeDirectories::make(directory).map_err(unusable)?;
+    match File::open(directory.join(file_name(serial_number, "lock"))) {
+        Ok(lock) => match lock.try_lock_shared() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(in_use(directory, lock)),
+            Err(TryLockError::Error(source)) => return Err(unusable(source)),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(source) => return Err(unusable(source)),
+    }
+    let name = format!("check-{}.new", process::id());
+    let written = create(directory, &name, File::options().create_new(true))
+        .and_then(|mut file| file.write_all(b"\n"));
+    // Where it could not be made, there is nothing to remove.
+    let _ = fs::remove_file(directory.join(name));
+    written.map_err(unusable)?;
+    load(directory, serial_number)
+}
+
+/// Directories that were made for a trial, and go with this.
+struct MadeDirectories(Vec<PathBuf>);
+
+impl MadeDirectories {
+    fn make(directory: &Path) -> io::Result<Self> {
+        let is_missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
+        let missing = directory.ancestors().take_while(is_missing);
+        // Also those that were made before another could not be.
+        let made = Self(missing.map(Path::to_owned).collect());
+        fs::create_dir_all(directory)?;
+        Ok(made)
+    }
+}
+
+impl Drop for MadeDirectories {
+    fn drop(&mut self) {
+        for path in &self.0 {
+            // One that somebody uses by now is not empty, and stays.
+            let _ = fs::remove_dir(path);
+        }
+    }
+}
+
+/// Another process has the lock, and has written its id into the file.
+fn in_use(directory: &Path, lock: File) -> CounterFileError {
+    let mut pid = String::new();
+    let read = lock.take(16).read_to_string(&mut pid);
+    let pid = read.ok().and_then(|_| pid.trim().parse().ok());
+    CounterFileError::InUse { path: directory.to_owned(), pid }
 }
 
 /// Reads the counters of a meter, even while another process writes them. Without a file there is nothing to remember.
@@ -262,7 +314,8 @@ fn create(directory: &Path, name: &str, options: &mut OpenOptions) -> io::Result
     let no_link = OFlags::NOFOLLOW.bits().cast_signed();
     let file = options.write(true).custom_flags(no_link).open(directory.join(name))?;
     let owner = directory.metadata()?;
-    if file.metadata()?.uid() != owner.uid() {
+    // Nobody else may give a file away, nor has to where the group may write.
+    if geteuid().is_root() && file.metadata()?.uid() != owner.uid() {
         fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
     }
     Ok(file)

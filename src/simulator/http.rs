@@ -167,7 +167,7 @@ impl Simulator {
             _ => address.to_string(),
         };
         Outcome::Reply(match (&head.method, &route) {
-            (&Method::GET, Route::Root) => self.get_root(),
+            (&Method::GET, Route::Root) => self.get_root(&host()),
             (&Method::GET, Route::Items) => self.get_items(&host()),
             (&Method::GET, Route::Item(name)) => self.get_item(name, &host()),
             (&Method::GET, Route::State(name)) => {
@@ -203,11 +203,18 @@ impl Simulator {
         Some(reply::error(StatusCode::UNAUTHORIZED, message))
     }
 
-    fn get_root(&self) -> Response<ReplyBody> {
+    fn get_root(&self, host: &str) -> Response<ReplyBody> {
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]
         struct Root {
+            version: &'static str,
             runtime_info: RuntimeInfo,
+            links: [Link; 2],
+        }
+        #[derive(Serialize)]
+        struct Link {
+            r#type: &'static str,
+            url: String,
         }
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]
@@ -215,11 +222,14 @@ impl Simulator {
             version: &'static str,
             build_string: &'static str,
         }
+        let link = |name| Link { r#type: name, url: format!("http://{host}/rest/{name}") };
         reply::json(&Root {
+            version: "8",
             runtime_info: RuntimeInfo {
                 version: self.shared.dialect.version(),
                 build_string: "Release Build",
             },
+            links: ["items", "events"].map(link),
         })
     }
 

@@ -15,9 +15,10 @@ use hyper::header::HeaderMap;
 use tokio::time::{Instant, timeout};
 
 use super::{
-    Probe, Report, SetupError, Watched,
+    ListedItem, Probe, Report, SetupError, SourceKind, Stranger, Watched,
     endpoint::{Endpoint, InvalidEndpoint},
     http::Client,
+    item::ItemProblem,
     reloadable::Reloadable,
     secret::{self, SecretError, SecretSource},
     tls::CaFile,
@@ -31,6 +32,8 @@ use crate::{
 mod conversation;
 pub mod entities;
 mod error;
+mod history;
+mod list;
 pub mod message;
 mod question;
 mod session;
@@ -48,8 +51,11 @@ const TOKEN_CREDENTIAL: &str = "homeassistant_token";
 /// The most time for making a connection.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
-/// The most time for an answer of `check`.
+/// The most time for the answer to a probe.
 const PROBE_LIMIT: Duration = Duration::from_secs(5);
+
+/// The most time for the list of all entities.
+const LIST_LIMIT: Duration = Duration::from_secs(30);
 
 /// The configuration of a Home Assistant.
 #[derive(Clone, Debug)]
@@ -99,14 +105,43 @@ pub fn parse_host(text: &str) -> Result<Endpoint, InvalidEndpoint> {
     Ok(Endpoint::parse(text, DEFAULT_PORT)?.without("/api/websocket").without("/api"))
 }
 
+/// Whether this is the id of an entity by Home Assistant's own rule.
+pub(super) fn is_entity_id(name: &str) -> bool {
+    let valid = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    let is_part =
+        |part: &str| !part.is_empty() && part.chars().all(valid) && part.trim_matches('_') == part;
+    let parts = name.split_once('.');
+    parts.is_some_and(|(domain, id)| is_part(domain) && !domain.contains("__") && is_part(id))
+}
+
+/// Asks what answers there, which needs no token.
+///
+/// # Errors
+/// Returns an error if it is not Home Assistant.
+pub async fn greet(config: &HomeAssistantConfig) -> Result<(), Stranger> {
+    let stranger = |error: &dyn std::error::Error| Stranger {
+        wanted: SourceKind::HomeAssistant,
+        endpoint: config.endpoint.to_string(),
+        reason: error.to_string(),
+    };
+    let client = client(config).map_err(|error| stranger(&error))?;
+    let connected = client.web_socket(config.path()).await;
+    connected.map(drop).map_err(|error| stranger(&SessionError::from(error)))
+}
+
+/// What connects to it. There is no header for the token, which is sent in a message.
+fn client(config: &HomeAssistantConfig) -> Result<Client, SetupError> {
+    let ca_file = CaFile { key: "homeassistant_ca_file", path: config.ca_file.clone() };
+    let no_headers = || Ok(HeaderMap::new());
+    Client::new(config.endpoint.clone(), no_headers, CONNECT_LIMIT, ca_file)
+}
+
 /// A Home Assistant and the entities to read from it.
 #[derive(Debug)]
 pub struct HomeAssistant {
     config: HomeAssistantConfig,
     freshness: Freshness,
     access: Access,
-    /// Of `check`.
-    conversation: Option<Box<Conversation>>,
 }
 
 /// What is needed for a connection.
@@ -140,9 +175,7 @@ impl HomeAssistant {
     /// # Errors
     /// Returns an error if the token or certificates cannot be loaded.
     pub fn new(config: HomeAssistantConfig, freshness: Freshness) -> Result<Self, SetupError> {
-        let ca_file = CaFile { key: "homeassistant_ca_file", path: config.ca_file.clone() };
-        let no_headers = || Ok(HeaderMap::new());
-        let client = Client::new(config.endpoint.clone(), no_headers, CONNECT_LIMIT, ca_file)?;
+        let client = client(&config)?;
         let token = config.token.clone();
         let load = move || {
             let key = "homeassistant_token_file";
@@ -152,28 +185,47 @@ impl HomeAssistant {
         let loaded = load()?;
         let token = Reloadable::new(load, Some(loaded));
         let access = Access { client, path: config.path(), token };
-        Ok(Self { config, freshness, access, conversation: None })
+        Ok(Self { config, freshness, access })
     }
 
-    /// Reads one entity, once.
+    /// Reads entities, once each, all in one question.
     ///
     /// # Errors
     /// Returns an error if Home Assistant cannot be reached.
-    pub async fn probe(&mut self, binding: &Binding) -> Result<Probe, SessionError> {
-        let mut conversation = match self.conversation.take() {
-            Some(conversation) => conversation,
-            None => Box::new(self.access.connect().await?),
+    pub async fn probe(&self, bindings: &[&Binding]) -> Result<Vec<Probe>, SessionError> {
+        let mut conversation = self.access.connect().await?;
+        let mut ids: Vec<_> = bindings.iter().map(|binding| binding.item.clone()).collect();
+        ids.sort();
+        ids.dedup();
+        let found = timeout(PROBE_LIMIT, conversation.look_up(&ids)).await;
+        let found = found.map_err(|_| SessionError::Silent)??;
+        let probe = |binding: &&Binding| {
+            let answer = found.get(&binding.item).cloned();
+            Probe::of(answer.unwrap_or(Err(ItemProblem::NotAState)), binding)
         };
-        let looked_up = timeout(PROBE_LIMIT, conversation.look_up(&binding.item)).await;
-        let found = looked_up.map_err(|_| SessionError::Silent)??;
-        self.conversation = Some(conversation);
-        Ok(Probe::of(found, binding))
+        Ok(bindings.iter().map(probe).collect())
+    }
+
+    /// Lists all entities that have numbers.
+    ///
+    /// # Errors
+    /// Returns an error if Home Assistant cannot be reached, or answers with something else.
+    pub async fn list(&self) -> Result<Vec<ListedItem>, SessionError> {
+        let mut conversation = self.access.connect().await?;
+        let listed = timeout(LIST_LIMIT, conversation.list()).await;
+        listed.map_err(|_| SessionError::Silent)?
+    }
+
+    /// The highest number that an entity has had in the last month, in its unit, if that is known.
+    pub async fn highest(&self, entity: &str) -> Option<f64> {
+        let mut conversation = self.access.connect().await.ok()?;
+        timeout(PROBE_LIMIT, conversation.highest(entity)).await.ok()?
     }
 
     /// Gets ready to keep the readings of these meters up to date.
     #[must_use]
     pub fn watch(self, meters: Vec<Watched>) -> WatchingHomeAssistant {
-        let Self { config, freshness, access, .. } = self;
+        let Self { config, freshness, access } = self;
         let tracker = Tracker::new(meters, Instant::now().into_std());
         let shared = Shared { config, freshness, tracker: Mutex::new(tracker) };
         WatchingHomeAssistant { shared: Arc::new(shared), access }

@@ -196,10 +196,23 @@ impl Client {
         path: &str,
         accept: &'static str,
     ) -> Result<(StatusCode, Option<String>), HttpError> {
-        let deadline = self.deadline();
+        self.text_within(MAX_BODY, self.deadline(), path, accept).await
+    }
+
+    /// The same with other limits, for what is long: at most so many bytes, until then.
+    ///
+    /// # Errors
+    /// Returns an error as [`Client::text`] does.
+    pub async fn text_within(
+        &mut self,
+        max_body: usize,
+        deadline: Instant,
+        path: &str,
+        accept: &'static str,
+    ) -> Result<(StatusCode, Option<String>), HttpError> {
         let answer = self.get_until(deadline, path, accept).await?;
         let status = answer.status();
-        let body = Limited::new(answer.into_body(), MAX_BODY).collect();
+        let body = Limited::new(answer.into_body(), max_body).collect();
         let failure = match timeout_at(deadline, body).await {
             Ok(Ok(body)) => return Ok((status, String::from_utf8(body.to_bytes().into()).ok())),
             Ok(Err(error)) if error.is::<LengthLimitError>() => None,

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hyper::StatusCode;
 
-use super::{openhab::status_hint, state::ItemStateError};
+use super::{http::HttpError, openhab::status_hint, state::ItemStateError};
 use crate::meter::binding::LimitError;
 
 /// What a source answers about an item.
@@ -43,6 +43,13 @@ pub enum ItemProblem {
     /// Home Assistant has no such entity; this one is meant, perhaps.
     #[error("Home Assistant has no such entity{hint}", hint = did_you_mean(.0.as_deref()))]
     NoEntity(Option<String>),
+}
+
+/// A server was reached, and said nothing that can be read.
+impl From<HttpError> for ItemProblem {
+    fn from(error: HttpError) -> Self {
+        Self::Unanswered(error.to_string())
+    }
 }
 
 fn did_you_mean(entity: Option<&str>) -> String {

@@ -10,14 +10,16 @@ use std::{
     time::Duration,
 };
 
+use futures_util::{StreamExt, TryStreamExt, stream::iter};
 use hyper::StatusCode;
 use tokio::{
     sync::{Notify, watch},
-    time::Instant,
+    time::{Instant, timeout_at},
 };
 
 use super::{
-    Probe, Report, SetupError, Watched,
+    ListedItem, Probe, Report, SetupError, SourceKind, Stranger, Watched,
+    backoff::later,
     endpoint::{Endpoint, InvalidEndpoint},
     http::{Client, HttpError},
     item::ItemProblem,
@@ -32,6 +34,9 @@ use crate::{
 pub mod credentials;
 pub mod events;
 mod fetch;
+mod greeting;
+mod history;
+mod list;
 mod poll;
 mod schedule;
 mod stream;
@@ -40,6 +45,7 @@ use credentials::Credentials;
 use events::EventError;
 pub(crate) use fetch::status_hint;
 use fetch::{Detail, fetch};
+pub use list::ListError;
 use schedule::Schedule;
 
 /// The port of an address that names none.
@@ -50,12 +56,21 @@ const DEFAULT_PORT: u16 = 8080;
 const MAX_REQUEST: Duration = Duration::from_secs(5);
 const MAX_SHARE: f64 = 1.0 / 3.0;
 
+/// How many items are probed at a time, and the most time for all of them.
+const PROBES: usize = 4;
+const PROBE_LIMIT: Duration = Duration::from_secs(15);
+
 /// Parses the address of a server. A `/rest` at its end, and slashes after it, are ignored.
 ///
 /// # Errors
 /// Returns an error if the text is not an address; see [`Endpoint::parse`].
 pub fn parse_host(text: &str) -> Result<Endpoint, InvalidEndpoint> {
     Ok(Endpoint::parse(text, DEFAULT_PORT)?.without("/rest"))
+}
+
+/// Whether this is the name of an item by openHAB's own rule.
+pub(super) fn is_item_name(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 /// How to get updates.
@@ -80,6 +95,16 @@ pub struct OpenHabConfig {
     pub credentials: Credentials,
     /// File with the certificates to trust instead of the system's.
     pub ca_file: Option<PathBuf>,
+}
+
+impl OpenHabConfig {
+    /// A server that needs no credentials, with the defaults for everything else.
+    #[must_use]
+    pub fn at(endpoint: Endpoint) -> Self {
+        let (update, poll_interval) = (Update::Events, Duration::from_secs(2));
+        let credentials = Credentials::default();
+        Self { endpoint, update, poll_interval, credentials, ca_file: None }
+    }
 }
 
 /// Why the event stream ended.
@@ -133,13 +158,52 @@ impl OpenHab {
         Ok(Self { config, freshness, client })
     }
 
-    /// Reads one item, once.
+    /// Reads items, once each, some at a time: one that is not answered does not hold up the others.
     ///
     /// # Errors
     /// Returns an error if openHAB cannot be reached.
-    pub async fn probe(&mut self, binding: &Binding) -> Result<Probe, HttpError> {
-        let reply = fetch(&mut self.client, &binding.item, Detail::LastUpdate).await?;
-        Ok(Probe::of(reply, binding))
+    pub async fn probe(&self, bindings: &[&Binding]) -> Result<Vec<Probe>, HttpError> {
+        let deadline = later(Instant::now(), PROBE_LIMIT);
+        let idle = Mutex::new(Vec::new());
+        let idle = || idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let ask = async |binding: &Binding| {
+            let client = idle().pop();
+            let mut client = client.unwrap_or_else(|| self.client.another());
+            let reply = fetch(&mut client, &binding.item, Detail::LastUpdate);
+            let reply = match timeout_at(deadline, reply).await {
+                Ok(reply) => reply?,
+                Err(_) => Err(HttpError::Timeout(self.config.endpoint.to_string()).into()),
+            };
+            idle().push(client);
+            Ok(Probe::of(reply, binding))
+        };
+        iter(bindings).map(|binding| ask(binding)).buffered(PROBES).try_collect().await
+    }
+
+    /// Asks what answers there, where the answers about items do not show it.
+    ///
+    /// # Errors
+    /// Returns an error if it is not openHAB.
+    pub async fn greet(&self) -> Result<(), Stranger> {
+        let greeted = greeting::greet(&mut self.client.another()).await;
+        greeted.map_err(|reason| Stranger {
+            wanted: SourceKind::OpenHab,
+            endpoint: self.config.endpoint.to_string(),
+            reason,
+        })
+    }
+
+    /// Lists all items that have numbers.
+    ///
+    /// # Errors
+    /// Returns an error if openHAB cannot be reached, or answers with something else.
+    pub async fn list(&self) -> Result<Vec<ListedItem>, ListError> {
+        list::list(&mut self.client.another()).await
+    }
+
+    /// The highest number that an item has had in the last month, in its unit, if that is known.
+    pub async fn highest(&self, item: &str) -> Option<f64> {
+        history::highest(&mut self.client.another(), item).await
     }
 
     /// Gets ready to keep the readings of these meters up to date.

@@ -1,7 +1,8 @@
 //! Secrets in files: tokens and passwords. They are never shown.
 
 use std::{
-    env, fmt, io,
+    env, fmt, fs, io,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
@@ -100,6 +101,17 @@ impl SecretSource {
     }
 }
 
+impl SecretSource {
+    /// Whether it is in a file that every user of this machine may read.
+    #[must_use]
+    pub fn is_open_to_all(&self) -> bool {
+        const ALL_READ: u32 = 0o004;
+        let Self::File(path) = self else { return false };
+        let mode = fs::metadata(found(path)).map(|metadata| metadata.permissions().mode());
+        mode.is_ok_and(|mode| mode & ALL_READ != 0)
+    }
+}
+
 fn hint(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidFilename => {
@@ -117,13 +129,16 @@ pub(super) fn credential(name: &str) -> Option<SecretSource> {
     (path.exists() && !blank).then_some(path.into())
 }
 
-/// Reads a file. A bare file name is first looked for among systemd's credentials.
-fn read_file(key: &'static str, path: &Path) -> Result<String, SecretError> {
+/// Where a file is: a bare file name is first looked for among systemd's credentials.
+fn found(path: &Path) -> PathBuf {
     let credential = env::var_os("CREDENTIALS_DIRECTORY")
         .map(|directory| Path::new(&directory).join(path))
         .filter(|credential| path.components().count() == 1 && credential.exists());
-    let path = credential.as_deref().unwrap_or(path);
-    read_text(path).map_err(|source| match source.kind() {
+    credential.unwrap_or_else(|| path.to_owned())
+}
+
+fn read_file(key: &'static str, path: &Path) -> Result<String, SecretError> {
+    read_text(&found(path)).map_err(|source| match source.kind() {
         io::ErrorKind::FileTooLarge => SecretError::NotALine { key },
         _ => SecretError::Unreadable { key, source },
     })

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     os::unix::net::UnixListener,
 };
 
@@ -47,6 +47,37 @@ fn hint(error: &io::Error) -> &'static str {
     }
 }
 
+/// Tries whether these addresses could be opened, as [`open`] would. Nobody can connect meanwhile.
+///
+/// # Errors
+/// Returns an error if an address could not be opened.
+pub fn check(addresses: &[SocketAddr]) -> Result<(), ListenError> {
+    let try_each = |listed: &[SocketAddr]| {
+        listed.iter().try_for_each(|address| {
+            let bound = bind(*address, listed).map(drop);
+            bound.map_err(|source| ListenError { address: *address, source })
+        })
+    };
+    if !addresses.is_empty() {
+        return try_each(addresses);
+    }
+    match try_each(&[any_v6()]) {
+        Err(ListenError { source, .. }) if lacks_ipv6(&source) => try_each(&[any_v4()]),
+        other => other,
+    }
+}
+
+/// Where what listens at an address can be reached from this machine: on its own address if it listens
+/// on all.
+pub(crate) fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
+        other => other,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
 /// Takes over a listening socket in non-blocking mode.
 ///
 /// # Errors
@@ -60,6 +91,10 @@ fn any_v6() -> SocketAddr {
     (Ipv6Addr::UNSPECIFIED, modbus::PORT).into()
 }
 
+fn any_v4() -> SocketAddr {
+    (Ipv4Addr::UNSPECIFIED, modbus::PORT).into()
+}
+
 /// Opens the configured addresses or, if there are none, port 502 for IPv6 and IPv4, or for IPv4
 /// alone if the system has no IPv6. `[::]` includes IPv4 where that is not listed for the same port.
 ///
@@ -67,12 +102,10 @@ fn any_v6() -> SocketAddr {
 /// Returns an error if an address cannot be opened.
 pub fn open(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, ListenError> {
     if !addresses.is_empty() {
-        return addresses.iter().map(|address| bind(*address, addresses)).collect();
+        return addresses.iter().map(|address| open_one(*address, addresses)).collect();
     }
-    let listener = match bind(any_v6(), &[]) {
-        Err(ListenError { source, .. }) if lacks_ipv6(&source) => {
-            bind((Ipv4Addr::UNSPECIFIED, modbus::PORT).into(), &[])?
-        }
+    let listener = match open_one(any_v6(), &[]) {
+        Err(ListenError { source, .. }) if lacks_ipv6(&source) => open_one(any_v4(), &[])?,
         other => other?,
     };
     Ok(vec![listener])
@@ -84,7 +117,7 @@ pub(crate) fn lacks_ipv6(error: &io::Error) -> bool {
 }
 
 /// Opens one of the `listed` addresses.
-fn bind(address: SocketAddr, listed: &[SocketAddr]) -> Result<TcpListener, ListenError> {
+fn open_one(address: SocketAddr, listed: &[SocketAddr]) -> Result<TcpListener, ListenError> {
     let bound = listen(address, listed).and_then(TcpListener::from_std);
     bound.map_err(|source| ListenError { address, source })
 }
@@ -97,6 +130,13 @@ pub(crate) fn listen(
     address: SocketAddr,
     listed: &[SocketAddr],
 ) -> io::Result<std::net::TcpListener> {
+    let socket = bind(address, listed)?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Takes one of the `listed` addresses. That fails if another program listens there.
+fn bind(address: SocketAddr, listed: &[SocketAddr]) -> io::Result<Socket> {
     let kind = Type::STREAM.nonblocking().cloexec();
     let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))?;
     if address.is_ipv6() {
@@ -108,6 +148,5 @@ pub(crate) fn listen(
     // A restart must not have to wait until old connections time out.
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
+    Ok(socket)
 }

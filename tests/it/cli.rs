@@ -4,6 +4,7 @@ mod check;
 mod demo;
 mod pipes;
 mod read;
+mod setup;
 mod simulate;
 
 use crate::harness::{
@@ -68,7 +69,6 @@ async fn wrong_usage_ends_with_64() {
         &["--watch"],
         &["read"],
         &["read", "127.0.0.1", "--unit", "256"],
-        &["check", "--offline", "--json"],
         &["demo", "--listen", "here"],
         &["simulate", "--item", "power"],
         &["replay", "-", "--every", "0s"],

@@ -10,6 +10,6 @@ mod outages;
 mod recordings;
 mod redirects;
 mod restarts;
-mod simulator;
+pub(crate) mod simulator;
 mod streams;
 mod time_limits;

@@ -1,15 +1,18 @@
 //! A connection on which commands are given and numbered.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use super::{
     SessionError,
     entities::{Change, Entities},
+    history::{highest, month_ago},
+    list::listed,
     message::{Command, Incoming, What},
     question::{NAMES, names, nearest},
     socket::{Socket, Text},
 };
 use crate::source::{
+    ListedItem,
     http::Client,
     item::{ItemProblem, ItemReply},
 };
@@ -71,27 +74,63 @@ impl Conversation {
         }
     }
 
-    /// Asks for one entity.
+    /// Gives a command, and waits for its result. The caller limits the time.
+    async fn result<T>(
+        &mut self,
+        what: What<'_>,
+        read: impl Fn(&str) -> Option<T>,
+    ) -> Result<T, SessionError> {
+        let id = self.command(what).await?;
+        loop {
+            let text = self.receive().await?;
+            let message = Incoming::parse(text.as_text())?;
+            if message.id == Some(id) {
+                let read = message.result.and_then(|result| read(result.get()));
+                return read.ok_or_else(|| SessionError::unexpected(text.as_text()));
+            }
+        }
+    }
+
+    /// Asks for all entities that have numbers. The caller limits the time.
+    pub(super) async fn list(&mut self) -> Result<Vec<ListedItem>, SessionError> {
+        self.result(What::GetStates, listed).await
+    }
+
+    /// Asks for the highest number that an entity has had, if its statistics are kept. The caller
+    /// limits the time.
+    pub(super) async fn highest(&mut self, entity: &str) -> Option<f64> {
+        let start = month_ago();
+        let (statistic_ids, types) = ([entity], ["max"]);
+        let what = What::Statistics { statistic_ids, start_time: &start, period: "day", types };
+        self.result(what, highest).await.ok()
+    }
+
+    /// Asks for entities, and gives what is said of each: an error if there is no such entity, or
+    /// nothing that can be read.
     ///
     /// # Errors
-    /// Returns an outer error if the connection has ended, and an inner one if there is no such entity,
-    /// or nothing that can be read.
+    /// Returns an error if the connection has ended.
     pub(super) async fn look_up(
         &mut self,
-        id: &str,
-    ) -> Result<Result<ItemReply, ItemProblem>, SessionError> {
-        let ids = [id.to_owned()];
-        let apply = |event: &str| Entities::new(ids.clone()).apply(event);
-        let changes = self.event(What::SubscribeEntities { entity_ids: &ids }, apply).await?;
-        Ok(match changes.into_iter().next() {
-            Some((_, Change::Found(state, last_state_update))) => {
+        ids: &[String],
+    ) -> Result<BTreeMap<String, Result<ItemReply, ItemProblem>>, SessionError> {
+        let apply = |event: &str| Entities::new(ids.iter().cloned()).apply(event);
+        let changes = self.event(What::SubscribeEntities { entity_ids: ids }, apply).await?;
+        let reply = |change| match change {
+            Change::Found(state, last_state_update) => {
                 Ok(ItemReply { state, last_state_update, is_group: false })
             }
-            Some(_) => Err(ItemProblem::NotAState),
-            None => {
-                let all = self.event(What::RenderTemplate { template: NAMES }, names).await?;
-                Err(ItemProblem::NoEntity(nearest(id, &all)))
+            _ => Err(ItemProblem::NotAState),
+        };
+        let mut found: BTreeMap<_, _> =
+            changes.into_iter().map(|(id, change)| (id, reply(change))).collect();
+        if ids.iter().any(|id| !found.contains_key(id)) {
+            let all = self.event(What::RenderTemplate { template: NAMES }, names).await?;
+            for id in ids {
+                let missing = || Err(ItemProblem::NoEntity(nearest(id, &all)));
+                found.entry(id.clone()).or_insert_with(missing);
             }
-        })
+        }
+        Ok(found)
     }
 }

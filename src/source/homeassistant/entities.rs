@@ -128,7 +128,7 @@ fn change(known: &mut Known, json: &str) -> Option<Change> {
     (is_written || *entity != before).then_some(change)
 }
 
-fn unit(attributes: Attributes) -> Option<String> {
+pub(super) fn unit(attributes: Attributes) -> Option<String> {
     let unit = attributes.unit_of_measurement?;
     unit.as_str().map(str::trim).filter(|unit| !unit.is_empty()).map(str::to_owned)
 }
@@ -136,6 +136,15 @@ fn unit(attributes: Attributes) -> Option<String> {
 fn milliseconds(seconds: f64) -> Option<u64> {
     let time = std::time::Duration::try_from_secs_f64(seconds).ok()?;
     u64::try_from(time.as_millis()).ok()
+}
+
+/// A state with its unit, as [`crate::source::state::parse_state`] takes it.
+pub(super) fn text(state: &str, unit: Option<&str>) -> String {
+    let state = state.trim();
+    match unit {
+        Some(unit) if !NO_VALUE.contains(&state) => format!("{state} {unit}"),
+        _ => state.to_owned(),
+    }
 }
 
 impl Entity {
@@ -147,13 +156,8 @@ impl Entity {
         !NO_VALUE.contains(&self.state.trim())
     }
 
-    /// The state with its unit, as [`crate::source::state::parse_state`] takes it.
     fn text(&self) -> String {
-        let state = self.state.trim();
-        match &self.unit {
-            Some(unit) if self.has_value() => format!("{state} {unit}"),
-            _ => state.to_owned(),
-        }
+        text(&self.state, self.unit.as_deref())
     }
 }
 

@@ -126,9 +126,23 @@ pub(super) struct Command<'a> {
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum What<'a> {
-    SubscribeEntities { entity_ids: &'a [String] },
+    SubscribeEntities {
+        entity_ids: &'a [String],
+    },
     Ping,
     GetConfig,
-    RenderTemplate { template: &'a str },
-    UnsubscribeEvents { subscription: u64 },
+    GetStates,
+    #[serde(rename = "recorder/statistics_during_period")]
+    Statistics {
+        statistic_ids: [&'a str; 1],
+        start_time: &'a str,
+        period: &'a str,
+        types: [&'a str; 1],
+    },
+    RenderTemplate {
+        template: &'a str,
+    },
+    UnsubscribeEvents {
+        subscription: u64,
+    },
 }

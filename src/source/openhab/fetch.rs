@@ -85,7 +85,7 @@ pub(super) async fn fetch(
     };
     let (status, body) = match client.text(&path, accept).await {
         Err(error) if !error.is_unreachable() => {
-            return Ok(Err(ItemProblem::Unanswered(error.to_string())));
+            return Ok(Err(error.into()));
         }
         answer => answer?,
     };

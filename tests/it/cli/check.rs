@@ -1,8 +1,12 @@
 //! `check`: what it shows of each item, and its verdict.
 
-use std::net::SocketAddr;
+use std::{fs, net::SocketAddr};
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
+
+mod place;
+mod values;
 
 use super::{CONFIG, SUCCESS, UNAVAILABLE, run};
 use crate::harness::{
@@ -14,7 +18,7 @@ use crate::harness::{
         answers::{self, Answer},
         raw::RawOpenHab,
     },
-    program::Outcome,
+    program::{Outcome, outcome, program},
     service::{ITEMS, example},
 };
 
@@ -24,15 +28,43 @@ async fn check(items: &[(&str, &str)], arguments: &[&str]) -> Outcome {
     check_at(openhab.address, "", arguments).await
 }
 
-/// `check` of the example with more keys, against the openHAB at `address`. In what it prints that
-/// is `ADDRESS`, and all ages are 0 s.
+/// What the example needs besides, so that there is nothing to complain of.
+const COMPLETE: &str = "modbus_listen: 0.0.0.0:0\nmax_power: 1000\n";
+
+/// `check` of the example with more keys, against the openHAB at `address`.
 async fn check_at(address: SocketAddr, more: &str, arguments: &[&str]) -> Outcome {
-    let config = file(&format!("{}{more}\n", example(address)));
-    let checked = run(&[&["check", "--config", text(config.path())], arguments].concat()).await;
+    check_of(&format!("{}{COMPLETE}{more}\n", example(address)), address, arguments).await
+}
+
+/// `check` of a configuration whose source is at `address`. In what it prints that is `ADDRESS`, its
+/// directory for the counters is `STATE`, and all ages are 0 s.
+async fn check_of(config: &str, address: SocketAddr, arguments: &[&str]) -> Outcome {
+    let state = TempDir::new().unwrap();
+    let config = file(config);
+    let mut command = program(&["check", "--config", text(config.path())]);
+    let checked = outcome(command.args(arguments).env("STATE_DIRECTORY", state.path())).await;
+    assert_eq!(fs::read_dir(state.path()).unwrap().count(), 0, "something was left");
+    if !arguments.contains(&"--json") {
+        assert_fits(&checked.out);
+    }
     let shown = |text: String| text.replace(&address.to_string(), "ADDRESS");
     let young =
         |text| (1..10).fold(text, |text: String, age| text.replace(&format!(" {age} s "), " 0 s "));
     Outcome { out: young(shown(checked.out)), err: shown(checked.err), ..checked }
+}
+
+/// No line is wider than a terminal.
+#[track_caller]
+fn assert_fits(text: &str) {
+    for line in text.lines() {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+}
+
+/// What the last lines say: the verdict.
+fn verdict(checked: &Outcome) -> String {
+    let verdict = checked.out.rsplit("\n\n").next().unwrap();
+    verdict.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// `check` must end with this code, and print what is expected.
@@ -56,15 +88,39 @@ async fn check_shows_where_each_item_goes() {
 async fn check_gives_the_same_as_json() {
     let checked = check(&ITEMS, &["--json"]).await;
     assert_eq!((checked.code, checked.err.as_str()), (Some(SUCCESS), ""), "{checked:?}");
-    let lines: Value = serde_json::from_str(&checked.out).unwrap();
-    assert_eq!(lines.as_array().map(Vec::len), Some(4), "{lines}");
-    let energy = &lines[0];
-    assert_eq!(energy["key"], "energy_counter_out");
+    let report: Value = serde_json::from_str(&checked.out).unwrap();
+    assert_eq!(report["verdict"]["ok"], true);
+    assert_eq!(report["verdict"]["text"], "The inverter will get sensible values.");
+    let source = json!({"kind": "openhab", "name": "openHAB at http://ADDRESS", "answers": true});
+    assert_eq!(report["sources"], json!([source]));
+    let meter = &report["meters"][0];
+    assert_eq!((&meter["name"], &meter["serial_number"]), (&Value::Null, &json!("27901134002")));
+    assert_eq!(meter["items"].as_array().map(Vec::len), Some(4), "{meter}");
+    let energy = &meter["items"][0];
+    assert_eq!((&energy["key"], &energy["phase"]), (&json!("energy_counter_out"), &json!("L2")));
     assert_eq!(energy["item"], "inverter2_PV_E_total");
     assert_eq!(energy["state"], "12345.678 kWh");
     assert_eq!((&energy["value"], &energy["unit"]), (&json!(12_345_678.0), &json!("Wh")));
     assert_eq!((&energy["register"], &energy["point"]), (&json!(40_133), &json!("TotWhExpPhB")));
     assert_eq!(energy["problem"], Value::Null);
+    let power = &meter["items"][1];
+    assert_eq!((&power["value"], &power["served"]), (&json!(800.0), &json!(-800.0)));
+    let finding = &report["findings"][0];
+    assert_eq!((&finding["severity"], &finding["meter"]), (&json!("note"), &Value::Null));
+    assert!(
+        finding["text"].as_str().unwrap().starts_with("serial number 27901134002"),
+        "{finding}"
+    );
+}
+
+#[tokio::test]
+async fn check_of_the_file_alone_has_the_same_form() {
+    let config = file(&example("oh"));
+    let checked = run(&["check", "--offline", "--json", "--config", text(config.path())]).await;
+    let report: Value = serde_json::from_str(&checked.out).unwrap();
+    let valid = json!({"ok": true, "text": "The configuration is valid."});
+    assert_eq!((checked.code, &report["verdict"]), (Some(SUCCESS), &valid), "{report}");
+    assert_eq!(report["meters"], json!([]));
 }
 
 #[tokio::test]
@@ -95,9 +151,11 @@ async fn check_ends_with_69_where_a_required_item_is_null() {
 
     let checked = check(&items, &["--json"]).await;
     assert_eq!(checked.code, Some(UNAVAILABLE), "{checked:?}");
-    let lines: Value = serde_json::from_str(&checked.out).unwrap();
-    assert_eq!((&lines[0]["state"], &lines[0]["value"]), (&json!("NULL"), &Value::Null));
-    assert!(lines[0]["problem"].is_string(), "{lines}");
+    let report: Value = serde_json::from_str(&checked.out).unwrap();
+    let energy = &report["meters"][0]["items"][0];
+    assert_eq!((&energy["state"], &energy["value"]), (&json!("NULL"), &Value::Null));
+    assert!(energy["problem"].is_string(), "{energy}");
+    assert_eq!(report["verdict"]["ok"], false, "{report}");
 }
 
 #[tokio::test]
@@ -191,6 +249,8 @@ async fn check_ends_with_69_where_credentials_are_refused() {
 async fn check_ends_with_69_where_openhab_is_away() {
     let (_held, nobody) = unused_address();
     let checked = check_at(nobody, "", &[]).await;
-    assert_eq!((checked.code, checked.out.as_str()), (Some(UNAVAILABLE), ""), "{checked:?}");
-    assert!(checked.err.contains("cannot connect to http://ADDRESS: "), "{}", checked.err);
+    assert_eq!((checked.code, checked.err.as_str()), (Some(UNAVAILABLE), ""), "{checked:?}");
+    let verdict = verdict(&checked);
+    assert!(verdict.starts_with("Not yet: cannot connect to http://ADDRESS: "), "{verdict}");
+    assert!(verdict.ends_with("see that openHAB runs, and that openhab_host is its address."));
 }

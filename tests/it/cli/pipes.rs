@@ -36,8 +36,8 @@ async fn a_command_whose_output_nobody_reads_ends_quietly() {
     let served = serve(&server_config(), live());
     let meter = served.address.to_string();
     let state = directory("unused", "");
-    let state_dir = format!("state_dir: {}\n", text(state.path()));
-    let config = file(&format!("{}{state_dir}", example(openhab.address)));
+    let more = format!("state_dir: {}\nmodbus_listen: 0.0.0.0:0\n", text(state.path()));
+    let config = file(&format!("{}{more}", example(openhab.address)));
     let config = text(config.path());
     let history = file("time,item,state\n0,energy_counter_out,5 kWh\n0,current_power,800 W\n");
     let (_held, free) = unused_address();
@@ -68,7 +68,7 @@ async fn the_verdict_of_check_is_the_same_where_nobody_reads_the_table() {
     let config = file(&example(openhab.address));
     let ended = unread(&mut program(&["check", "--config", text(config.path())])).await;
     assert_eq!(ended.code, Some(CONFIG), "{ended:?}");
-    assert_eq!(ended.err, "1 item cannot be read; see the table\n");
+    assert_eq!(ended.err, "");
 }
 
 #[tokio::test]

@@ -39,7 +39,7 @@ async fn a_simulated_openhab_gives_its_items_to_those_who_have_the_token() {
     let (_simulate, address) = simulate(&arguments).await;
     let keys = format!("openhab_token_file: {}\n", token.display());
     for (keys, code) in [(keys.as_str(), SUCCESS), ("", UNAVAILABLE)] {
-        let config = file(&format!("{}{keys}", example(&address)));
+        let config = file(&format!("{}modbus_listen: 0.0.0.0:0\n{keys}", example(&address)));
         let checked = run(&["check", "--config", text(config.path())]).await;
         assert_eq!(checked.code, Some(code), "{checked:?}");
     }

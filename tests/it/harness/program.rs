@@ -32,6 +32,8 @@ pub(crate) fn command(program: &str) -> Command {
     for variable in OF_SYSTEMD {
         command.env_remove(variable);
     }
+    // Nor does it matter which units this machine has.
+    command.env("SYSTEMD_UNIT_PATH", "");
     command
 }
 

@@ -43,11 +43,11 @@ pub(crate) fn source(config: &Config) -> Result<Source, SetupError> {
 
 /// Reads the energy once, and says why that fails: on the way, or for this item.
 pub(crate) async fn failure(config: &Config) -> String {
-    let probe = match source(config).unwrap().probe(&config.meters[0].bindings[0]).await {
-        Ok(probe) => probe,
+    let probes = match source(config).unwrap().probe(&[&config.meters[0].bindings[0]]).await {
+        Ok(probes) => probes,
         Err(error) => return error.to_string(),
     };
-    probe.value.expect_err("it does not fail").to_string()
+    probes[0].value.clone().expect_err("it does not fail").to_string()
 }
 
 /// A running source, without a meter.

@@ -74,6 +74,8 @@ meters:
 
 /// `check` of such options, as the Supervisor writes them for the app.
 async fn checked(options: &serde_json::Value) -> Outcome {
+    let mut options = options.clone();
+    options["modbus_listen"] = json!("0.0.0.0:0");
     let data = directory("options.json", &options.to_string());
     let path = data.path().join("options.json");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
@@ -91,7 +93,7 @@ async fn inside_the_app_the_supervisor_leads_to_home_assistant() {
     });
     let checked = checked(&options).await;
     assert_eq!(checked.code, Some(69), "{checked:?}");
-    assert!(checked.err.contains("cannot connect to http://supervisor/core: "), "{checked:?}");
+    assert!(checked.out.contains("cannot connect to http://supervisor/core: "), "{checked:?}");
 }
 
 #[tokio::test]
@@ -148,5 +150,5 @@ async fn check_says_which_entity_is_not_there_and_which_is_refused() {
     });
     let refused = checked(&wrong).await;
     assert_eq!(refused.code, Some(69), "{refused:?}");
-    assert!(refused.err.contains("refuses the token"), "{refused:?}");
+    assert!(refused.out.contains("refuses the token"), "{refused:?}");
 }

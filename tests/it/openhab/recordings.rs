@@ -185,7 +185,7 @@ async fn an_item_tells_its_state_and_since_openhab_5_when_that_was_updated() {
         let openhab = RawOpenHab::start(replay(exchanges(version, "item")));
         let config = config(openhab.address, NO_POLLS);
         let power = config.meters[0].bindings.iter().find(|binding| binding.item == "P").unwrap();
-        let probe = source(&config).unwrap().probe(power).await.unwrap();
+        let probe = &source(&config).unwrap().probe(&[power]).await.unwrap()[0];
         assert_eq!(probe.value, Ok(watts), "{version}");
         let updated = updated.map(|time| UNIX_EPOCH + Duration::from_millis(time));
         assert_eq!(probe.updated, updated, "{version}");

@@ -362,7 +362,7 @@ async fn listen(openhab: &OpenHab, topics: &str) -> Client {
 }
 
 /// Defines an item, and returns the status of the answer.
-pub(super) async fn define(openhab: &OpenHab, name: &str, more: &str) -> String {
+pub(crate) async fn define(openhab: &OpenHab, name: &str, more: &str) -> String {
     let item = format!("{{\"name\":\"{name}\",{more}}}");
     let head = Client::connect(openhab).await.put(&format!("/rest/items/{name}"), &item).await;
     head.lines().next().unwrap().to_owned()
