@@ -24,6 +24,7 @@ use crate::{
 
 mod args;
 mod error;
+mod help;
 
 use args::{Cli, Command};
 use error::{CliError, exit};
