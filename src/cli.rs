@@ -14,6 +14,7 @@ use crate::{
     commands::{check, counters, demo, health, read, replay, screen::Screen, setup, simulate},
     config::Config,
     daemon::Daemon,
+    persistence::store,
     system::{
         logging::{self, Logging},
         systemd::{InheritedSockets, SocketError},
@@ -23,6 +24,7 @@ use crate::{
 
 mod args;
 mod error;
+mod help;
 
 use args::{Cli, Command};
 use error::{CliError, exit};
@@ -135,6 +137,12 @@ async fn serve(
     let logging = start_logging(config.log_level, config.time_zone);
     let version = env!("CARGO_PKG_VERSION");
     tracing::info!(version, "fronius-smartmeter {version} with {}", path.display());
+    if store::directory(config.state_dir.as_deref()).is_none() {
+        tracing::warn!(
+            "no state_dir: after a restart the counters begin with what the source shows, even if that is \
+             lower; set state_dir to a folder where this user can write"
+        );
+    }
     let ended = async { Daemon::start(config, sockets).await?.run().await }.await;
     if let Err(error) = &ended {
         tracing::error!("{error}");

@@ -1,5 +1,6 @@
 //! The commands besides `run`, and what several of them share.
 
+pub mod address;
 pub mod check;
 pub mod counters;
 pub mod demo;

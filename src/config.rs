@@ -24,7 +24,9 @@ use crate::{
 
 mod app;
 mod bindings;
+mod causes;
 mod document;
+mod encoding;
 mod entries;
 mod entry;
 mod error;
@@ -111,15 +113,17 @@ impl Config {
     /// Returns an error if the file cannot be read or is wrong.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
-        let mut text = String::new();
+        let mut bytes = Vec::new();
         let file = File::open(path).map_err(unreadable)?;
         let mode = file.metadata().map_err(unreadable)?.permissions().mode();
-        file.take(MAX_SIZE.saturating_add(1)).read_to_string(&mut text).map_err(unreadable)?;
-        if text.len() as u64 > MAX_SIZE {
+        file.take(MAX_SIZE.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
+        if bytes.len() as u64 > MAX_SIZE {
             let message = format!("larger than {MAX_SIZE} bytes");
             return Err(unreadable(io::Error::new(io::ErrorKind::FileTooLarge, message)));
         }
-        Self::read(&text, mode & OTHERS == 0)
+        let text = encoding::decode(&bytes)
+            .map_err(|(position, message)| vec![Problem::of_file(position, message)]);
+        text.and_then(|text| Self::read(&text, mode & OTHERS == 0))
             .map_err(|problems| ConfigError::Invalid { path: path.to_owned(), problems })
     }
 

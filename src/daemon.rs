@@ -27,6 +27,7 @@ use crate::{
     system::{logging, notifier::Notifier, signals::ShutdownSignals, systemd::InheritedSockets},
 };
 
+mod hour;
 pub(crate) mod log;
 mod meter_task;
 mod ports;
@@ -172,7 +173,9 @@ impl Daemon {
                 }),
                 Some(ended) = self.tasks.join_next() => break Err(ended_task(ended)),
                 _ = summary.tick() => {
-                    self.used().for_each(|(meter, usage)| meter.summarize(usage));
+                    for (meter, served) in self.meters.iter().zip(&self.served) {
+                        meter.summarize(&served.server.connections().polling());
+                    }
                 }
                 _ = silence.tick() => {
                     let servers = self.served.iter().map(|served| &served.server);

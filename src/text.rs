@@ -75,6 +75,17 @@ pub fn printable_json(json: &str) -> String {
     escape_json(json, |c| matches!(c, '\u{7f}'..='\u{9f}'))
 }
 
+/// A number with at most three decimals, and none that say nothing: `231.4`.
+#[derive(Clone, Copy, Debug)]
+pub struct Decimal(pub f64);
+
+impl fmt::Display for Decimal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let number = format!("{:.3}", self.0);
+        f.pad(number.trim_end_matches('0').trim_end_matches('.'))
+    }
+}
+
 /// An energy in Wh, shown in kWh as people read it: `12 345.758 kWh`.
 #[derive(Clone, Copy, Debug)]
 pub struct Kwh(pub f64);
@@ -116,6 +127,19 @@ mod tests {
             assert_eq!(Kwh(wh).to_string(), expected);
         }
         assert_eq!(format!("{:>12}", Kwh(1000.0)), "   1.000 kWh");
+    }
+
+    #[test]
+    fn a_number_has_no_more_decimals_than_people_read() {
+        for (number, expected) in [
+            (12_345_758.578_000_002, "12345758.578"),
+            (231.4, "231.4"),
+            (1000.0, "1000"),
+            (0.0, "0"),
+            (-0.000_1, "-0"),
+        ] {
+            assert_eq!(Decimal(number).to_string(), expected);
+        }
     }
 
     #[test]

@@ -45,6 +45,9 @@ pub(super) enum CliError {
 
 fn config_hint(error: &ConfigError) -> &'static str {
     match error {
+        ConfigError::Unreadable { path, .. } if path.starts_with("~") => {
+            "\nYour shell did not replace the ~; write --config FILE, with a space."
+        }
         ConfigError::Unreadable { source, .. } if source.kind() == io::ErrorKind::NotFound => {
             "\nName your file with --config, or try `fronius-smartmeter demo`, which needs none."
         }

@@ -34,8 +34,10 @@ use crate::{
 pub enum CountersError {
     /// No directory is configured.
     #[error(
-        "there is no state_dir in the configuration, and no $STATE_DIRECTORY; for the system service \
-         set STATE_DIRECTORY=/var/lib/fronius-smartmeter, as root"
+        "no counters are kept: the configuration has no state_dir\nAdd one, such as \
+         state_dir: /home/me/counters. For those of the system service:\n  sudo env \
+         STATE_DIRECTORY=/var/lib/fronius-smartmeter fronius-smartmeter counters \
+         --config /etc/fronius-smartmeter/config.yaml"
     )]
     NoDirectory,
     /// They cannot be read, or written.

@@ -2,7 +2,6 @@
 
 use std::{
     io::{self, Write},
-    net::IpAddr,
     time::Duration,
 };
 
@@ -41,14 +40,13 @@ pub enum ReadError {
     Print(#[from] io::Error),
 }
 
-/// Reads the meter at `address`, a host with or without a port, and prints its values once.
+/// Reads the meter at `address`, a host and port, and prints its values once.
 ///
 /// # Errors
 /// Returns an error if there is no meter, it cannot be read, or nothing can be printed.
 pub async fn once(address: &str, unit: u8, json: bool) -> Result<(), ReadError> {
-    let address = with_port(address);
-    let read = async { MeterClient::connect(&address, unit).await?.read().await };
-    let report = progress::during(&format!("reading {}", printable(&address)), read).await?;
+    let read = async { MeterClient::connect(address, unit).await?.read().await };
+    let report = progress::during(&format!("reading {}", printable(address)), read).await?;
     Ok(io::stdout().write_all(text(&report, json)?.as_bytes())?)
 }
 
@@ -59,17 +57,16 @@ pub async fn once(address: &str, unit: u8, json: bool) -> Result<(), ReadError> 
 /// Returns an error if nothing can be shown.
 pub async fn watch(address: &str, unit: u8, json: bool) -> Result<(), ReadError> {
     let mut signals = ShutdownSignals::install().map_err(ReadError::Signals)?;
-    let address = with_port(address);
     let (sender, polled) = watch::channel(Polled::default());
     let screen = if json { None } else { Screen::open()? };
     let show = async {
         match screen {
-            Some(screen) => draw(screen, &address, polled).await,
+            Some(screen) => draw(screen, address, polled).await,
             None => print(polled, json).await,
         }
     };
     tokio::select! {
-        never = poll(&address, unit, PAUSE, &sender) => match never {},
+        never = poll(address, unit, PAUSE, &sender) => match never {},
         shown = show => Ok(shown?),
         _ = signals.requested() => Ok(()),
     }
@@ -119,17 +116,4 @@ fn text(report: &Report, json: bool) -> io::Result<String> {
     } else {
         report.to_string()
     })
-}
-
-/// `address`, with port 502 if it has none.
-fn with_port(address: &str) -> String {
-    let has_port = match address.rsplit_once(':') {
-        Some((host, _)) => !host.contains(':') || host.ends_with(']'),
-        None => false,
-    };
-    match address.parse() {
-        Ok(IpAddr::V6(_)) => format!("[{address}]:502"),
-        _ if has_port => address.to_owned(),
-        _ => format!("{address}:502"),
-    }
 }

@@ -13,6 +13,7 @@ use clap::Args;
 use tokio::net::TcpListener;
 
 use crate::{
+    commands::address,
     simulator::{Dialect, Simulator, house},
     system::signals::ShutdownSignals,
 };
@@ -50,8 +51,8 @@ pub enum SimulateError {
 /// What to simulate, and where.
 #[derive(Args, Debug)]
 pub struct SimulateArgs {
-    /// Address to listen on
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    /// Address to listen on, or a port of this machine
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = address::to_listen)]
     listen: SocketAddr,
     /// An item and its initial state, such as inverter_power='800 W'; repeat it for more. Without
     /// any, inverter_energy, inverter_power, inverter_voltage, inverter_current and

@@ -248,11 +248,8 @@ fn factor(entries: &mut Entries<'_>, entry: &Entry, quantity: Quantity) -> Optio
         Quantity::Energy => "a number above 0, such as 0.001",
         _ => "a number other than 0, such as -1",
     };
-    entries.parse(entry, expected, |text| {
-        let fits = |factor: &f64| match quantity {
-            Quantity::Energy => *factor > 0.0,
-            _ => *factor != 0.0,
-        };
-        values::parse(text).filter(|factor: &f64| factor.is_finite() && fits(factor))
+    values::number(entries, entry, expected, |factor| match quantity {
+        Quantity::Energy => factor > 0.0,
+        _ => factor != 0.0,
     })
 }

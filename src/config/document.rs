@@ -10,6 +10,8 @@ use serde::{
     de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
+use super::causes;
+
 /// A node. A scalar has its text as it was written: `2.10` is not 2.1.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Node {
@@ -17,6 +19,18 @@ pub(super) enum Node {
     Scalar(String),
     List(Vec<Node>),
     Map(Vec<(String, Node)>),
+}
+
+impl Node {
+    /// Whether one of its texts is such a one.
+    pub(super) fn any_text(&self, is_one: &impl Fn(&str) -> bool) -> bool {
+        match self {
+            Self::Null => false,
+            Self::Scalar(text) => is_one(text),
+            Self::List(nodes) => nodes.iter().any(|node| node.any_text(is_one)),
+            Self::Map(entries) => entries.iter().any(|(_, node)| node.any_text(is_one)),
+        }
+    }
 }
 
 /// The way to a node: its place among its siblings, level by level.
@@ -32,8 +46,14 @@ pub(super) struct Position {
 impl Position {
     pub(super) const START: Self = Self { line: 1, column: 1 };
 
-    fn of(error: &serde_yaml::Error) -> Self {
+    pub(super) fn of(error: &serde_yaml::Error) -> Self {
         error.location().map_or(Self::START, |at| Self { line: at.line(), column: at.column() })
+    }
+
+    /// Reads `line 1 column 2`, as libyaml writes it.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (line, column) = text.strip_prefix("line ")?.split_once(" column ")?;
+        Some(Self { line: line.parse().ok()?, column: column.parse().ok()? })
     }
 }
 
@@ -53,26 +73,7 @@ impl<'t> Document<'t> {
         });
         match filled {
             Ok(root) => Ok((Self { text }, root)),
-            Err(error) => {
-                let position = Position::of(&error);
-                let message = error.to_string();
-                // libyaml appends the position, which is reported apart.
-                let message = message.split(" at line ").next().unwrap_or_default();
-                // Before it there is what was found, which may be a secret.
-                let message = match message.rsplit_once(", expected ") {
-                    Some((_, expected)) => format!("expected {expected}"),
-                    None => message.to_owned(),
-                };
-                let line = text.lines().nth(position.line.saturating_sub(1)).unwrap_or_default();
-                let hint = if line.contains(": [") {
-                    "; an address with [ ] must be in quotes"
-                } else if line.contains('\t') {
-                    "; YAML is indented with spaces, not with tabs"
-                } else {
-                    ""
-                };
-                Err((position, format!("{message}{hint}")))
-            }
+            Err(error) => Err(causes::explained(text, &error)),
         }
     }
 

@@ -4,6 +4,7 @@
 //! took is unknown. The root and the maps inside it are read alike.
 
 use super::{
+    causes,
     document::{Document, Node, Part, Path, Position},
     entry::{self, Entry},
     error::Problem,
@@ -19,12 +20,25 @@ pub(super) fn read<T>(
     is_private: bool,
     reader: impl FnOnce(&mut Entries<'_>) -> T,
 ) -> Result<(T, Masked), Vec<Problem>> {
-    let whole = |position, message| vec![Problem { position, key: String::new(), message }];
+    read_root(text, is_private, reader).map_err(|mut problems| {
+        problems.extend(causes::foreign_character(text));
+        problems.sort();
+        problems
+    })
+}
+
+fn read_root<T>(
+    text: &str,
+    is_private: bool,
+    reader: impl FnOnce(&mut Entries<'_>) -> T,
+) -> Result<(T, Masked), Vec<Problem>> {
+    let whole = |position, message| vec![Problem::of_file(position, message)];
     let (document, root) =
         Document::parse(text).map_err(|(position, message)| whole(position, message))?;
     if matches!(root, Node::Scalar(_) | Node::List(_)) {
-        let message = "expected lines of the form key: value";
-        return Err(whole(Position::START, message.to_owned()));
+        let cause = causes::of_syntax_error(text, text.lines().count());
+        let message = format!("expected lines of the form key: value{cause}");
+        return Err(whole(Position::START, message));
     }
     let shown = Masked::of(&root);
     let mut notes = Notes::new(is_private);
@@ -220,6 +234,16 @@ impl<'a> Entries<'a> {
     /// Whether nobody else can read the file.
     pub(super) fn is_private(&self) -> bool {
         self.notes.is_private
+    }
+
+    /// Whether a text in the entries of such names, at any depth, is one.
+    pub(super) fn any_text(
+        &self,
+        names: impl Fn(&str) -> bool,
+        is_one: impl Fn(&str) -> bool,
+    ) -> bool {
+        let entries = self.left.iter().filter(|entry| entry.name().is_some_and(&names));
+        entries.map(|entry| &entry.node).any(|node| node.any_text(&is_one))
     }
 
     /// The names that were asked for.

@@ -36,6 +36,13 @@ pub struct Problem {
     pub message: String,
 }
 
+impl Problem {
+    /// One of the file as a whole, rather than of a key.
+    pub(super) fn of_file(position: Position, message: String) -> Self {
+        Self { position, key: String::new(), message }
+    }
+}
+
 struct Listing<'a> {
     path: &'a PathBuf,
     problems: &'a [Problem],

@@ -11,7 +11,8 @@ use super::{document::Part, entries::Entries, values};
 
 /// Takes the addresses. None given means port 502 on all of them.
 pub(super) fn read(entries: &mut Entries<'_>) -> Vec<SocketAddr> {
-    const EXPECTED: &str = "address:port, such as 0.0.0.0:502 or [::]:502, or a port";
+    const EXPECTED: &str =
+        "a port from 1 to 65535, or an IP address with a port, such as 0.0.0.0:502 or [::]:502";
     let Some(entry) = entries.take("modbus_listen") else { return Vec::new() };
     let mut addresses = Vec::new();
     for element in entry.elements() {

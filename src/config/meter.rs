@@ -16,8 +16,9 @@ pub(super) fn model(entries: &mut Entries<'_>) -> MeterModel {
 
 /// Takes the size of the plant, in W.
 pub(super) fn max_power_w(entries: &mut Entries<'_>, model: MeterModel) -> f64 {
-    let watts = entries.value("max_power", "W, from 100 to 10000000", |text| {
-        values::parse(text).filter(|watts: &f64| (100.0..=1e7).contains(watts))
+    let watts = entries.take("max_power").and_then(|entry| {
+        let fits = |watts| (100.0..=1e7).contains(&watts);
+        values::number(entries, &entry, "W, from 100 to 10000000", fits)
     });
     watts.unwrap_or(model.default_max_power_w())
 }
@@ -48,8 +49,8 @@ pub(super) fn read(
         Role::Producer => OnStale::Zero,
         Role::Grid => OnStale::Exception,
     };
-    let min_energy_kwh = entries.value("min_energy_threshold", "kWh, 0 or more", |text| {
-        values::parse(text).filter(|kwh: &f64| (0.0..=1e6).contains(kwh))
+    let min_energy_kwh = entries.take("min_energy_threshold").and_then(|entry| {
+        values::number(entries, &entry, "kWh, 0 or more", |kwh| (0.0..=1e6).contains(&kwh))
     });
     MeterConfig {
         role,

@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use super::{app, document::Part, entries::Entries, entry::Entry, homeassistant, openhab, values};
-use crate::source::{
-    SourceConfig, SourceKind, homeassistant::HomeAssistantConfig, openhab::OpenHabConfig,
+use crate::{
+    meter::reading::Measurand,
+    source::{
+        SourceConfig, SourceKind, homeassistant::HomeAssistantConfig, openhab::OpenHabConfig,
+    },
 };
 
 /// The words for the kinds.
@@ -101,6 +104,15 @@ fn host(entries: &mut Entries<'_>, key: &'static str, old: Option<&Entry>) -> Op
     entry.or_else(|| old.cloned())
 }
 
+/// The source that the names of a meter's items look like, so that it is not said of each that it is
+/// none of another source.
+fn likely(entries: &Entries<'_>) -> SourceKind {
+    let key = Measurand::EnergyOut.key();
+    let is_entity = |text: &str| SourceKind::HomeAssistant.has_name(text);
+    let found = entries.any_text(|name| name.starts_with(key), is_entity);
+    if found { SourceKind::HomeAssistant } else { SourceKind::OpenHab }
+}
+
 impl Sources {
     /// Takes the key of a meter that says which of them is its source.
     pub(super) fn of_meter(&self, entries: &mut Entries<'_>) -> SourceKind {
@@ -113,7 +125,7 @@ impl Sources {
             if self.default.is_none() {
                 entries.missing("source", &format!("{expected}: both hosts are given"));
             }
-            return self.default.unwrap_or(SourceKind::OpenHab);
+            return self.default.unwrap_or_else(|| likely(entries));
         };
         let host = match kind {
             SourceKind::OpenHab if self.openhab.is_none() => "openhab_host",

@@ -17,8 +17,8 @@ pub(super) fn read(entries: &mut Entries<'_>, meters: &[ConfiguredMeter]) -> Sta
 }
 
 fn addresses(entries: &mut Entries<'_>, meters: &[ConfiguredMeter]) -> Vec<StatusAddress> {
-    const EXPECTED: &str = "a port of localhost such as 8502, address:port, or the path of a Unix \
-                            socket such as /run/fronius-smartmeter/status.sock";
+    const EXPECTED: &str = "a port of localhost such as 8502, an IP address with a port, or the \
+                            path of a Unix socket such as /run/fronius-smartmeter/status.sock";
     let Some(entry) = entries.take("status_listen") else {
         let ingress = app::is_here().then_some(StatusAddress::Ingress(app::INGRESS_PORT));
         return ingress.into_iter().collect();

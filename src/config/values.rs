@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, str::FromStr, time::Duration};
 
-use super::entries::Entries;
+use super::{entries::Entries, entry::Entry};
 
 pub(super) fn parse<T: FromStr>(text: &str) -> Option<T> {
     text.parse().ok()
@@ -31,8 +31,43 @@ pub(super) fn alternatives<T>(choices: &[(&str, T)]) -> String {
     }
 }
 
+/// A path. One with `~` would be a folder of that name. The text is not shown: it may be a secret.
 pub(super) fn path(entries: &mut Entries<'_>, name: &'static str) -> Option<PathBuf> {
-    entries.value(name, "a path", |text| Some(text.into()))
+    const EXPECTED: &str = "a whole path such as /home/me/file; only a shell replaces ~ and $";
+    let entry = entries.take(name)?;
+    entries.parse_unshown(&entry, EXPECTED, |text| {
+        (!text.starts_with(['~', '$'])).then(|| text.into())
+    })
+}
+
+/// A number in a range, such as `0.1`.
+pub(super) fn number(
+    entries: &mut Entries<'_>,
+    entry: &Entry,
+    expected: &str,
+    fits: impl Fn(f64) -> bool,
+) -> Option<f64> {
+    let text = entries.scalar(entry, expected)?;
+    let value = parse(text).filter(|value: &f64| value.is_finite() && fits(*value));
+    if value.is_none() {
+        let expected = format!("{expected}{}", advice(text));
+        entries.wrong(entry, text, &expected);
+    }
+    value
+}
+
+/// What to mind of a number that people write in another way, or with its unit.
+fn advice(text: &str) -> &'static str {
+    let has_digits = text.contains(|c: char| c.is_ascii_digit());
+    if !has_digits {
+        ""
+    } else if text.contains(char::is_alphabetic) {
+        "; write the number without its unit"
+    } else if text.contains([',', '.', '\'', '_', ' ']) {
+        "; write it with a decimal point, and nothing between thousands"
+    } else {
+        ""
+    }
 }
 
 /// A number with a unit, such as `2s` or `10m`; without one it is seconds.
@@ -78,6 +113,19 @@ mod tests {
         assert_eq!(expected(&["openhab"]), "openhab");
         assert_eq!(expected(&["producer", "grid"]), "producer or grid");
         assert_eq!(expected(&["1", "2", "3"]), "1, 2 or 3");
+    }
+
+    #[test]
+    fn a_number_in_another_notation_comes_with_advice() {
+        for text in ["0,1", "10.000", "10'000", "10 000", "10_000", "1.000,5"] {
+            assert!(advice(text).contains("decimal point"), "{text}");
+        }
+        for text in ["10 kW", "5000W", "0,1 kWh"] {
+            assert!(advice(text).contains("unit"), "{text}");
+        }
+        for text in ["", "x", "-5", "99"] {
+            assert_eq!(advice(text), "", "{text}");
+        }
     }
 
     #[test]

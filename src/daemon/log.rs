@@ -1,21 +1,20 @@
-//! What is logged about a meter.
+//! What is logged about a meter. The end of a fault has the level of its beginning.
 
-use crate::meter::{Condition, Image, news::CounterEvent};
+use crate::{
+    meter::{Availability, Condition, Image, news::CounterEvent},
+    system::logging::log_end,
+};
 
 /// Logs news of a counter.
 pub(crate) fn counter(event: &CounterEvent) {
     let (key, phase) = (event.point.measurand.key(), event.point.phase);
-    if event.news.is_good() {
-        tracing::info!(key, %phase, "{event}");
-    } else {
-        tracing::warn!(key, %phase, "{event}");
-    }
+    tracing::warn!(key, %phase, "{event}");
 }
 
 /// Logs that values are beyond what the meter's model can hold, or are not any more.
 pub(crate) fn saturation(image: &Image) {
     if image.saturated.is_empty() {
-        tracing::info!("all values fit model 203 again");
+        tracing::warn!("all values fit model 203 again");
     } else {
         let quantities = image.saturated.join(", ");
         tracing::warn!(
@@ -24,17 +23,29 @@ pub(crate) fn saturation(image: &Image) {
     }
 }
 
-/// Logs a change of condition.
-pub(crate) fn condition(image: &Image) {
+/// Logs a change of condition from another one. At first the meter only waits, which is no fault.
+pub(crate) fn condition(image: &Image, before: Condition) {
     let overdue = image.overdue.join(", ");
+    let consequence = consequence(image);
     match image.condition {
-        Condition::Live => tracing::info!("data is live"),
+        Condition::Live => log_end!(before == Condition::Stale, "data is live"),
         Condition::Stale if image.overdue.is_empty() => tracing::warn!(
-            "data is stale: the powers add up to more than max_power; on_stale applies"
+            "data is stale: the powers add up to more than max_power; {consequence} (on_stale)"
         ),
-        Condition::Stale => {
-            tracing::warn!("data is stale: {overdue} not confirmed for too long; on_stale applies");
-        }
+        Condition::Stale => tracing::warn!(
+            "data is stale: {overdue} not confirmed for too long; {consequence} (on_stale)"
+        ),
         Condition::Waiting => tracing::warn!("waiting for {overdue}"),
+    }
+}
+
+/// What a client gets of stale data.
+fn consequence(image: &Image) -> &'static str {
+    let has_power = image.measurements.is_some_and(|values| values.power.total != 0.0);
+    match image.availability {
+        Availability::Registers if has_power => "the last values are served",
+        Availability::Registers => "0 W is served",
+        Availability::Exception => "reads are refused",
+        Availability::Disconnect => "connections are closed",
     }
 }

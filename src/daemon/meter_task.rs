@@ -1,7 +1,7 @@
 //! The task of one meter: makes images of readings, and saves the counters before more of them is
 //! served.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use chrono::Utc;
 use tokio::{
@@ -9,7 +9,10 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::log;
+use super::{
+    hour::{self, Hour},
+    log,
+};
 use crate::{
     meter::{Image, Meter, reading::Reading},
     persistence::{
@@ -28,6 +31,7 @@ pub(super) struct MeterTask {
     saving: Saving,
     readings: watch::Receiver<Reading>,
     images: watch::Sender<Arc<Image>>,
+    hour: Arc<Mutex<Hour>>,
     status: watch::Sender<MeterStatus>,
 }
 
@@ -36,6 +40,7 @@ impl MeterTask {
         mut meter: Meter,
         store: CounterStore,
         readings: watch::Receiver<Reading>,
+        hour: Arc<Mutex<Hour>>,
     ) -> Self {
         let now = Instant::now().into_std();
         let (image, _) = meter.observe(&Reading::default(), now, Utc::now().into());
@@ -45,6 +50,7 @@ impl MeterTask {
             saving: Saving::default(),
             readings,
             images: watch::Sender::new(Arc::new(image)),
+            hour,
             status: watch::Sender::default(),
         }
     }
@@ -97,12 +103,14 @@ impl MeterTask {
             status.stands = stands;
             changed
         });
-        if self.images.borrow().condition != image.condition {
-            log::condition(&image);
+        let old = Arc::clone(&self.images.borrow());
+        if old.condition != image.condition {
+            log::condition(&image, old.condition);
         }
-        if self.images.borrow().saturated.is_empty() != image.saturated.is_empty() {
+        if old.saturated.is_empty() != image.saturated.is_empty() {
             log::saturation(&image);
         }
+        hour::lock(&self.hour).take(&old, &image, now);
         let next = image.next_expiry.map(Instant::from_std);
         self.images.send_replace(Arc::new(image));
         next
@@ -143,7 +151,7 @@ impl MeterTask {
             StoreEvent::InUse(error) => return Err(error),
             StoreEvent::Saved(record) => {
                 if self.saving == Saving::Late {
-                    tracing::info!("state_dir answers again");
+                    tracing::warn!("state_dir answers again");
                 }
                 self.meter.saved(&record, now);
                 self.set_disk(true);

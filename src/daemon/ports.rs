@@ -1,11 +1,14 @@
 //! Which meters are served where.
 
+use std::net::SocketAddr;
+
 use tokio::net::TcpListener;
 
 use crate::{
     config::ConfiguredMeter,
     system::{
         listeners::{self, ListenError},
+        logging,
         systemd::Inherited,
     },
 };
@@ -89,6 +92,9 @@ pub(super) fn open(
             None => return Err(PortError::Unknown { name, known: names(meters) }),
         }
     }
+    for port in &ports {
+        warn_of_unused(port, meters);
+    }
     for port in ports.iter_mut().filter(|port| port.listeners.is_empty()) {
         if let Some(first) = port.meters.first().and_then(|first| meters.get(*first)) {
             port.listeners = match (listeners::open(&first.listen), &first.name) {
@@ -100,6 +106,22 @@ pub(super) fn open(
         }
     }
     Ok(ports)
+}
+
+/// Warns of addresses that are configured, and not used because systemd has passed other sockets.
+fn warn_of_unused(port: &Port, meters: &[ConfiguredMeter]) {
+    let own = || port.meters.iter().filter_map(|place| meters.get(*place));
+    let passed: Vec<_> = port.listeners.iter().flat_map(TcpListener::local_addr).collect();
+    let is_unused = |address: &SocketAddr| !passed.is_empty() && !passed.contains(address);
+    if own().flat_map(|meter| &meter.listen).any(is_unused) {
+        let passed = passed.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(", ");
+        logging::about(own().filter_map(|meter| meter.name.as_deref())).in_scope(|| {
+            tracing::warn!(
+                "modbus_listen is not used: ListenStream= of the socket unit says where to listen, which \
+                 is {passed}"
+            );
+        });
+    }
 }
 
 fn names(meters: &[ConfiguredMeter]) -> String {

@@ -1,6 +1,10 @@
 //! One of the meters while it is served.
 
-use std::{net::SocketAddr, path::Path, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::Path,
+    sync::{Arc, Mutex},
+};
 
 use tokio::{
     sync::{oneshot, watch},
@@ -9,7 +13,13 @@ use tokio::{
 };
 use tracing::{Instrument, Span};
 
-use super::{DaemonError, meter_task::MeterTask, served::Served, status::Status};
+use super::{
+    DaemonError,
+    hour::{self, Hour},
+    meter_task::MeterTask,
+    served::Served,
+    status::{Now, Status, Summary},
+};
 use crate::{
     config::ConfiguredMeter,
     meter::{
@@ -43,6 +53,7 @@ pub(super) struct RunningMeter {
     images: watch::Receiver<Arc<Image>>,
     status: watch::Receiver<MeterStatus>,
     tally: Arc<Tally>,
+    hour: Arc<Mutex<Hour>>,
 }
 
 impl RunningMeter {
@@ -67,7 +78,8 @@ impl RunningMeter {
         let store = CounterStore::open(store::directory(state_dir), identity.serial_number.clone());
         let (meter, store) = restored(meter, store, deadline).await?;
         let (sender, readings) = watch::channel(Reading::default());
-        let task = MeterTask::new(meter, store, readings.clone());
+        let hour = Arc::new(Mutex::new(Hour::begin(0)));
+        let task = MeterTask::new(meter, store, readings.clone(), Arc::clone(&hour));
         let (images, status) = (task.images(), task.status());
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(task.run(stopped).in_current_span());
@@ -86,6 +98,7 @@ impl RunningMeter {
             images,
             status,
             tally: Arc::default(),
+            hour,
         };
         Ok((running, watched))
     }
@@ -131,20 +144,21 @@ impl RunningMeter {
         self.name.as_deref()
     }
 
-    /// Logs how it is, in one line.
-    pub(super) fn summarize(&self, usage: Usage) {
-        tracing::info!(parent: &self.span, "{}", self.condition(usage));
+    /// Logs how it is and what happened since the last time, in one line. These clients poll now.
+    pub(super) fn summarize(&self, clients: &[IpAddr]) {
+        let (image, meter) = (&self.images.borrow(), &self.status.borrow());
+        let hour =
+            &hour::lock(&self.hour).end(image, self.tally.polls(), Instant::now().into_std());
+        let status = Status { role: self.role, image, meter };
+        tracing::info!(parent: &self.span, "{}", Summary { status, hour, clients });
     }
 
     /// How it is, in one line that names it.
     pub(super) fn status(&self, usage: Usage) -> String {
-        format!("{}{}", Prefix(self.name()), self.condition(usage))
-    }
-
-    fn condition(&self, usage: Usage) -> String {
         let (image, meter) = (&self.images.borrow(), &self.status.borrow());
         let last_poll = self.tally.last().map(|poll| poll.at);
-        Status { image, meter, usage, last_poll }.to_string()
+        let status = Status { role: self.role, image, meter };
+        format!("{}{}", Prefix(self.name()), Now { status, usage, last_poll })
     }
 
     /// Waits for the end of its task, which should not come.

@@ -4,7 +4,7 @@ use super::{
     reading::{Channel, Measurand, Phase, Point},
     units::{Quantity, Unit},
 };
-use crate::text::Kwh;
+use crate::text::{Decimal, Kwh};
 
 /// No counter shows more than what `max_power` brings in so much time, in h: it is a unit that is
 /// mistaken, or a device without a value.
@@ -32,9 +32,10 @@ pub struct Binding {
 pub enum LimitError {
     /// A counter that no plant of this size can have.
     #[error(
-        "{} is implausible, more than 40000 hours of max_power ({max_power_w} W): a device without a \
+        "{} is implausible, more than 40000 hours of max_power ({} W): a device without a \
          value, or Wh taken for kWh, which {{item: …, unit: Wh}} puts right",
-        Kwh(*wh)
+        Kwh(*wh),
+        Decimal(*max_power_w)
     )]
     Energy {
         /// What the item shows, in Wh.
@@ -44,8 +45,9 @@ pub enum LimitError {
     },
     /// A power that no plant of this size can have.
     #[error(
-        "{watts} W is implausible, more than max_power ({max_power_w} W); set max_power where the \
-         plant is larger"
+        "{} W is implausible, more than max_power ({} W); set max_power where the plant is larger",
+        Decimal(*watts),
+        Decimal(*max_power_w)
     )]
     Power {
         /// What the item shows, in W.

@@ -48,7 +48,7 @@ impl Guarded {
     pub(super) fn name(&self) -> String {
         let Self { channel, item, .. } = self;
         if self.is_member() {
-            format!("{} (item {item})", channel.point)
+            format!("{} ({item})", channel.point)
         } else {
             channel.point.to_string()
         }

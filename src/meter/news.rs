@@ -104,14 +104,6 @@ pub struct Stand {
     pub explained_wh: f64,
 }
 
-impl News {
-    /// Whether all is well with it.
-    #[must_use]
-    pub fn is_good(&self) -> bool {
-        matches!(self, Self::GoesOn { .. })
-    }
-}
-
 /// Whether a counter stands, and what was said of it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Standing {
@@ -244,38 +236,38 @@ impl fmt::Display for CounterEvent {
         match news {
             News::BelowThreshold { shown_wh, min_wh } => write!(
                 f,
-                "item {item} shows {}, below min_energy_threshold ({}): no value yet",
+                "{item} shows {}, below min_energy_threshold ({}): no value yet",
                 Kwh(*shown_wh),
                 Kwh(*min_wh)
             ),
             News::LeftOut => write!(
                 f,
-                "item {item} has had no value for a day; the others of its list are served without \
+                "{item} has had no value for a day; the others of its list are served without \
                  it, and it will add what it counts from its first value on"
             ),
             News::Stands(stand) => {
-                write!(f, "item {item} {stand}; `counters --reset {meter}` serves what it shows")
+                write!(f, "{item} {stand}; `counters --reset {meter}` serves what it shows")
             }
             News::GoesOn { served_wh } => {
-                write!(f, "item {item} is followed again, at {}", Kwh(*served_wh))
+                write!(f, "{item} is followed again, at {}", Kwh(*served_wh))
             }
             News::Replaced { shown_wh, served_wh } => write!(
                 f,
-                "item {item} shows another counter, now {}; what is served goes on without a \
+                "{item} shows another counter, now {}; what is served goes on without a \
                  step, at {}",
                 Kwh(*shown_wh),
                 Kwh(*served_wh)
             ),
             News::HeldBack(Stand { rise_wh, explained_wh, .. }) => write!(
                 f,
-                "held back for an hour: item {item} rose {}, power explains {}; the power is of a \
+                "held back for an hour: {item} rose {}, power explains {}; the power is of a \
                  part only, or a unit is mistaken; `counters --reset {meter}` serves what it shows",
                 Kwh(*rise_wh),
                 Kwh(*explained_wh)
             ),
             News::Hangs { served_wh, explained_wh } => write!(
                 f,
-                "item {item} has stayed at {} for an hour, while power explains {}; does its \
+                "{item} has stayed at {} for an hour, while power explains {}; does its \
                  source hang?",
                 Kwh(*served_wh),
                 Kwh(*explained_wh)
@@ -286,7 +278,7 @@ impl fmt::Display for CounterEvent {
                  consumed; if the device generates that, give it factor: -1"
             ),
             News::Silent { served_wh } => {
-                write!(f, "item {item} is not confirmed any more; {} stays", Kwh(*served_wh))
+                write!(f, "{item} is not confirmed any more; {} stays", Kwh(*served_wh))
             }
         }
     }

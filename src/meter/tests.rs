@@ -513,7 +513,7 @@ fn a_list_has_its_first_value_once_every_item_has_one() {
     // The second is below min_energy_threshold, though all three together are not.
     let reading = roofs([awake, (Some(50.0), Some(0.0)), (None, None)], start);
     let image = served(&mut meter, &reading, start);
-    let missing = |member| format!("{ENERGY} (item {ENERGY} {member})");
+    let missing = |member| format!("{ENERGY} ({ENERGY} {member})");
     assert_eq!(
         (image.condition, image.overdue),
         (Condition::Waiting, vec![missing(1), missing(2)])
@@ -545,7 +545,7 @@ fn after_a_day_a_list_is_served_without_an_item_that_never_had_a_value() {
     assert!(day.duration_since(back).abs_diff(Duration::from_hours(24)) <= FRESHNESS.stale_after);
     assert_eq!(image.measurements.unwrap().exported.total, 10_000.0);
     let [event] = events.as_slice() else { panic!("{events:?}") };
-    assert!(event.to_string().contains(&format!("item {ENERGY} 2 has had no value for a day")));
+    assert!(event.to_string().contains(&format!("{ENERGY} 2 has had no value for a day")));
     // From then on it brings what it counts.
     reading.update(roof(ENERGY, 2), 9000.0, day);
     assert_eq!(served(&mut meter, &reading, day).measurements.unwrap().exported.total, 10_000.0);

@@ -141,6 +141,12 @@ impl Connections {
         }
     }
 
+    /// The clients that poll.
+    #[must_use]
+    pub fn polling(&self) -> Vec<IpAddr> {
+        self.lock().polling.iter().map(|(ip, _)| *ip).collect()
+    }
+
     /// Logs the clients that have stopped polling. It is called only now and then, so a client that
     /// connects for each request is not logged each time.
     pub fn notice_silence(&self) {

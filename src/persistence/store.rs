@@ -71,7 +71,6 @@ impl CounterStore {
         let (sender, events) = events::unbounded_channel();
         let nothing = || StoreEvent::Opened { restored: Restored::nothing(), has_disk: false };
         let Some(directory) = directory else {
-            tracing::info!("no state_dir: counters will not survive a restart");
             let _ = sender.send(nothing());
             return Self { commands: None, events };
         };
@@ -166,7 +165,7 @@ impl Worker {
         match self.take() {
             Ok(restored) => {
                 if std::mem::take(&mut self.is_failing) {
-                    tracing::info!("state_dir can be used again");
+                    tracing::warn!("state_dir can be used again");
                 }
                 self.opened(restored, true);
             }
@@ -201,7 +200,7 @@ impl Worker {
                 let CounterFileError::Damaged { path, .. } = &error else { return Err(error) };
                 let aside = opened.set_aside(path)?;
                 tracing::warn!(
-                    "{error}; set aside as {}; the counters begin with what openHAB shows",
+                    "{error}; set aside as {}; the counters begin with what the source shows",
                     aside.display()
                 );
                 Restored::nothing()
@@ -224,7 +223,7 @@ impl Worker {
         match opened.save(&record) {
             Ok(()) => {
                 if std::mem::take(&mut self.is_failing) {
-                    tracing::info!("the counters are saved again");
+                    tracing::warn!("the counters are saved again");
                 }
                 self.send(StoreEvent::Saved(record));
             }
@@ -248,7 +247,7 @@ impl Worker {
 pub(crate) fn log_restored(restored: &Restored) {
     for counter in restored.record.iter().flat_map(|record| &record.counters) {
         let (key, phase, item) = (counter.key.key(), counter.phase, counter.item_or_share());
-        tracing::info!("{key} {phase}: item {item} goes on from {}", Kwh(counter.served_wh));
+        tracing::info!("{key} {phase}: {item} goes on from {}", Kwh(counter.served_wh));
     }
 }
 

@@ -73,6 +73,14 @@ impl Endpoint {
         Self::parse_rest(scheme, rest, port)
     }
 
+    /// The same without the path of the API, which people copy with the address.
+    pub(super) fn without(mut self, api: &str) -> Self {
+        if let Some(path) = self.path.strip_suffix(api) {
+            self.path = path.trim_end_matches('/').to_owned();
+        }
+        self
+    }
+
     /// A server on this machine.
     #[must_use]
     pub fn localhost(port: u16) -> Self {

@@ -97,12 +97,12 @@ impl fmt::Display for HomeAssistantConfig {
     }
 }
 
-/// Parses the address of a server.
+/// Parses the address of a server. The path of its API may be part of it.
 ///
 /// # Errors
 /// Returns an error if the text is not an address; see [`Endpoint::parse`].
 pub fn parse_host(text: &str) -> Result<Endpoint, InvalidEndpoint> {
-    Endpoint::parse(text, DEFAULT_PORT)
+    Ok(Endpoint::parse(text, DEFAULT_PORT)?.without("/api/websocket").without("/api"))
 }
 
 /// Whether this is the id of an entity by Home Assistant's own rule.

@@ -65,6 +65,7 @@ impl ItemProblem {
                 matches!(
                     error,
                     ItemStateError::NoValue(_)
+                        | ItemStateError::UnitLost
                         | ItemStateError::Sentinel(_)
                         | ItemStateError::Implausible { .. }
                         | ItemStateError::Limit(LimitError::Power { .. })

@@ -65,11 +65,7 @@ const PROBE_LIMIT: Duration = Duration::from_secs(15);
 /// # Errors
 /// Returns an error if the text is not an address; see [`Endpoint::parse`].
 pub fn parse_host(text: &str) -> Result<Endpoint, InvalidEndpoint> {
-    let mut endpoint = Endpoint::parse(text, DEFAULT_PORT)?;
-    if let Some(path) = endpoint.path.strip_suffix("/rest") {
-        endpoint.path = path.trim_end_matches('/').to_owned();
-    }
-    Ok(endpoint)
+    Ok(Endpoint::parse(text, DEFAULT_PORT)?.without("/rest"))
 }
 
 /// Whether this is the name of an item by openHAB's own rule.

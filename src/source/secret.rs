@@ -22,10 +22,10 @@ pub enum SecretError {
         /// Error of the system.
         source: io::Error,
     },
-    /// The file does not hold one line of text.
-    #[error("{key}: expected a file with one line of text, at most {MAX_SIZE} bytes")]
+    /// It is not one line of text.
+    #[error("{key}: expected {}one line of text, at most {MAX_SIZE} bytes", in_file(key))]
     NotALine {
-        /// The configuration key that names the file.
+        /// The configuration key of the secret.
         key: &'static str,
     },
     /// There is no secret, and there must be one.
@@ -36,12 +36,16 @@ pub enum SecretError {
         /// What it should hold.
         what: &'static str,
     },
-    /// What the file holds has characters that no token has.
-    #[error("{key}: expected a file with a token, which has only letters, digits and -._~+/=")]
+    /// It has characters that no token has.
+    #[error("{key}: expected {}a token, which has only letters, digits and -._~+/=", in_file(key))]
     NotAToken {
-        /// The configuration key that names the file.
+        /// The configuration key of the secret.
         key: &'static str,
     },
+}
+
+fn in_file(key: &str) -> &'static str {
+    if key.ends_with("_file") { "a file with " } else { "" }
 }
 
 /// Where a secret is.
@@ -70,11 +74,20 @@ impl From<PathBuf> for SecretSource {
 }
 
 impl SecretSource {
-    /// Reads the secret. `key` is the configuration key that names the file.
+    /// The configuration key that it is given by, if `file_key` is that of its file.
+    pub(super) fn key(&self, file_key: &'static str) -> &'static str {
+        match self {
+            Self::File(_) => file_key,
+            Self::Given(_) => file_key.strip_suffix("_file").unwrap_or(file_key),
+        }
+    }
+
+    /// Reads the secret. `file_key` is the configuration key of its file.
     ///
     /// # Errors
     /// Returns an error if the file cannot be read, or if there is not one line of text.
-    pub(super) fn read(&self, key: &'static str) -> Result<String, SecretError> {
+    pub(super) fn read(&self, file_key: &'static str) -> Result<String, SecretError> {
+        let key = self.key(file_key);
         let text = match self {
             Self::File(path) => read_file(key, path)?,
             Self::Given(text) => text.clone(),

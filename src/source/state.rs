@@ -5,7 +5,7 @@ use crate::{
         binding::{Binding, LimitError},
         units::{Quantity, Unit, UnitError},
     },
-    text::excerpt,
+    text::{Decimal, excerpt},
 };
 
 /// Powers that registers without a value read as: the ends of 16 and 32 bits, with and without a
@@ -45,14 +45,17 @@ pub enum ItemStateError {
     /// Not a unit of the quantity.
     #[error(transparent)]
     Unit(#[from] UnitError),
+    /// It had a unit before, and has none now.
+    #[error("it has lost its unit")]
+    UnitLost,
     /// What devices without a value send.
-    #[error("{0} is what a device without a value sends")]
+    #[error("{} is what a device without a value sends", Decimal(*.0))]
     Sentinel(f64),
     /// More than the plant can have.
     #[error(transparent)]
     Limit(#[from] LimitError),
     /// A value that no household has.
-    #[error("{value} {} is an implausible {quantity}", .quantity.base_symbol())]
+    #[error("{} {} is an implausible {quantity}", Decimal(*.value), .quantity.base_symbol())]
     Implausible {
         /// The value, in the base unit.
         value: f64,

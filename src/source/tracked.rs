@@ -12,6 +12,7 @@ use super::{
 use crate::{
     meter::{binding::Binding, reading::Reading},
     source::ItemReport,
+    system::logging::log_end,
     text::excerpt,
 };
 
@@ -25,8 +26,8 @@ pub(super) struct Tracked {
     pub(super) span: Span,
     /// The last problem with it, of a kind that was logged.
     pub(super) problem: Option<ItemProblem>,
-    /// Whether it ever had a value.
-    pub(super) known: bool,
+    /// The last value, if it ever had one.
+    pub(super) value: Option<f64>,
     /// When the event stream last had a state for it.
     pub(super) last_event: Option<Instant>,
     /// Its states come as events, as those of a group do not.
@@ -74,12 +75,16 @@ impl Tracked {
                 reading.refresh(channel, value, now);
             }
         });
-        if self.problem.take().is_some() || !self.known {
-            let key = point.measurand.key();
-            let state = excerpt(state.trim());
-            tracing::info!(parent: &self.span, item, key, "{key}: item {item} has the state {state}");
+        let had_problem = self.problem.take().is_some();
+        let key = point.measurand.key();
+        // Only where it is logged.
+        let shown = || excerpt(state.trim());
+        let before = self.value.replace(value);
+        if had_problem || before.is_none() {
+            log_end!(had_problem, parent: &self.span, item, key, "{key}: {item} has the state {}", shown());
+        } else if before.map(f64::to_bits) != Some(value.to_bits()) {
+            tracing::debug!(parent: &self.span, item, key, "{key}: {item} has the state {}", shown());
         }
-        self.known = true;
         true
     }
 
@@ -108,7 +113,7 @@ impl Tracked {
         if !same {
             let Binding { point, item, .. } = &self.binding;
             let key = point.measurand.key();
-            tracing::warn!(parent: &self.span, item, key, "{key}: item {item} gives no value: {problem}");
+            tracing::warn!(parent: &self.span, item, key, "{key}: {item} gives no value: {problem}");
         }
         self.problem = Some(problem);
     }

@@ -40,7 +40,7 @@ impl Tracker {
                 readings: readings.clone(),
                 span: span.clone(),
                 problem: None,
-                known: false,
+                value: None,
                 last_event: None,
                 speaks: false,
                 last_reply: None,

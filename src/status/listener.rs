@@ -141,6 +141,11 @@ pub fn open(
     inherited: Vec<StreamListener>,
 ) -> Result<Vec<StatusListener>, StatusListenError> {
     if !inherited.is_empty() {
+        if !addresses.is_empty() {
+            tracing::warn!(
+                "status_listen is not used: ListenStream= of the socket unit says where to listen"
+            );
+        }
         return Ok(inherited.into_iter().map(StatusListener::from).collect());
     }
     let listed: Vec<_> = addresses

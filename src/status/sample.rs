@@ -172,11 +172,10 @@ pub(super) fn trouble() -> Snapshot {
         key: "energy_counter_out",
         phase: "L1".to_owned(),
         item: "inverter_energy".to_owned(),
-        text:
-            "energy_counter_out L1: held back for an hour: item inverter_energy rose 12.300 kWh, \
+        text: "energy_counter_out L1: held back for an hour: inverter_energy rose 12.300 kWh, \
                power explains 0.400 kWh; the power is of a part only, or a unit is mistaken; \
                `counters --reset garage` serves what it shows"
-                .to_owned(),
+            .to_owned(),
     }];
     roof.condition = Condition::Waiting;
     roof.answer = Availability::Exception;

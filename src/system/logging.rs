@@ -34,6 +34,15 @@ use output::Output;
 use record::Record;
 use writer::Writer;
 
+/// Logs the end of something: as a warning if its beginning was one, so that whoever looks at warnings
+/// alone sees it, too.
+macro_rules! log_end {
+    ($was_warning:expr, $($event:tt)+) => {
+        if $was_warning { tracing::warn!($($event)+) } else { tracing::info!($($event)+) }
+    };
+}
+pub(crate) use log_end;
+
 /// Records that may wait for a slow reader.
 const MAX_WAITING: usize = 1000;
 
@@ -59,16 +68,14 @@ impl Drop for Logging {
     }
 }
 
-/// Sets up the log for the whole process, panics included. Records of tokio-modbus are included at
-/// `level`, those of other libraries from warnings up.
+/// Sets up the log for the whole process, panics included. Records of libraries are included from
+/// warnings up.
 ///
 /// # Errors
 /// Returns an error if the log is set up already, or the system gives no thread.
 pub fn init(level: Level, time_zone: TimeZone) -> Result<Logging, LoggingError> {
-    let wanted = Targets::new()
-        .with_default(LevelFilter::WARN)
-        .with_target(env!("CARGO_CRATE_NAME"), level)
-        .with_target("tokio_modbus", level);
+    let wanted =
+        Targets::new().with_default(LevelFilter::WARN).with_target(env!("CARGO_CRATE_NAME"), level);
     let writer = Writer::new(Output::choose(time_zone));
     let outbox = Outbox::start("log", MAX_WAITING, |inbox| writer.run(inbox))
         .map_err(LoggingError::Thread)?;

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use fronius_smartmeter::{daemon::Daemon, system::systemd::InheritedSockets};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::{
@@ -14,14 +15,19 @@ use tokio::{
     process::Child,
     time::sleep,
 };
+use tracing::Level;
 
 use crate::harness::{
     client::{Client, floats},
+    clock::FastClock,
     files::{file, text},
+    log::Log,
     net::unused_address,
-    openhab::OpenHab,
+    openhab::{HOUSE, OpenHab},
     program::program,
     service::{ITEMS, Service, example, example_at},
+    source::config,
+    task::Task,
     until, within,
 };
 
@@ -150,4 +156,50 @@ async fn an_item_that_comes_and_goes_does_not_fill_the_log() {
     let of_power: Vec<_> = log.iter().filter(|line| line.contains(POWER)).collect();
     assert!((4..=15).contains(&of_power.len()), "{of_power:#?}");
     assert!(of_power.iter().any(|line| line.contains("more of this kind")), "{of_power:#?}");
+}
+
+#[tokio::test]
+async fn a_summary_comes_once_an_hour_and_little_else() {
+    let _clock = FastClock::start_by(Duration::from_millis(500));
+    let log = Log::start(Level::INFO);
+    let openhab = OpenHab::start(&HOUSE);
+    let config = config(openhab.address, "");
+    let daemon = Daemon::start(config, InheritedSockets::default()).await.unwrap();
+    let address = daemon.address().unwrap();
+    let _service = Task::spawn(async { daemon.run().await.unwrap() });
+    let mut client = Client::connect(address).await;
+    sleep(Duration::from_mins(1)).await;
+    for _ in 0..3 {
+        client.read(40_071, 58).await.unwrap();
+    }
+    openhab.set("E", "12345.778 kWh");
+    sleep(Duration::from_mins(121)).await;
+    let lines = log.lines();
+    let summaries: Vec<_> = lines.iter().filter(|line| line.contains("in this hour")).collect();
+    let [first, second] = summaries[..] else { panic!("{lines:#?}") };
+    for (summary, parts) in [
+        (first, ["generated (0.100 kWh in this hour); data up to ", " old; 3 polls by 127.0.0.1"]),
+        (second, ["generated (0.000 kWh in this hour); data up to ", " old; no polls"]),
+    ] {
+        assert!(summary.contains("live, generates 800.0 W; 12 345.778 kWh "), "{summary}");
+        assert!(parts.iter().all(|part| summary.contains(part)), "{summary}");
+    }
+    // The start, the items, and a client that comes and goes.
+    assert!(lines.len() <= 10, "{lines:#?}");
+}
+
+#[tokio::test]
+async fn who_logs_warnings_alone_sees_an_outage_begin_and_end() {
+    let mut openhab = OpenHab::start(&ITEMS);
+    let config = format!("{}stale_after: 4s\n", example_at("warning", openhab.address));
+    let mut service = Service::start(&config);
+    service.logs("no state_dir: after a restart the counters begin").await;
+    until(async || service.client().await.read(40_071, 58).await.is_ok()).await;
+    openhab.stop().await;
+    let line = service.logs("WARN data is stale").await;
+    assert!(line.ends_with("for too long; 0 W is served (on_stale)"), "{line}");
+    openhab.restart();
+    service.logs("WARN data is live").await;
+    let log = service.stop().await;
+    assert!(!log.iter().any(|line| line.contains(" INFO ")), "{log:#?}");
 }

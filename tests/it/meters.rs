@@ -186,7 +186,7 @@ async fn each_line_about_a_meter_names_it() {
     let shared = ["fronius-smartmeter ", "event stream of ", "openHAB at "];
     let is_shared = |line: &&String| shared.iter().any(|start| line.starts_with(start));
     assert_eq!(nameless.iter().filter(is_shared).count(), nameless.len(), "{nameless:#?}");
-    for about in ["listening on", "current_power: item", "/proc/none: cannot be used"] {
+    for about in ["listening on", "current_power: P1 has the state", "/proc/none: cannot be used"] {
         assert!(said.iter().any(|line| line.contains(about)), "{about}: {said:#?}");
     }
 }

@@ -68,11 +68,13 @@ async fn readiness_status_and_the_end_are_reported() {
     let manager = Manager::new();
     // Nobody has an address of this network: to listen there fails, and is not tried.
     let config = format!("{}modbus_listen: 192.0.2.1:502\n", example(openhab.address));
-    let service = Service::start_with(&config, |command| manager.hears(command));
+    let mut service = Service::start_with(&config, |command| manager.hears(command));
     assert_eq!(within(manager.next()).await, "READY=1", "the first report");
     assert_eq!(service.client().await.read(40_000, 2).await.unwrap(), [0x5375, 0x6E53]);
+    let unused = "modbus_listen is not used: ListenStream= of the socket unit";
+    service.logs(unused).await;
     let status = manager.find("STATUS=").await;
-    assert!(status.contains("; clients "), "{status}");
+    assert!(status.contains(" requests, "), "{status}");
     service.stop().await;
     manager.find("STOPPING=1").await;
 }

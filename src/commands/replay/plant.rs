@@ -224,7 +224,7 @@ impl Plant {
                 Saving::failed(now)
             } else {
                 if self.saving != Saving::Idle {
-                    tracing::info!("the counters are saved again");
+                    tracing::warn!("the counters are saved again");
                 }
                 self.meter.saved(&record, now);
                 self.meter.set_disk(true);
@@ -233,9 +233,9 @@ impl Plant {
             };
         }
         let condition = self.meter.condition(&reading, now);
-        if self.condition != condition {
-            self.condition = condition;
-            log::condition(&self.meter.image(&reading, now));
+        let before = std::mem::replace(&mut self.condition, condition);
+        if before != condition {
+            log::condition(&self.meter.image(&reading, now), before);
         }
         self.next_expiry = self.meter.next_expiry(&reading, now);
     }

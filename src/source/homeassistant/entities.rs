@@ -32,6 +32,7 @@ enum Known {
 struct Entity {
     state: String,
     unit: Option<String>,
+    had_unit: bool,
 }
 
 /// What has become of an entity.
@@ -42,6 +43,8 @@ pub enum Change {
     Found(String, Option<u64>),
     /// It was given this state.
     Updated(String),
+    /// It has a state, and no unit any more.
+    UnitLost,
     /// It is gone.
     Gone,
     /// What was said of it cannot be read.
@@ -86,7 +89,8 @@ impl Entities {
 fn add(known: &mut Known, json: &str) -> Change {
     *known = Known::Unreadable;
     let Ok(Added { s, a, lc, lu }) = serde_json::from_str(json) else { return Change::Unreadable };
-    let entity = Entity { state: s, unit: unit(a) };
+    let unit = unit(a);
+    let entity = Entity { state: s, had_unit: unit.is_some(), unit };
     if !entity.is_short() {
         return Change::Unreadable;
     }
@@ -95,7 +99,8 @@ fn add(known: &mut Known, json: &str) -> Change {
     Change::Found(text, lu.or(lc).and_then(milliseconds))
 }
 
-/// An attribute alone, other than the unit, is not an update.
+/// An attribute alone, other than the unit, is not an update. An entity that had a unit has no value
+/// without one: it would be read in another.
 fn change(known: &mut Known, json: &str) -> Option<Change> {
     let Known::There(entity) = known else { return None };
     let Ok(Changed { more, less }) = serde_json::from_str(json) else {
@@ -113,11 +118,14 @@ fn change(known: &mut Known, json: &str) -> Option<Change> {
     if let Some(state) = more.s {
         entity.state = state;
     }
+    entity.had_unit |= entity.unit.is_some();
     if !entity.is_short() {
         *known = Known::Unreadable;
         return Some(Change::Unreadable);
     }
-    (is_written || *entity != before).then(|| Change::Updated(entity.text()))
+    let lacks_unit = entity.had_unit && entity.unit.is_none() && entity.has_value();
+    let change = if lacks_unit { Change::UnitLost } else { Change::Updated(entity.text()) };
+    (is_written || *entity != before).then_some(change)
 }
 
 pub(super) fn unit(attributes: Attributes) -> Option<String> {
@@ -142,6 +150,10 @@ pub(super) fn text(state: &str, unit: Option<&str>) -> String {
 impl Entity {
     fn is_short(&self) -> bool {
         self.state.len().max(self.unit.as_ref().map_or(0, String::len)) <= MAX_TEXT
+    }
+
+    fn has_value(&self) -> bool {
+        !NO_VALUE.contains(&self.state.trim())
     }
 
     fn text(&self) -> String {
@@ -184,11 +196,34 @@ mod tests {
             (r#"{"+":{"lu":3.5,"a":{"unit_of_measurement":"kW"}}}"#, "700 kW"),
             (r#"{"+":{"s":"0.8","lc":4.5,"a":{"unit_of_measurement":"MW"}}}"#, "0.8 MW"),
             (r#"{"+":{"s":"unavailable","lc":5.5}}"#, "unavailable"),
-            (r#"{"+":{"s":" 7 "},"-":{"a":["unit_of_measurement","x"]}}"#, "7"),
+            (r#"{"+":{"s":" 7 "},"-":{"a":["x"]}}"#, "7 MW"),
         ] {
             let event = format!(r#"{{"c":{{"sensor.p":{event}}}}}"#);
             assert_changes(&mut entities, &event, &updated(text));
         }
+    }
+
+    #[test]
+    fn an_entity_that_loses_its_unit_has_no_value_until_it_is_back() {
+        let mut entities = entities();
+        let _ = entities.apply(FOUND);
+        for (event, expected) in [
+            (r#"{"-":{"a":["unit_of_measurement"]}}"#, Change::UnitLost),
+            (r#"{"+":{"s":"7"}}"#, Change::UnitLost),
+            (r#"{"+":{"s":"unavailable"}}"#, Change::Updated("unavailable".to_owned())),
+            (r#"{"+":{"s":"8"}}"#, Change::UnitLost),
+            (r#"{"+":{"a":{"unit_of_measurement":"W"}}}"#, Change::Updated("8 W".to_owned())),
+        ] {
+            let event = format!(r#"{{"c":{{"sensor.p":{event}}}}}"#);
+            assert_changes(&mut entities, &event, &[("sensor.p", expected)]);
+        }
+        let without = r#"{"a":{"sensor.e":{"s":"5"}},"c":{"sensor.e":{"+":{"s":"6"}}}}"#;
+        let found = ("sensor.e", Change::Found("5".to_owned(), None));
+        assert_changes(
+            &mut entities,
+            without,
+            &[found, ("sensor.e", Change::Updated("6".to_owned()))],
+        );
     }
 
     #[test]

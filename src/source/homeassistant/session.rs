@@ -17,8 +17,9 @@ use crate::{
         item::{ItemProblem, ItemReply},
         outage::Outage,
         server::Server,
+        state::ItemStateError,
     },
-    system::liveness::Pulse,
+    system::{liveness::Pulse, logging::log_end},
 };
 
 /// Between two pings, unless `stale_after` wants them more often.
@@ -188,10 +189,15 @@ impl<'a> Session<'a> {
     /// Takes what has become of the entities.
     fn take(&self, changes: Vec<(String, Change)>, now: std::time::Instant, log: &mut SessionLog) {
         let mut tracker = self.shared.tracker();
-        if !matches!(tracker.answered(now), Server::Answers(_)) && log.says_away {
+        let before = tracker.answered(now);
+        if !matches!(before, Server::Answers(_)) && log.says_away {
             log.says_away = false;
             let homeassistant = &self.shared.config;
-            tracing::info!(homeassistant = %homeassistant.endpoint, "{homeassistant} answers");
+            log_end!(
+                before == Server::Away,
+                homeassistant = %homeassistant.endpoint,
+                "{homeassistant} answers"
+            );
         }
         for (id, change) in changes {
             let problem = match change {
@@ -204,6 +210,7 @@ impl<'a> Session<'a> {
                     tracker.on_event(&id, &state, now);
                     continue;
                 }
+                Change::UnitLost => ItemProblem::State(ItemStateError::UnitLost),
                 Change::Gone => ItemProblem::NoEntity(None),
                 Change::Unreadable => ItemProblem::NotAState,
             };

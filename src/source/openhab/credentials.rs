@@ -40,15 +40,17 @@ impl Credentials {
     pub fn headers(&self) -> Result<HeaderMap, SecretError> {
         let mut headers = HeaderMap::new();
         if let Some((name, password)) = &self.login {
-            let key = "openhab_password_file";
-            let password = password.as_ref().map(|password| password.read(key)).transpose()?;
+            let file_key = "openhab_password_file";
+            let password = password.as_ref().map(|password| password.read(file_key)).transpose()?;
             let password = password.unwrap_or_default();
             let value = format!("Basic {}", BASE64_STANDARD.encode(format!("{name}:{password}")));
-            headers.insert(AUTHORIZATION, sensitive(&value).ok_or(SecretError::NotALine { key })?);
+            // Base64 fits into a header.
+            headers.extend(sensitive(&value).map(|value| (AUTHORIZATION, value)));
         }
         if let Some(token) = self.token.clone().or_else(|| secret::credential(TOKEN_CREDENTIAL)) {
-            let key = "openhab_token_file";
-            let token = token.read(key)?;
+            let file_key = "openhab_token_file";
+            let key = token.key(file_key);
+            let token = token.read(file_key)?;
             let (name, value) = match self.login {
                 Some(_) => (HeaderName::from_static("x-openhab-token"), token.clone()),
                 None => (AUTHORIZATION, format!("Bearer {token}")),
@@ -132,6 +134,9 @@ mod tests {
                 assert!(!shown.contains("canary") && shown.starts_with(key), "{shown}");
             }
         }
+        let given = Some(SecretSource::Given("two canaries".to_owned()));
+        let error = Credentials { token: given, login: None }.headers().unwrap_err().to_string();
+        assert!(error.starts_with("openhab_token: expected a token"), "{error}");
         for text in ["Bearer canary", "c\u{e4}nary", "canary=x", "==", "\"canary\""] {
             let token = Some(file(&directory, "token", text));
             let error = Credentials { token, login: None }.headers().unwrap_err();

@@ -19,7 +19,7 @@ use crate::{
         outage::Outage,
         server::Server,
     },
-    system::liveness::Pulse,
+    system::{liveness::Pulse, logging::log_end},
 };
 
 /// How often an item is read while the event stream is alive, in case an event was lost.
@@ -203,7 +203,7 @@ impl Poller<'_> {
         let mut tracker = self.session.tracker();
         let before = tracker.answered(Instant::now().into_std());
         if !matches!(before, Server::Answers(_)) {
-            tracing::info!(%openhab, "openHAB at {openhab} answers");
+            log_end!(before == Server::Away, %openhab, "openHAB at {openhab} answers");
         }
         if before == Server::Away {
             self.failures.clear();

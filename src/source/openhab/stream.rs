@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     source::{backoff::new_backoff, http::Client, outage::Outage},
-    system::liveness::Pulse,
+    system::{liveness::Pulse, logging::log_end},
     text::excerpt,
 };
 
@@ -32,19 +32,27 @@ const MAX_SILENCE: Duration = Duration::from_mins(15);
 struct StreamLog {
     connected: bool,
     flapping: bool,
-    /// The last line about it says that it has connected.
-    says_connected: bool,
+    said: Said,
     outage: Outage,
 }
 
+/// What the last line about it says.
+#[derive(Default, PartialEq)]
+enum Said {
+    #[default]
+    Nothing,
+    Connected,
+    NoEvents,
+}
+
 impl StreamLog {
-    /// The stream has been up for `life`. Returns whether that is to be logged.
-    fn connected(&mut self, life: Duration) -> bool {
+    /// The stream has been up for `life`. If that is to be logged, returns whether its absence was.
+    fn connected(&mut self, life: Duration) -> Option<bool> {
         if self.connected || self.flapping && life <= STABLE {
-            return false;
+            return None;
         }
-        let news = !self.says_connected;
-        *self = Self { connected: true, says_connected: true, ..Self::default() };
+        let news = (self.said != Said::Connected).then_some(self.said == Said::NoEvents);
+        *self = Self { connected: true, said: Said::Connected, ..Self::default() };
         news
     }
 
@@ -57,7 +65,9 @@ impl StreamLog {
     /// The stream has failed, and that is not over yet. Returns whether that is to be logged.
     fn failed(&mut self, error: &StreamError) -> bool {
         let news = self.outage.is_news(&error.to_string(), Instant::now().into_std());
-        self.says_connected &= !news;
+        if news {
+            self.said = Said::NoEvents;
+        }
         news
     }
 }
@@ -117,9 +127,9 @@ impl Session {
         let mut reader = EventReader::default();
         let mut silence = MAX_SILENCE;
         loop {
-            if log.connected(started.elapsed()) {
+            if let Some(was_gone) = log.connected(started.elapsed()) {
                 let openhab = &self.config.endpoint;
-                tracing::info!(%openhab, "event stream of {openhab} connected");
+                log_end!(was_gone, %openhab, "event stream of {openhab} connected");
             }
             let bytes = match pulse.during(timeout(silence, body.frame())).await {
                 Err(_) => return StreamError::Silent,

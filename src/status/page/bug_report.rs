@@ -2,10 +2,13 @@
 
 use std::fmt::{self, Write};
 
-use crate::status::{
-    language::Language,
-    snapshot::{MeterSnapshot, Snapshot, SourceSnapshot, ValueSnapshot},
-    verdict::verdicts,
+use crate::{
+    status::{
+        language::Language,
+        snapshot::{MeterSnapshot, Snapshot, SourceSnapshot, ValueSnapshot},
+        verdict::verdicts,
+    },
+    text::Decimal,
 };
 
 /// Everything a maintainer wants to know, in English. It has no secrets.
@@ -79,7 +82,8 @@ fn value_text(text: &mut String, value: &ValueSnapshot, english: Language) -> fm
     let ValueSnapshot { key, phase, item, state, value, unit, age_s, problem, .. } = value;
     let age = age_s.map_or_else(|| "never".to_owned(), |age_s| english.ago(age_s));
     let said = state.as_deref().unwrap_or("nothing");
-    let value = value.map_or_else(|| "none".to_owned(), |value| format!("{value} {unit}"));
+    let value =
+        value.map_or_else(|| "none".to_owned(), |value| format!("{} {unit}", Decimal(value)));
     write!(text, "  {key} {phase} {item}: said {said:?}, value {value}, {age}")?;
     if let Some(problem) = problem {
         write!(text, ", {problem}")?;

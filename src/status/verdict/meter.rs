@@ -204,6 +204,5 @@ fn value(
         }
         _ => return None,
     };
-    let item_word = language.pick("item", "Item");
-    Some(Verdict::new(level, code, format!("{point}: {item_word} {item} {what}.")))
+    Some(Verdict::new(level, code, format!("{point}: {item} {what}.")))
 }

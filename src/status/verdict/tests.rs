@@ -135,7 +135,7 @@ fn an_item_has_no_value() {
     assert_english(
         &snapshot,
         &[
-            "Warning value_missing current_voltage L1: item inverter_voltage gives no value: it has \
+            "Warning value_missing current_voltage L1: inverter_voltage gives no value: it has \
              no value (NULL).",
             ANSWERS,
             ASKS,
@@ -159,7 +159,7 @@ fn the_first_value_is_missing() {
         &snapshot,
         &[
             &format!("Fault {waiting}"),
-            "Fault value_missing energy_counter_out L1: item inverter_energy has given no value \
+            "Fault value_missing energy_counter_out L1: inverter_energy has given no value \
              yet.",
             ANSWERS,
             asks,
@@ -182,7 +182,7 @@ fn data_is_stale() {
         &[
             "Fault stale The data is old (current_power L1 not confirmed for 45 s); an inverter \
              gets a closed connection.",
-            "Fault value_old current_power L1: item inverter_power has not been confirmed for 45 s.",
+            "Fault value_old current_power L1: inverter_power has not been confirmed for 45 s.",
             ANSWERS,
             "Good inverter_asks The inverter at 192.168.1.5 asked 1 s ago and gets a closed \
              connection.",
@@ -198,7 +198,7 @@ fn a_counter_is_held_and_cannot_be_saved() {
     assert_english(
         &snapshot,
         &[
-            "Warning counter_held energy_counter_out L1: held back for an hour: item \
+            "Warning counter_held energy_counter_out L1: held back for an hour: \
              inverter_energy rose 12.300 kWh, power explains 0.400 kWh; the power is of a part \
              only, or a unit is mistaken; `counters --reset garage` serves what it shows.",
             "Warning counters_not_saved The counters cannot be saved: a crash may forget what was \

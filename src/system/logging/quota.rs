@@ -7,8 +7,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tracing::Level;
-
 use super::record::{Kind, Record};
 
 /// The lines of one kind that are written within a [`WINDOW`].
@@ -21,7 +19,8 @@ const WINDOW: Duration = Duration::from_mins(1);
 /// The most kinds tracked at once. Beyond that, all records of one callsite are one kind.
 const MAX_KINDS: usize = 256;
 
-/// The lines of the last minute. Those for debugging are not counted: who asks for them wants all.
+/// The lines of the last minute. Those of a connection are not counted: they are for debugging, and who
+/// asks for them wants all.
 #[derive(Debug, Default)]
 pub(super) struct Quota {
     ends: Option<Instant>,
@@ -41,7 +40,7 @@ struct Count {
 impl Quota {
     /// Takes a record, and returns it if it is to be written.
     pub(super) fn admit(&mut self, record: Record, now: Instant) -> Option<Record> {
-        if record.level() > Level::INFO {
+        if record.is_of_connection() {
             return Some(record);
         }
         let mut kind = record.kind();

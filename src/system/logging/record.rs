@@ -18,6 +18,9 @@ const MESSAGE: &str = "message";
 /// The field of whoever connects: there may be any number of them.
 const CLIENT: &str = "client";
 
+/// The field of one connection.
+const PEER: &str = "peer";
+
 /// An event of tracing that owns its values.
 #[derive(Clone, Debug)]
 pub(super) struct Record {
@@ -55,6 +58,11 @@ impl Record {
         self.message_place()
             .and_then(|place| self.values.get(place)?.as_deref())
             .unwrap_or_default()
+    }
+
+    /// Whether it says what one connection does.
+    pub(super) fn is_of_connection(&self) -> bool {
+        self.metadata.fields().field(PEER).is_some()
     }
 
     /// Adds a remark to the message.

@@ -122,9 +122,11 @@ fn what_is_held_back_is_written_at_the_end() {
 }
 
 #[test]
-fn lines_for_debugging_have_no_limit() {
+fn lines_of_a_connection_have_no_limit() {
     let mut quota = Quota::default();
-    let all = records(|| (0..100).for_each(|request| tracing::debug!("request {request}")));
+    let all = records(|| {
+        (0..100).for_each(|request| tracing::debug!(peer = "::1", "request {request}"));
+    });
     assert!(all.into_iter().all(|record| quota.admit(record, Instant::now()).is_some()));
     assert_eq!(quota.next_due(), None);
 }

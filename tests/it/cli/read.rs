@@ -9,7 +9,7 @@ use tokio::{
     time::{Instant, pause, sleep},
 };
 
-use super::{SUCCESS, UNAVAILABLE, run};
+use super::{SUCCESS, UNAVAILABLE, USAGE, run};
 use crate::harness::{
     client::frame,
     expected::assert_expected,
@@ -54,6 +54,21 @@ async fn read_ends_with_69_where_no_meter_answers() {
     let served = serve(&server_config(), waiting());
     let withheld = run(&["read", &served.address.to_string()]).await;
     assert_expected("read/waiting", &withheld.transcript());
+}
+
+#[tokio::test]
+async fn what_is_no_address_is_a_usage_error_that_says_what_is_one() {
+    for (arguments, expected) in [
+        (["read", "http://127.0.0.1:502"], "without http://"),
+        (["read", "127.0.0.1/page"], "without a path"),
+        (["read", "127.0.0.1:65536"], "from 1 to 65535"),
+        (["demo", "--listen=localhost:5020"], "an IP address with a port"),
+        (["simulate", "--listen=http://127.0.0.1:80"], "an IP address with a port"),
+    ] {
+        let refused = run(&arguments).await;
+        assert_eq!(refused.code, Some(USAGE), "{refused:?}");
+        assert!(refused.err.contains(expected), "{}", refused.err);
+    }
 }
 
 #[tokio::test]

@@ -2,9 +2,10 @@
 
 use super::{Plant, becomes, energy};
 use crate::harness::{
-    expected::{assert_all_expected, expected},
+    expected::{assert_all_expected, assert_expected, expected},
     files::{file, text},
     program::{outcome, program},
+    service::example,
 };
 
 /// What the command prints, but for the directory, the time and the process.
@@ -64,4 +65,11 @@ async fn counters_are_shown_and_reset_on_purpose() {
         (expected("counters/with-share"), with_share),
         (expected("counters/reset"), reset),
     ]);
+}
+
+#[tokio::test]
+async fn without_a_directory_it_says_where_counters_would_be() {
+    let config = file(&example("127.0.0.1"));
+    let mut command = program(&["counters", "--config", text(config.path())]);
+    assert_expected("counters/no-directory", &outcome(&mut command).await.transcript());
 }

@@ -27,7 +27,7 @@ async fn a_directory_that_answers_late_is_waited_for() {
     assert_eq!(made.code, Some(0), "{made:?}");
     let mut service = plant.start();
     service.logs("state_dir does not answer").await;
-    service.logs("item E has the state 1000 kWh").await;
+    service.logs("E has the state 1000 kWh").await;
     assert_eq!(energy(&service).await, None);
     fs::write(&path, saved).unwrap();
     service.logs("goes on from 5 000.000 kWh").await;
@@ -51,7 +51,7 @@ async fn no_counter_is_served_before_what_was_served_can_be_read() {
     plant.openhab.set("E", "1 kWh");
     let mut service = Service::start(&config);
     service.logs("no counter is served until it can be read").await;
-    service.logs("item E has the state 1 kWh").await;
+    service.logs("E has the state 1 kWh").await;
     assert_eq!(energy(&service).await, None);
     service.stop().await;
     fs::remove_file(&mount).unwrap();

@@ -21,10 +21,10 @@ async fn a_counter_is_served_after_a_restart_before_openhab_answers() {
     plant.openhab.set("E", "NULL");
     let mut service = plant.start();
     service.logs("goes on from 12 345.700 kWh").await;
-    service.logs("item E gives no value").await;
+    service.logs("E gives no value").await;
     assert_eq!(energy(&service).await, Some(12_345_700.0));
     plant.openhab.set("E", "0.5 kWh");
-    service.logs("item E has the state 0.5 kWh").await;
+    service.logs("E has the state 0.5 kWh").await;
     assert_eq!(energy(&service).await, Some(12_345_700.0));
     service.stop().await;
 }
@@ -62,13 +62,13 @@ async fn a_wrong_item_name_for_once_costs_no_counter() {
     let plant = Plant::new("5000 kWh");
     plant.start_live().await.stop().await;
     let mut service = Service::start(&plant.config().replace("out: E", "out: F"));
-    service.logs("item E goes on from 5 000.000 kWh").await;
-    service.logs("item F gives no value").await;
+    service.logs("E goes on from 5 000.000 kWh").await;
+    service.logs("F gives no value").await;
     assert_eq!(energy(&service).await, Some(5_000_000.0));
     service.stop().await;
     plant.openhab.set("E", "1 kWh");
     let mut service = plant.start();
-    service.logs("item E has the state 1 kWh").await;
+    service.logs("E has the state 1 kWh").await;
     assert_eq!(energy(&service).await, Some(5_000_000.0));
     service.stop().await;
 }
@@ -149,12 +149,12 @@ async fn an_exchange_of_one_counter_that_began_before_a_restart_touches_no_other
     age_candidate(&plant.file());
 
     let mut service = Service::start(&config);
-    service.logs("item O2 has the state 1.05 kWh").await;
+    service.logs("O2 has the state 1.05 kWh").await;
     for step in [0.2, 0.3] {
         sleep(NEXT_UPDATE).await;
         set(&plant.openhab, [5000.0 + step, 1.0 + step, 4000.0 + step, 2000.0 + step]);
     }
-    service.logs("energy_counter_out L2: item O2 shows another counter").await;
+    service.logs("energy_counter_out L2: O2 shows another counter").await;
     let totals =
         &[8_000_600.0, 5_000_300.0, 3_000_300.0, 0.0, 6_000_600.0, 4_000_300.0, 2_000_300.0];
     shows(&mut service.client().await, 40_129, totals).await;

@@ -22,7 +22,7 @@ const NAMES: &str = r#""sensor.energy sensor.pv sun.sun""#;
 /// What was said of the power.
 fn said(log: &Log) -> Vec<String> {
     let mut lines = log.source_lines("WARN");
-    lines.retain(|line| line.contains("item sensor.p gives no value"));
+    lines.retain(|line| line.contains("sensor.p gives no value"));
     lines
 }
 
@@ -87,7 +87,7 @@ async fn one_that_goes_is_said_to_be_gone_and_may_come_back() {
         log.clear();
         homeassistant.event(HOUSE.replace('\n', "").as_str());
         homeassistant.hears("ping", 1).await;
-        assert!(log.text().contains("item sensor.p has the state 800 W"), "{}", log.text());
+        assert!(log.text().contains("sensor.p has the state 800 W"), "{}", log.text());
     }
 }
 

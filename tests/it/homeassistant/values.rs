@@ -40,6 +40,8 @@ fn losses() -> Vec<String> {
         r#""+":{"s":5}"#,
         r#""+":7"#,
         r#""-":{"a":"unit_of_measurement"}"#,
+        r#""-":{"a":["unit_of_measurement"]}"#,
+        r#""+":{"s":"5"},"-":{"a":["unit_of_measurement"]}"#,
         r#""+":{"s":"5","a":{"unit_of_measurement":"kWh"}}"#,
         r#""+":{"s":"5","a":{"unit_of_measurement":"horses"}}"#,
     ];
@@ -110,6 +112,6 @@ async fn what_is_wrong_with_an_entity_is_said_once() {
     homeassistant.hears("ping", 2).await;
     let lines = log.source_lines("WARN");
     assert_eq!(lines.len(), 2, "{lines:#?}");
-    assert!(lines[0].contains("item sensor.p gives no value: it has no value (unavailable)"));
-    assert!(lines[1].contains("item sensor.p gives no value: the answer is not a state"));
+    assert!(lines[0].contains("sensor.p gives no value: it has no value (unavailable)"));
+    assert!(lines[1].contains("sensor.p gives no value: the answer is not a state"));
 }

@@ -89,7 +89,7 @@ async fn the_others_are_read_all_the_same() {
     }
     within(cases.join_all()).await;
     let lines = log.source_lines("WARN");
-    let named = lines.iter().filter(|line| line.contains("item A gives no value")).count();
+    let named = lines.iter().filter(|line| line.contains("A gives no value")).count();
     assert_eq!(named, 2 * faults().len(), "{lines:#?}");
     assert!(!lines.iter().any(|line| line.contains("trying again")), "{lines:#?}");
 }
@@ -120,7 +120,7 @@ async fn a_redirect_of_one_item_is_that_items_matter() {
         let fresh = source.confirmed(POWER) + QUICKLY_STALE;
         source.shows(|reading| crate::harness::source::confirmed(reading, POWER) > fresh).await;
         let lines = log.source_lines("WARN");
-        let of_others = lines.iter().filter(|line| !line.contains("item A gives no value"));
+        let of_others = lines.iter().filter(|line| !line.contains("A gives no value"));
         let of_others: Vec<_> = of_others.filter(|line| !line.contains("no events")).collect();
         assert!(of_others.is_empty(), "{to}: {of_others:#?}");
     }
@@ -218,7 +218,7 @@ async fn several_silent_items_are_no_outage() {
     }
     let lines = log.source_lines("WARN");
     assert_eq!(lines.len(), 3, "{lines:#?}");
-    assert!(lines.iter().all(|line| line.contains("item U")), "{lines:#?}");
+    assert!(lines.iter().all(|line| line.contains("current_voltage: U")), "{lines:#?}");
 }
 
 #[tokio::test]

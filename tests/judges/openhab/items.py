@@ -61,7 +61,7 @@ def judge(verdicts, meters, openhab, folder, binary):
         meter.injured, meter.said = time.monotonic(), len(meter.lines())
         INJURIES[injury](openhab, item)
         if injury != "is left alone":
-            seen = until(lambda: f"item {item} gives no value" in meter.log(), 5.0)
+            seen = until(lambda: f"{item} gives no value" in meter.log(), 5.0)
             verdicts.check(f"an item that {injury} is seen", seen is not None and seen <= SEEN_WITHIN, after(seen))
     watch(verdicts, patients)
     come_back(verdicts, openhab, patients)
