@@ -4,7 +4,7 @@
 #   docker build -t fronius-smartmeter .
 #   docker run -p 502:502 -v "$PWD/data:/data" fronius-smartmeter
 #
-# For another architecture than one's own: docker build --platform linux/arm64
+# packaging/build makes the images of a release of the last stage alone, with programs that it has compiled.
 FROM docker.io/library/rust:1-alpine AS built
 RUN apk add --no-cache ca-certificates-bundle gcc musl-dev
 WORKDIR /source

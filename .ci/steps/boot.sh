@@ -29,7 +29,7 @@ step_boot() {
 
 # Over what the module generates where that is at hand, and over what a user of Debian installs.
 boot_machines() {
-  local deb=("$target"/debian/*.deb)
+  local deb=("$packages"/*_"$(dpkg --print-architecture)".deb)
   if [[ -d $scratch/trees ]]; then
     tests/boot/run --binary "$binary" --trees "$scratch/trees"
     tests/boot/run --binary "$binary" --deb "${deb[0]}" nixos/tests/{address,hardened,homeassistant}.py

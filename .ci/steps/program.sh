@@ -6,15 +6,43 @@ make_binary() {
   cargo build --release --locked
 }
 
-make_deb() {
+packages=$target/packages
+build_packages() { # TARGET OF packaging/build...
   tool cargo-deb cargo-deb@3.8.0
-  rm -f "$target"/debian/*.deb # of an earlier version
-  cargo run --locked --example manual -- target/manual
-  cargo deb --locked --quiet
+  packages buildah debian-archive-keyring mmdebstrap skopeo
+  packaging/build "$@"
 }
 
+# For the machines that boot here.
+make_deb() {
+  build_packages deb "$(dpkg --print-architecture)"
+}
+
+make_image() {
+  build_packages image "$(dpkg --print-architecture)"
+}
+
+make_packages() {
+  build_packages "${package_kinds[@]}"
+  made+=([deb]=1 [image]=1)
+}
+
+# All of them: what is for another processor is emulated. Only the bill of materials is left to a release.
+package_kinds=(deb static image)
 step_package() {
-  make_once deb
+  if ((EUID != 0)); then
+    cannot_check "the packages: only root may build and try them"
+    return
+  fi
+  packages arch-test binutils iproute2 lintian python3-venv qemu-user-static
+  make_once packages
+  tests/packages/run "$packages"
+}
+
+step_release() {
+  package_kinds+=(sbom)
+  tool cargo-cyclonedx cargo-cyclonedx@0.5.9
+  step_package
 }
 
 # What the Supervisor would do with the app. Only its parser of profiles looks at AppArmor's here.
@@ -23,9 +51,10 @@ step_image() {
     cannot_check "the image: only root may build and run it"
     return
   fi
-  packages apparmor buildah ca-certificates iproute2 runc umoci
+  packages apparmor buildah iproute2 runc skopeo umoci
   apparmor_parser --skip-kernel-load --skip-cache home-assistant/fronius-smartmeter/apparmor.txt
   make_once binary
+  make_once image
   tests/image/run "$binary" | tee "$scratch/image"
   cannot_check_in image "$scratch/image"
 }

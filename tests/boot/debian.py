@@ -56,8 +56,12 @@ def is_served() -> None:
 boot()
 meter.wait_for_unit(OLD, timeout=60)
 
+def apt(arguments: str) -> str:
+    return meter.succeed(f"apt-get --yes {arguments}", timeout=120)
+
+
 with subtest("the package installs beside the script, and waits for a configuration"):
-    meter.succeed("apt-get install --yes ./root/fronius-smartmeter.deb", timeout=120)
+    t.assertIn("fronius-smartmeter setup openhab HOST", apt("install ./root/older.deb"))
     for unit in (SERVICE, SOCKET):
         t.assertEqual(meter.succeed(f"systemctl is-enabled {unit}").strip(), "enabled")
         t.assertEqual((show(unit, "ActiveState"), show(unit, "ConditionResult")), ("inactive", "no"))
@@ -76,8 +80,10 @@ with subtest("root checks it, with the secrets of the service"):
     )
     t.assertIn("40133 TotWhExpPhB", meter.succeed(check))
 
-with subtest("an upgrade keeps the counter, and a reboot the service"):
-    meter.succeed("apt-get install --yes --reinstall ./root/fronius-smartmeter.deb", timeout=120)
+with subtest("an upgrade restarts it and keeps the counter, and a reboot the service"):
+    before = show(SERVICE, "MainPID")
+    t.assertNotIn("setup", apt("install ./root/fronius-smartmeter.deb"))
+    t.assertNotEqual(show(SERVICE, "MainPID"), before)
     is_served()
     meter.shutdown()
     meter.start()
@@ -189,7 +195,7 @@ with subtest("the status page: off, then on this machine alone, then for the net
     edit_unit(STATUS_SOCKET, status_socket)
     meter.succeed(restart)
     inverter.succeed(f"{PAGE} http://meter:8502/")
-    meter.succeed("apt-get install --yes --reinstall ./root/fronius-smartmeter.deb", timeout=120)
+    apt("install --reinstall ./root/fronius-smartmeter.deb")
     is_served()
     inverter.succeed(f"{PAGE} http://meter:8502/")
     meter.succeed(documented(f"sudo systemctl disable --now {STATUS_SOCKET}", "docs/debian.md"), restart_service)
@@ -197,17 +203,36 @@ with subtest("the status page: off, then on this machine alone, then for the net
     meter.succeed(f"systemctl revert {STATUS_SOCKET}")
     is_served()
 
-with subtest("removed, it leaves the port and keeps the counters"):
-    meter.succeed("apt-get purge --yes fronius-smartmeter", timeout=120)
+with subtest("what was disabled stays disabled by an upgrade"):
+    apt("install --allow-downgrades ./root/older.deb")
+    meter.succeed(f"systemctl disable --now {SOCKET} {SERVICE}")
+    apt("install ./root/fronius-smartmeter.deb")
+    for unit in (SERVICE, SOCKET):
+        t.assertEqual(meter.execute(f"systemctl is-enabled {unit}")[1].strip(), "disabled")
+        t.assertEqual(show(unit, "ActiveState"), "inactive")
+    meter.succeed(f"systemctl enable --now {SOCKET} {SERVICE}")
+    is_served()
+
+with subtest("removed, it leaves the port and keeps the counters; installed again, it goes on"):
+    apt("remove fronius-smartmeter")
     t.assertEqual(meter.execute("nc -z localhost 502")[0], 1)
     meter.succeed(f"ls {STATE}/meter-*.json")
+    apt("install ./root/fronius-smartmeter.deb")
+    is_served()
+
+with subtest("purged, it leaves only what a person wrote"):
+    meter.succeed(f"systemctl enable {GRID_SOCKET} {STATUS_SOCKET}")
+    apt("purge fronius-smartmeter")
+    t.assertEqual(meter.execute("nc -z localhost 502")[0], 1)
+    meter.succeed(f"test ! -e {STATE} -a ! -e /var/lib/private/fronius-smartmeter -a -e {CONFIG}")
+    t.assertEqual(meter.succeed("find /etc/systemd -name 'fronius-smartmeter*' -not -path '*.d*'").strip(), "")
 
 with subtest("without a package: two commands, and the same again"):
     for command in (
         "sudo install -Dt /usr/local/bin target/release/fronius-smartmeter",
         "sudo install -Dm 644 -t /etc/systemd/system systemd/*",
     ):
-        meter.succeed(f"cd {PROJECT}; {documented(command, 'docs/debian.md', 'README.md')}")
+        meter.succeed(f"cd {PROJECT}; {documented(command, 'docs/debian.md')}")
     move_over()
     is_served()
     shown = meter.succeed(documented("fronius-smartmeter read 127.0.0.1", "README.md", "docs/migration.md"))

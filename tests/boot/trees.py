@@ -6,6 +6,7 @@ port 502 of `meter`, an `openhab.service`, and something that listens on port 80
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -158,6 +159,7 @@ def script_user(binary: Path, package: Path, trees: Path) -> Path:
     project = home / "fronius-smartmeter"
     (tree / "root").mkdir(parents=True)
     shutil.copy(package, tree / "root/fronius-smartmeter.deb")
+    subprocess.run([PROJECT / "tests/packages/older", package, tree / "root/older.deb"], check=True)
     documents = [PROJECT / "README.md", *(PROJECT / "docs").glob("*.md")]
     for file in (*documents, *(PROJECT / "systemd").iterdir()):
         write(project / file.relative_to(PROJECT), file.read_text())

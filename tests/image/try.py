@@ -36,7 +36,7 @@ def until(ready, what, limit=20):
 
 
 def labels():
-    config = json.loads((WORK / "image.json").read_text())["Docker"]["config"]
+    config = json.loads((WORK / "image.json").read_text())["config"]
     found = config["Labels"]
     check(found["io.hass.type"] == "app" and found["io.hass.version"] and found["io.hass.arch"] == "amd64", "labels")
     check(config["Healthcheck"]["Test"] == ["CMD", "/fronius-smartmeter", "health"], "HEALTHCHECK in exec form")
