@@ -52,13 +52,7 @@ shows_the_demo() {
 
 serves_a_meter() {
   serve openhab fronius-smartmeter simulate --item inverter_energy='12345.678 kWh' --item inverter_power='800 W'
-  mkdir -p "$machine$etc"
-  cat >"$machine$etc/config.yaml" <<'END'
-openhab_host: 127.0.0.1
-energy_counter_out: inverter_energy
-current_power: inverter_power
-connected_phase: 1
-END
+  await on_machine fronius-smartmeter setup 127.0.0.1 --yes --max-power 1000
   await on_machine fronius-smartmeter check --config "$etc/config.yaml"
   run_service
   await on_machine fronius-smartmeter read 127.0.0.1
