@@ -34,8 +34,8 @@ pub(super) enum Command {
     /// Run the service
     #[command(after_help = help::RUN_EXAMPLES)]
     Run(ConfigArgs),
-    /// Write a configuration: list what openHAB or Home Assistant has, ask what of it is meant, and
-    /// try that
+    /// Write a configuration: list the items of openHAB or Home Assistant, ask which to use, and test
+    /// them
     #[command(after_help = help::SETUP_EXAMPLES)]
     #[command(override_usage = "fronius-smartmeter setup [OPTIONS] [openhab|homeassistant] HOST")]
     Setup(Box<setup::SetupArgs>),

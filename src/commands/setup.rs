@@ -1,5 +1,4 @@
-//! `setup`: finds out what a source has, asks what of it is meant, tries that, and writes a
-//! configuration.
+//! `setup`: lists the items of a source, asks which to use, tests them, and writes a configuration.
 
 use std::{
     io::{self, IsTerminal, Write},

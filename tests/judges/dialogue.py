@@ -58,7 +58,7 @@ def dialogue(binary, arguments, **size):
 
 def questions(asked):
     """All questions about a generator, answered as proposed but for the size."""
-    asked.answer("What is measured?", ENTER)
+    asked.answer("What does the meter measure?", ENTER)
     asked.answer("? Energy generated so far:", ENTER)
     asked.answer("? Power generated now:", ENTER)
     asked.answer("? Voltage:", ENTER)
@@ -66,7 +66,7 @@ def questions(asked):
     asked.answer("? Current:", b"\x1b[A" + ENTER)
     asked.answer("? Frequency:", ENTER)
     asked.answer("? Phase", DOWN + ENTER)
-    asked.answer("? Power of the device", b"99\r")
+    asked.answer("? Maximum power", b"99\r")
     asked.answer("from 100 to", b"\x7f\x7f800\r")
 
 
@@ -100,7 +100,7 @@ def all_answered(judge, binary, size):
 def given_up(judge, binary):
     for keys in [ESCAPE, b"\x03"]:
         with openhab(binary) as address, dialogue(binary, ["openhab", address]) as asked:
-            asked.answer("What is measured?", ENTER)
+            asked.answer("What does the meter measure?", ENTER)
             asked.answer("? Energy generated so far:", keys)
             code = asked.terminal.ended()
             judge.check(f"{keys} ends it", "" if code == 130 else f"exit code {code}")

@@ -83,7 +83,8 @@ const ORDER: [Measurand; 6] = [
 
 fn ask_for_role() -> Result<Role, SetupError> {
     const PRODUCER: &str = "a generator, such as another inverter";
-    let role = ask::choose("What is measured?", vec![PRODUCER, "the grid connection"], 0)?;
+    let role =
+        ask::choose("What does the meter measure?", vec![PRODUCER, "the grid connection"], 0)?;
     Ok(if role == PRODUCER { Role::Producer } else { Role::Grid })
 }
 
@@ -149,7 +150,7 @@ impl Questions<'_> {
         if self.args.phase.is_some() || self.args.yes || needs_none {
             return Ok(self.args.phase);
         }
-        let question = "Phase that it is connected to (1 if you do not know):";
+        let question = "Phase it is connected to (1 if you do not know):";
         Ok(Some(ask::choose(question, vec![1, 2, 3], 0)?))
     }
 
@@ -163,12 +164,12 @@ impl Questions<'_> {
             None => None,
         };
         let highest = match highest {
-            Some(watts) => format!("; {watts:.0} W were reached in the last month"),
+            Some(watts) => format!("; {watts:.0} W reached in the last month"),
             None => String::new(),
         };
         let (question, size) = match self.role {
-            Role::Producer => ("Power of the device at most, in W:", "the size of the inverter"),
-            Role::Grid => ("Power at most, in W:", "3 × 35 A are 24150 W"),
+            Role::Producer => ("Maximum power of the device, in W:", "the size of the inverter"),
+            Role::Grid => ("Maximum power, in W:", "3 × 35 A are 24150 W"),
         };
         let help = format!("{size}{highest}; Enter alone: 50000");
         ask::number(question, &help, 100..=10_000_000)

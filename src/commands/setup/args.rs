@@ -21,14 +21,15 @@ const UNIT_DIRECTORIES: [&str; 3] =
 /// What is given instead of asked for.
 #[derive(Args, Debug)]
 pub struct SetupArgs {
-    /// What is asked for values, if it cannot be told from the address, and where it is
-    #[arg(required = true, num_args = 1..=2, value_names = ["SOURCE", "HOST"])]
+    /// Address of the server, as in the configuration; which of the two it is need only be said if it
+    /// is not recognised
+    #[arg(required = true, num_args = 1..=2, value_name = "HOST")]
     target: Vec<String>,
-    /// Configuration file to write [default: that of the system service for root, if it is installed,
-    /// else config.yaml]
+    /// Configuration file to write [default: that of the system service if it is installed and this
+    /// is root, else config.yaml]
     #[arg(long, short, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Ask nothing: what is not given here must have a default, or only one item that fits
+    /// Ask nothing. What no option gives must have a default, or exactly one item that fits
     #[arg(long)]
     pub(super) yes: bool,
     /// Replace the file if it exists
@@ -40,13 +41,13 @@ pub struct SetupArgs {
     /// PEM file with the certificates to trust for https://
     #[arg(long, value_name = "FILE")]
     pub(super) ca_file: Option<PathBuf>,
-    /// What is measured
+    /// What the meter measures
     #[arg(long, value_enum)]
     pub(super) role: Option<RoleArg>,
-    /// Item with the energy generated, in role grid the energy exported
+    /// Item with the energy generated; with --role grid, the energy exported
     #[arg(long, value_name = "ITEM")]
     pub(super) energy: Option<Value>,
-    /// Item with the energy consumed, in role grid the energy imported
+    /// Item with the energy consumed; with --role grid, the energy imported
     #[arg(long, value_name = "ITEM")]
     pub(super) energy_in: Option<Value>,
     /// Item with the power
@@ -61,13 +62,13 @@ pub struct SetupArgs {
     /// Item with the frequency
     #[arg(long, value_name = "ITEM")]
     pub(super) frequency: Option<Value>,
-    /// Phase that the device is connected to
+    /// Phase the device is connected to
     #[arg(long, value_name = "1|2|3", value_parser = clap::value_parser!(u8).range(1..=3))]
     pub(super) phase: Option<u8>,
     /// The most power that can flow, in W
     #[arg(long, value_name = "WATTS", value_parser = clap::value_parser!(u32).range(100..=10_000_000))]
     pub(super) max_power: Option<u32>,
-    /// Port to serve the meter on, where systemd does not open it
+    /// Port to serve the meter on, unless systemd opens one [default: 1502]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) port: Option<u16>,
 }
