@@ -146,8 +146,9 @@ fn path_scalar(path: &Path) -> String {
     scalar(&path.to_string_lossy())
 }
 
-/// Writes a file as a whole, or not at all.
+/// Writes a file as a whole, or not at all. A link stays one.
 fn replace(path: &Path, text: &str, mode: u32) -> Result<(), SetupError> {
+    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
     let new = path.with_file_name(name);

@@ -94,8 +94,10 @@ impl fmt::Display for Items {
 /// A text as a YAML scalar: in quotes unless it is a plain word.
 pub(super) fn scalar(text: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "_./-".contains(c);
-    let begins_well = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/');
-    if begins_well && text.chars().all(is_plain) {
+    // Some words mean something else, such as `null`.
+    let read = serde_yaml::from_str(text);
+    let is_itself = matches!(read, Ok(serde_yaml::Value::String(read)) if read == text);
+    if is_itself && text.chars().all(is_plain) {
         text.to_owned()
     } else {
         // JSON's strings are YAML's, and this one cannot fail.
@@ -123,6 +125,8 @@ mod tests {
         assert_yaml("l1=a:V·A", source, "{l1: {item: a, unit: \"V·A\"}}");
         let source = SourceKind::HomeAssistant;
         assert_yaml("sensor.a:kW", source, "{entity: sensor.a, unit: kW}");
+        assert_yaml("null", source, "\"null\"");
+        assert_yaml("true,-", source, "[\"true\", \"-\"]");
         assert_yaml("123: x", source, "{entity: \"123\", unit: \" x\"}");
     }
 }
