@@ -21,9 +21,9 @@ Exit codes:
   130 setup was cancelled";
 
 pub(super) const SETUP_EXAMPLES: &str = "\
-An ITEM is the name of an openHAB item or the id of a Home Assistant entity,
-with :UNIT after it if its state has none. Items separated by commas are added
-up; l1=ITEM,l2=ITEM,l3=ITEM gives one for each phase.
+An ITEM is the name of an openHAB item or the id of a Home Assistant
+entity, with :UNIT after it if its state has none. Items separated by
+commas are added up; l1=ITEM,l2=ITEM,l3=ITEM gives one for each phase.
 
 Examples:
   Choose among what there is:

@@ -12,6 +12,9 @@ use super::{
 };
 use crate::meter::{Role, reading::Measurand, units::Quantity};
 
+/// The most candidates that an error lists.
+const MAX_SHOWN: usize = 20;
+
 /// The port of the meter where systemd opens none: the other one that an inverter takes.
 const PORT: u16 = 1502;
 
@@ -186,7 +189,10 @@ fn only(measurand: Measurand, candidates: &[Candidate]) -> Result<Candidate, Set
     {
         return Ok(first.clone());
     }
-    let lines: Vec<_> = candidates.iter().map(|candidate| format!("  {candidate}")).collect();
+    let shown = candidates.iter().take(MAX_SHOWN).map(|candidate| format!("  {candidate}"));
+    let more = candidates.len().saturating_sub(MAX_SHOWN);
+    let more = (more > 0).then(|| format!("  and {more} more"));
+    let lines: Vec<_> = shown.chain(more).collect();
     Err(SetupError::Ambiguous { option: option(measurand), candidates: lines.join("\n") })
 }
 

@@ -35,7 +35,7 @@ pub enum ListError {
     #[error("openHAB answers {0}{hint}", hint = access_hint(*.0))]
     Status(StatusCode),
     /// What it answers is something else, or far too large.
-    #[error("what answers is not openHAB's list of items")]
+    #[error("what answers is not openHAB's list of items, or larger than 16 MiB")]
     NotAList,
 }
 
