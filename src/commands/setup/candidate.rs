@@ -9,7 +9,7 @@ use super::{
 use crate::{
     meter::{Role, reading::Measurand},
     source::{ListedItem, SourceKind, state::parse_state},
-    text::{excerpt, shortened},
+    text::{Kwh, excerpt, shortened},
 };
 
 /// Widths of the columns that people choose from, which fit 80 columns with the prompt.
@@ -125,6 +125,7 @@ impl Wanted<'_> {
             name: first.map(|first| first.name.clone()).unwrap_or_default(),
             label: first.map(|first| first.label.clone()).unwrap_or_default(),
             state: match (members, value) {
+                ([_, _, ..], Some(total)) if self.measurand.is_counter() => Kwh(total).to_string(),
                 ([_, _, ..], Some(total)) if self.measurand.is_summed() => {
                     format!("{total:.1} {}", self.measurand.quantity().base_symbol())
                 }
