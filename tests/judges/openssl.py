@@ -92,11 +92,11 @@ def certificate(folder, kind, algorithm):
 
 
 def check(folder, binary, address, trusted):
-    """What `check` says: the exit code, and the text."""
+    """What `check` says: the exit code, and the text in one line."""
     config = Path(folder, "config.yaml")
     config.write_text(CONFIG.format(address=address, trusted=trusted))
     done = subprocess.run([binary, "check", "--config", config], capture_output=True, text=True, timeout=30)
-    return done.returncode, done.stdout + done.stderr
+    return done.returncode, " ".join((done.stdout + done.stderr).split())
 
 
 def judge(folder, binary, kind, algorithm, version):

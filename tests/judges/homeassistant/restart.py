@@ -58,7 +58,7 @@ def restarted(verdicts, core, running, way, power):
         lines = meter.lines()[said[meter.name] :]
         print("\n".join(f"    {meter.name}: {line}" for line in lines), flush=True)
         levels = [line.split(" ", 1)[0] for line in lines if not any(text in line for text in FRESHNESS)]
-        verdicts.check(f"{way}, {meter.name}: a line when it goes, and one when it is back", levels == ["WARN", "INFO"], f"{levels}")
+        verdicts.check(f"{way}, {meter.name}: a line when it goes, and one when it is back", levels == ["WARN", "WARN"], f"{levels}")
         verdicts.check(f"{way}, {meter.name}: nothing was made up", not watch.wrong[meter.name], f"{watch.wrong[meter.name] or ''}")
         verdicts.check(f"{way}, {meter.name}: its values are back", meter.shows("WphA", 800.0, 5.0) is not None)
     core.open_socket()

@@ -50,7 +50,7 @@ def judge(verdicts, meters, openhab, folder, binary):
         lines = meter.lines()[said[meter.name] :]
         print("\n".join(f"    {meter.name}: {line}" for line in lines), flush=True)
         levels = [line.split(" ", 1)[0] for line in lines if not any(text in line for text in FRESHNESS)]
-        verdicts.check(f"{meter.name}: a line when openHAB goes, and one when it is back", levels == ["WARN", "INFO"], f"{levels}")
+        verdicts.check(f"{meter.name}: a line when openHAB goes, and one when it is back", levels == ["WARN", "WARN"], f"{levels}")
         verdicts.check(f"{meter.name}: the counter never fell", meter.name not in fallen, f"{served[meter.name]:g} Wh")
         verdicts.check(f"{meter.name}: no power was made up", meter.name not in invented, str(invented.get(meter.name, "")))
         took = meter.shows("WphA", 800.0, 15.0)
