@@ -8,6 +8,7 @@ use std::{
 use crate::{
     commands::check::{self, CheckError},
     config::Config,
+    text::printable,
 };
 
 mod answers;
@@ -59,6 +60,15 @@ pub async fn setup(args: &SetupArgs) -> Result<(), SetupError> {
 
 /// A configuration that exists is only replaced if that is wanted.
 fn may_write(path: &Path, args: &SetupArgs) -> Result<(), SetupError> {
+    // A name is needed to write a file, and this is known before anything is asked.
+    if path.is_dir() || path.file_name().is_none() {
+        let path = printable(&path.to_string_lossy());
+        return Err(SetupError::Usage(format!("{path} is a directory; give the name of a file")));
+    }
+    if path.to_str().is_none() {
+        let text = "the path of the configuration must be UTF-8".to_owned();
+        return Err(SetupError::Usage(text));
+    }
     if args.force || !path.exists() {
         return Ok(());
     }

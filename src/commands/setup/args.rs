@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The configuration of the system service, if that is installed and may be written.
-const SYSTEM_CONFIG: &str = "/etc/fronius-smartmeter/config.yaml";
+pub(super) const SYSTEM_CONFIG: &str = "/etc/fronius-smartmeter/config.yaml";
 
 /// Where the unit of the system service may be.
 const UNIT: &str = "fronius-smartmeter.service";

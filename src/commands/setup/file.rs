@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     answers::Answers,
-    args::Host,
+    args::{Host, SYSTEM_CONFIG},
     connection::{Connection, Token},
     error::SetupError,
     value::scalar,
@@ -18,6 +18,7 @@ use super::{
 use crate::{
     meter::{Role, reading::Measurand},
     source::SourceKind,
+    text::printable,
 };
 
 /// The names of the files with tokens, which the system service looks for beside its configuration.
@@ -43,7 +44,7 @@ impl Files<'_> {
         let _ = writeln!(
             text,
             "# Try it:  fronius-smartmeter check --config {}\n",
-            self.path.display()
+            shell_word(self.path)
         );
         self.source(&mut text);
         self.values(&mut text);
@@ -114,6 +115,7 @@ impl Files<'_> {
         }
     }
 
+    /// Where a token is written.
     fn own_token_path(&self) -> PathBuf {
         self.directory().join(token_name(self.connection.kind))
     }
@@ -122,6 +124,12 @@ impl Files<'_> {
     fn directory(&self) -> PathBuf {
         let path = std::path::absolute(self.path).unwrap_or_else(|_| self.path.to_owned());
         path.parent().unwrap_or(Path::new("/")).to_owned()
+    }
+
+    /// The file of the token, and the one where the system service looks for it.
+    pub(super) fn token_to_install(&self) -> Option<(PathBuf, PathBuf)> {
+        let system = Path::new(SYSTEM_CONFIG).with_file_name(token_name(self.connection.kind));
+        self.connection.token.as_ref().map(|_| (self.own_token_path(), system))
     }
 
     /// Writes the token, if it has no file of its own yet, and the configuration.
@@ -137,7 +145,10 @@ impl Files<'_> {
         if let Some(token) = token {
             replace(&self.own_token_path(), &format!("{}\n", token.trim()), 0o600)?;
         }
-        replace(self.path, text, 0o644)
+        // A link to the configuration stays one. A token is never written through a link, which another
+        // user may have made.
+        let path = fs::canonicalize(self.path).unwrap_or_else(|_| self.path.to_owned());
+        replace(&path, text, 0o644)
     }
 }
 
@@ -146,9 +157,15 @@ fn path_scalar(path: &Path) -> String {
     scalar(&path.to_string_lossy())
 }
 
-/// Writes a file as a whole, or not at all. A link stays one.
+/// A path as a word of a shell command that fits in one line.
+pub(super) fn shell_word(path: &Path) -> String {
+    let text = printable(&path.to_string_lossy());
+    let is_plain = |c: char| c.is_alphanumeric() || "_./-+@:".contains(c);
+    if text.chars().all(is_plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+/// Writes a file as a whole, or not at all.
 fn replace(path: &Path, text: &str, mode: u32) -> Result<(), SetupError> {
-    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
     let new = path.with_file_name(name);
@@ -163,7 +180,11 @@ fn replace(path: &Path, text: &str, mode: u32) -> Result<(), SetupError> {
         file.sync_all()?;
         fs::rename(&new, path)
     };
-    write().map_err(|source| failed(path, source))
+    write().map_err(|source| {
+        // It may hold a token. If it cannot be removed either, the first error says more.
+        let _ = fs::remove_file(&new);
+        failed(path, source)
+    })
 }
 
 fn failed(path: &Path, source: io::Error) -> SetupError {

@@ -6,35 +6,45 @@ use std::{
     path::Path,
 };
 
-use super::{answers::Answers, args::Host, file::Files};
-use crate::meter::Role;
-
-/// The port that systemd opens.
-const SYSTEM_PORT: u16 = 502;
+use super::{
+    answers::Answers,
+    args::{Host, SYSTEM_CONFIG},
+    file::{Files, shell_word},
+};
+use crate::{meter::Role, modbus};
 
 /// What to do next.
 pub(super) fn next_steps(files: &Files<'_>) -> String {
     let Files { path, host, answers, .. } = files;
-    let mut text = format!("\n{} is written.\n\n", path.display());
+    let mut text = format!("\n{} is written.\n\n", shell_word(path));
     // Writing to a string cannot fail.
-    let _ = writeln!(text, "{}", start(path, *host));
+    let _ = writeln!(text, "{}", start(files));
     text.push_str(&inverter(answers, *host));
     text
 }
 
 /// How to start the service with it.
-fn start(path: &Path, host: Host) -> String {
+fn start(files: &Files<'_>) -> String {
     const ENABLE: &str =
         "  sudo systemctl enable --now fronius-smartmeter.socket fronius-smartmeter.service\n";
-    let path = path.display();
-    match host {
+    let path = shell_word(files.path);
+    match files.host {
         Host::User => format!("Start it:\n\n  fronius-smartmeter --config {path}\n"),
         Host::System => format!("Start the service, now and at every boot:\n\n{ENABLE}"),
-        Host::SystemLater => format!(
-            "Install it, and start the service, now and at every boot:\n\n  \
-             sudo install -Dm 644 {path} /etc/fronius-smartmeter/config.yaml\n{ENABLE}"
-        ),
+        Host::SystemLater => {
+            let token = files.token_to_install();
+            let token = token.map(|(from, to)| install(600, &from, &to)).unwrap_or_default();
+            let config = install(644, files.path, Path::new(SYSTEM_CONFIG));
+            format!(
+                "Install it, and start the service, now and at every boot:\n\n{config}{token}{ENABLE}"
+            )
+        }
     }
+}
+
+/// The command that installs a file with these permissions, as digits.
+fn install(mode: u16, from: &Path, to: &Path) -> String {
+    format!("  sudo install -Dm {mode} {} {}\n", shell_word(from), to.display())
 }
 
 /// What to type into the inverter.
@@ -45,7 +55,7 @@ fn inverter(answers: &Answers, host: Host) -> String {
         }
         Role::Grid => ("primary meter, at the feed-in point", "1"),
     };
-    let port = answers.port.filter(|_| host == Host::User).unwrap_or(SYSTEM_PORT);
+    let port = answers.port.filter(|_| host == Host::User).unwrap_or(modbus::PORT);
     let address = own_address().map_or("that of this machine".to_owned(), |own| own.to_string());
     format!(
         "Then add the meter in the inverter's web interface, under\n\

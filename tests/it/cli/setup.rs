@@ -118,6 +118,30 @@ async fn a_file_is_never_replaced_unasked() {
 }
 
 #[tokio::test]
+async fn a_directory_is_refused_before_anything_is_asked() {
+    let place = Place::new();
+    fs::create_dir(place.config()).unwrap();
+    let done = place.setup(&["openhab", "127.0.0.1:1", "--yes", "--force"]).await;
+    assert_eq!(done.code, Some(USAGE), "{done:?}");
+    assert!(done.err.contains("is a directory"), "{}", done.err);
+}
+
+#[tokio::test]
+async fn a_strange_path_adds_nothing_to_the_configuration() {
+    let openhab = OpenHab::start(&HOUSE);
+    let address = openhab.address.to_string();
+    let place = Place::new();
+    let config = place.0.path().join("it's\nfrequency: 'x'\u{1b}[2J.yaml");
+    let done = run(&["setup", "--config", text(&config), "openhab", &address, "--yes"]).await;
+    assert_eq!(done.code, Some(SUCCESS), "{done:?}");
+    let written = fs::read_to_string(&config).unwrap();
+    assert!(written.contains("it'\\''s\u{fffd}frequency: "), "{written}");
+    assert!(!done.transcript().contains('\u{1b}'), "{done:?}");
+    let tried = run(&["check", "--offline", "--config", text(&config)]).await;
+    assert_eq!(tried.code, Some(SUCCESS), "{tried:?}");
+}
+
+#[tokio::test]
 async fn what_is_wrong_is_not_written() {
     let openhab = OpenHab::start(&HOUSE);
     let address = openhab.address.to_string();
