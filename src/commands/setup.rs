@@ -5,6 +5,8 @@ use std::{
     path::Path,
 };
 
+use rustix::fs::{Access, access};
+
 use crate::{
     commands::check::{self, CheckError},
     config::Config,
@@ -40,7 +42,7 @@ pub async fn setup(args: &SetupArgs) -> Result<(), SetupError> {
         return Err(SetupError::NoTerminal);
     }
     may_write(&path, args)?;
-    let connection = Connection::open(args).await?;
+    let connection = Connection::open(args, &path).await?;
     let (source, count) = (connection.config()?, connection.items.len());
     writeln!(io::stdout(), "{source} has {count} items with numbers.")?;
     let answers = Answers::collect(args, host, &connection).await?;
@@ -68,6 +70,12 @@ fn may_write(path: &Path, args: &SetupArgs) -> Result<(), SetupError> {
     if path.to_str().is_none() {
         let text = "the path of the configuration must be UTF-8".to_owned();
         return Err(SetupError::Usage(text));
+    }
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    // The folder need not be there yet.
+    let folder = absolute.ancestors().skip(1).find(|folder| folder.exists());
+    if let Some(Err(error)) = folder.map(|folder| access(folder, Access::WRITE_OK)) {
+        return Err(SetupError::Write { path: path.to_owned(), source: error.into() });
     }
     if args.force || !path.exists() {
         return Ok(());

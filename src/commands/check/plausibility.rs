@@ -111,7 +111,7 @@ fn voltage(row: &Row) -> Option<Finding> {
     let shown = format!("item {} shows {}", row.item, number(volts, "V"));
     if volts < ASLEEP_V {
         let text = format!(
-            "{shown}, that of a device asleep: {}, or that of another phase, is served",
+            "{shown}, as of a sleeping device: {}, or the voltage of another phase, is served",
             number(NOMINAL_VOLTAGE_V, "V")
         );
         return Some(Finding::note(text));
@@ -170,8 +170,7 @@ fn default_max_power(meter: &ConfiguredMeter, rows: &[Row]) -> Option<Finding> {
     let is_default = max_power_w.to_bits() == meter.config.model.default_max_power_w().to_bits();
     let watts = powers(rows).map(f64::abs).reduce(|sum, watts| sum + watts)?;
     let text = format!(
-        "max_power is {}, the default, far above the present power: even a counter of {} MWh passes \
-         for right",
+        "max_power is {}, the default, far above the present power: even a counter of {} MWh is accepted",
         number(max_power_w, "W"),
         MAX_FULL_LOAD_H * max_power_w / 1e6
     );

@@ -127,7 +127,7 @@ fn by_meter(
 /// closes each connection while its data is stale.
 fn by_stranger(address: SocketAddr, on_stale: OnStale, unit: Unit) -> (bool, Finding) {
     if on_stale != OnStale::Disconnect && unit == Unit::Missing {
-        let text = format!("another program listens at {address}, and is no meter that answers");
+        let text = format!("another program listens at {address}, and does not answer as a meter");
         return (false, Finding::failure(text).remedy(STOP_IT));
     }
     let text = format!("{address} is taken, and no meter answers there");

@@ -56,7 +56,7 @@ fn remedy(measurand: Measurand, problem: &ItemProblem, source: &str) -> Option<S
             }
             ItemStateError::NotANumber(_) => "name one whose state is a number",
             ItemStateError::UnitLost => "see there why it has no unit any more",
-            ItemStateError::Comma(_) => "have its state written with a decimal point",
+            ItemStateError::Comma(_) => "write its state with a decimal point",
             ItemStateError::Unit(_) => {
                 let quantity = measurand.quantity();
                 return Some(format!(

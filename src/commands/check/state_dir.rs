@@ -65,7 +65,7 @@ fn unusable(error: &CounterFileError) -> Finding {
     match error {
         CounterFileError::InUse { .. } => {
             let note = Finding::note(error.to_string());
-            note.remedy("that is well if it is the service, which runs already")
+            note.remedy("that is fine if it is the running service")
         }
         CounterFileError::Damaged { .. } => Finding::warning(error.to_string()).remedy(
             "the service will set it aside, and its counters begin with what the items show",
@@ -84,7 +84,7 @@ fn denied(error: &CounterFileError, path: &Path, source: &io::Error) -> Finding 
     let is_refused = source.kind() == io::ErrorKind::PermissionDenied;
     if is_refused && units::meter_socket() != Unit::Missing {
         let text = format!("{}: this user may not look at the counters there", path.display());
-        return Finding::note(text).remedy("root may");
+        return Finding::note(text).remedy("run check as root to include them");
     }
     Finding::failure(error.to_string())
         .remedy("give state_dir a directory in which the service may write")

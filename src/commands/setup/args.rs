@@ -8,15 +8,11 @@ use super::value::Value;
 use crate::{
     meter::{Role, reading::Measurand},
     source::SourceKind,
+    system::units::{self, Unit},
 };
 
 /// The configuration of the system service, if that is installed and may be written.
 pub(super) const SYSTEM_CONFIG: &str = "/etc/fronius-smartmeter/config.yaml";
-
-/// Where the unit of the system service may be.
-const UNIT: &str = "fronius-smartmeter.service";
-const UNIT_DIRECTORIES: [&str; 3] =
-    ["/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
 
 /// What is given instead of asked for.
 #[derive(Args, Debug)]
@@ -122,8 +118,8 @@ impl SetupArgs {
     pub(super) fn config(&self) -> (PathBuf, Host) {
         let system = Path::new(SYSTEM_CONFIG);
         // On NixOS it comes from the system's configuration.
-        let is_installed = !Path::new("/etc/NIXOS").exists()
-            && UNIT_DIRECTORIES.iter().any(|directory| Path::new(directory).join(UNIT).exists());
+        let is_installed =
+            !Path::new("/etc/NIXOS").exists() && units::meter_socket() != Unit::Missing;
         let host = |path: &Path| match is_installed {
             true if path == system => Host::System,
             true => Host::SystemLater,

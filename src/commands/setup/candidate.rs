@@ -1,6 +1,9 @@
 //! The items that may be meant for a key, the likeliest first.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use super::{
     value::Items,
@@ -54,8 +57,8 @@ pub(super) fn candidates(items: &[ListedItem], wanted: Wanted<'_>) -> Vec<Candid
     let items: Vec<_> =
         items.iter().filter(|item| wanted.source.has_name(&item.name)).filter(fits).collect();
     let sums = sums(&items, wanted);
-    let is_sum = |item: &ListedItem| sums.iter().any(|(group, _)| *group == item.name);
-    let single = items.iter().filter(|item| !is_sum(item));
+    let groups: BTreeSet<_> = sums.iter().map(|(group, _)| *group).collect();
+    let single = items.iter().filter(|item| !groups.contains(item.name.as_str()));
     let single = single.map(|item| wanted.candidate(&[item], Items::One(item.name.clone())));
     let mut candidates: Vec<_> = single.collect();
     candidates.extend(sums.iter().map(|(_, candidate)| candidate.clone()));

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{args::SetupArgs, ask, error::SetupError, value::Value};
+use super::{args::SetupArgs, ask, error::SetupError, file::token_name, value::Value};
 use crate::{
     commands::progress,
     meter::{
@@ -48,8 +48,9 @@ impl Token {
 }
 
 impl Connection {
-    /// Connects to what the arguments name, and asks for a token if that is needed.
-    pub(super) async fn open(args: &SetupArgs) -> Result<Self, SetupError> {
+    /// Connects to what the arguments name. The token is the one that is given, or is beside the
+    /// configuration already; otherwise it is asked for if that is needed.
+    pub(super) async fn open(args: &SetupArgs, config: &Path) -> Result<Self, SetupError> {
         let (kind, host) = args.target().map_err(SetupError::Usage)?;
         let ca_file = args.ca_file.as_deref();
         let kind = match kind {
@@ -59,7 +60,9 @@ impl Connection {
                 progress::during(&asking, Box::pin(recognise(host, ca_file))).await?
             }
         };
-        let mut token = args.token_file.as_deref().map(|path| Token::File(absolute(path)));
+        let present = Some(config.with_file_name(token_name(kind))).filter(|path| path.is_file());
+        let token_file = args.token_file.as_deref().or(present.as_deref());
+        let mut token = token_file.map(|path| Token::File(absolute(path)));
         if token.is_none() && kind == SourceKind::HomeAssistant {
             token = Some(ask_for_token(args, kind)?);
         }
@@ -98,7 +101,7 @@ impl Connection {
             watts +=
                 unit.to_base(progress::during("looking for the highest power", highest).await?);
         }
-        Some(watts)
+        Quantity::Power.plausible_range().contains(&watts).then_some(watts)
     }
 }
 

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// The names of the files with tokens, which the system service looks for beside its configuration.
-fn token_name(kind: SourceKind) -> String {
+pub(super) fn token_name(kind: SourceKind) -> String {
     format!("{}_token", kind.key())
 }
 

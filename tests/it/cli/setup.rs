@@ -253,3 +253,17 @@ async fn a_home_assistant_that_never_answers_is_not_waited_for() {
     assert_eq!(done.code, Some(UNAVAILABLE), "{done:?}");
     assert!(!Path::new(&place.config()).exists());
 }
+
+#[tokio::test]
+async fn a_token_beside_the_configuration_is_used() {
+    let openhab = OpenHab::locked("oh.meter.canary", &HOUSE);
+    let address = openhab.address.to_string();
+    let place = Place::new();
+    let token = place.0.path().join("openhab_token");
+    fs::write(&token, "oh.meter.canary\n").unwrap();
+    let done = place.setup(&["openhab", &address, "--yes"]).await;
+    assert_eq!(done.code, Some(SUCCESS), "{done:?}");
+    let written = place.written(&address);
+    assert!(written.contains("\nopenhab_token_file: DIRECTORY/openhab_token\n"), "{written}");
+    assert_eq!(fs::read_to_string(&token).unwrap(), "oh.meter.canary\n");
+}

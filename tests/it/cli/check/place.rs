@@ -70,7 +70,8 @@ async fn a_port_that_another_has_is_a_failure() {
     let address = silent.local_addr().unwrap();
     let checked = check_of(&listening(&openhab, address), openhab.address, &[]).await;
     assert_eq!(checked.code, Some(UNAVAILABLE), "{checked:?}");
-    let expected = format!("Not yet: another program listens at {address}, and is no meter");
+    let expected =
+        format!("Not yet: another program listens at {address}, and does not answer as a meter");
     assert!(verdict(&checked).starts_with(&expected), "{checked:?}");
 }
 

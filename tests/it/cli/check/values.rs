@@ -79,9 +79,7 @@ async fn a_voltage_or_frequency_that_no_grid_has_is_doubted() {
     // A device that sleeps measures nothing.
     let openhab = OpenHab::start(&items_with("inverter2_Grid_U", "0 V"));
     let checked = check_at(openhab.address, "", &[]).await;
-    assert!(
-        checked.out.contains("note: current_voltage: item inverter2_Grid_U shows 0 V, that of")
-    );
+    assert!(checked.out.contains("note: current_voltage: item inverter2_Grid_U shows 0 V, as of"));
     assert_eq!(verdict(&checked), "The inverter will get sensible values.");
 }
 
@@ -120,7 +118,7 @@ async fn a_max_power_that_nobody_has_set_is_mentioned() {
     let checked = check_of(&config, openhab.address, &[]).await;
     let words = checked.out.split_whitespace().collect::<Vec<_>>().join(" ");
     let note = "note: max_power is 50000 W, the default, far above the present power: even a counter of \
-                2000 MWh passes for right; set it to what the device can deliver at most";
+                2000 MWh is accepted; set it to what the device can deliver at most";
     assert!(words.contains(note), "{words}");
     assert_eq!(verdict(&checked), "The inverter will get sensible values.");
 }
