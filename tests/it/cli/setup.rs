@@ -17,7 +17,7 @@ use crate::{
         },
         net::unused_address,
         openhab::{HOUSE, OpenHab},
-        program::Outcome,
+        program::{Outcome, outcome, program},
     },
     openhab::simulator::define,
 };
@@ -266,4 +266,39 @@ async fn a_token_beside_the_configuration_is_used() {
     let written = place.written(&address);
     assert!(written.contains("\nopenhab_token_file: DIRECTORY/openhab_token\n"), "{written}");
     assert_eq!(fs::read_to_string(&token).unwrap(), "oh.meter.canary\n");
+}
+
+#[tokio::test]
+async fn what_the_system_service_needs_is_to_be_installed() {
+    let openhab = OpenHab::locked("oh.meter.canary", &HOUSE);
+    let address = openhab.address.to_string();
+    let place = Place::new();
+    let [token, units] = ["token", "units"].map(|name| place.0.path().join(name));
+    fs::write(&token, "oh.meter.canary\n").unwrap();
+    fs::create_dir(&units).unwrap();
+    fs::write(units.join("fronius-smartmeter.socket"), "").unwrap();
+    let config = place.config();
+    let arguments = [
+        "setup",
+        "openhab",
+        &address,
+        "--yes",
+        "--config",
+        text(&config),
+        "--token-file",
+        text(&token),
+    ];
+    let done = outcome(program(&arguments).env("SYSTEMD_UNIT_PATH", &units)).await;
+    assert_eq!(done.code, Some(SUCCESS), "{done:?}");
+    let copied = place.0.path().join("openhab_token");
+    for (mode, from, to) in [(644, &config, "config.yaml"), (600, &copied, "openhab_token")] {
+        let from = from.display();
+        let line = format!("  sudo install -Dm {mode} {from} /etc/fronius-smartmeter/{to}\n");
+        assert!(done.out.contains(&line), "{line}: {}", done.out);
+    }
+    assert_eq!(fs::metadata(&copied).unwrap().permissions().mode() & 0o777, 0o600);
+    // systemd opens the port, and keeps the counters.
+    let written = place.written(&address);
+    assert!(!written.contains("modbus_listen") && !written.contains("state_dir"), "{written}");
+    assert_no_secret(&format!("{written}{}", done.transcript()));
 }
