@@ -194,7 +194,7 @@ impl Show {
         let mut out = io::stdout();
         writeln!(
             out,
-            "See what it does at http://{}\n\n\
+            "See what it does at http://{}/\n\n\
              A simulated openHAB plays a solar day in a minute, with an outage at 10:30.\n\
              The energy counts in real time, not in that of the day.\n\
              The meter is at {}, for any Modbus TCP or SunSpec client.\n\
