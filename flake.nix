@@ -1,5 +1,5 @@
 {
-  description = "A Fronius Smart Meter on Modbus TCP, with the values of any generator in openHAB";
+  description = "A Fronius Smart Meter on Modbus TCP, with the values of any generator in openHAB or Home Assistant";
 
   inputs.nixpkgs.url = "github:NixOS/nixpkgs/nixos-26.05";
 

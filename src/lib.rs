@@ -1,4 +1,4 @@
-//! A Fronius Smart Meter on Modbus TCP, with the values of any generator in openHAB.
+//! A Fronius Smart Meter on Modbus TCP, with the values of any generator in openHAB or Home Assistant.
 //!
 //! Data flows one way:
 //!
