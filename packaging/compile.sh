@@ -54,10 +54,12 @@ inside() {
 compilers=()
 for architecture in "${!compiler[@]}"; do
   variable=${rust_target[$architecture]//-/_} sysroot=/sysroot/$architecture
+  # A compiler for the machine it is on looks at that machine's libraries first, whatever the sysroot.
+  libraries=$sysroot/usr/lib/${compiler[$architecture]%-gcc}
   compilers+=(
     "CC_$variable=${compiler[$architecture]}" "CFLAGS_$variable=--sysroot=$sysroot"
     "CARGO_TARGET_${variable^^}_LINKER=${compiler[$architecture]}"
-    "CARGO_TARGET_${variable^^}_RUSTFLAGS=-Clink-arg=--sysroot=$sysroot --remap-path-prefix=/cargo/registry/src=crates"
+    "CARGO_TARGET_${variable^^}_RUSTFLAGS=-Clink-arg=--sysroot=$sysroot -Clink-arg=-B$libraries --remap-path-prefix=/cargo/registry/src=crates"
   )
 done
 
