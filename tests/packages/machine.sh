@@ -28,13 +28,14 @@ machine_end() {
 
 # on_machine COMMAND...: as root, who has typed it there.
 on_machine() {
-  ip netns exec "$netns" chroot "$machine" env --ignore-environment HOME=/root LANG=C.UTF-8 \
+  ${exec:-} ip netns exec "$netns" chroot "$machine" env --ignore-environment HOME=/root LANG=C.UTF-8 \
     PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive "$@"
 }
 
 # serve NAME COMMAND...: in the background, with its output in a file.
 serve() {
-  on_machine "${@:2}" >"$work/$1.log" 2>&1 &
+  # In place of the shell, so that its number is that of the command.
+  exec="exec" on_machine "${@:2}" >"$work/$1.log" 2>&1 &
   services+=("$!")
 }
 
