@@ -23,6 +23,20 @@ pub(super) struct Conversation {
     last_id: u64,
 }
 
+/// What a message says about a command.
+enum Answer<T> {
+    Read(T),
+    /// The command is understood, and its answer follows.
+    ToCome,
+    Unexpected,
+}
+
+impl<T> Answer<T> {
+    fn of(read: Option<T>) -> Self {
+        read.map_or(Self::Unexpected, Self::Read)
+    }
+}
+
 impl fmt::Debug for Conversation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Conversation").field("last_id", &self.last_id).finish_non_exhaustive()
@@ -50,11 +64,11 @@ impl Conversation {
         self.socket.receive().await
     }
 
-    /// Gives a command, and waits for its first event. The caller limits the time.
-    async fn event<T>(
+    /// Gives a command, and waits for a message about it that is an answer. The caller limits the time.
+    async fn answer<T>(
         &mut self,
         what: What<'_>,
-        read: impl Fn(&str) -> Option<T>,
+        read: impl Fn(&Incoming<'_>) -> Answer<T>,
     ) -> Result<T, SessionError> {
         let id = self.command(what).await?;
         loop {
@@ -63,15 +77,26 @@ impl Conversation {
             if message.id != Some(id) {
                 continue;
             }
-            match message.event() {
-                Some(event) => {
-                    let read = read(event);
-                    return read.ok_or_else(|| SessionError::unexpected(text.as_text()));
-                }
-                None if message.success == Some(true) => {}
-                None => return Err(SessionError::unexpected(text.as_text())),
+            match read(&message) {
+                Answer::Read(value) => return Ok(value),
+                Answer::ToCome => {}
+                Answer::Unexpected => return Err(SessionError::unexpected(text.as_text())),
             }
         }
+    }
+
+    /// Gives a command, and waits for its first event. The caller limits the time.
+    async fn event<T>(
+        &mut self,
+        what: What<'_>,
+        read: impl Fn(&str) -> Option<T>,
+    ) -> Result<T, SessionError> {
+        let first = |message: &Incoming<'_>| match message.event() {
+            Some(event) => Answer::of(read(event)),
+            None if message.success == Some(true) => Answer::ToCome,
+            None => Answer::Unexpected,
+        };
+        self.answer(what, first).await
     }
 
     /// Gives a command, and waits for its result. The caller limits the time.
@@ -80,15 +105,10 @@ impl Conversation {
         what: What<'_>,
         read: impl Fn(&str) -> Option<T>,
     ) -> Result<T, SessionError> {
-        let id = self.command(what).await?;
-        loop {
-            let text = self.receive().await?;
-            let message = Incoming::parse(text.as_text())?;
-            if message.id == Some(id) {
-                let read = message.result.and_then(|result| read(result.get()));
-                return read.ok_or_else(|| SessionError::unexpected(text.as_text()));
-            }
-        }
+        let result = |message: &Incoming<'_>| {
+            Answer::of(message.result.and_then(|result| read(result.get())))
+        };
+        self.answer(what, result).await
     }
 
     /// Asks for all entities that have numbers. The caller limits the time.
