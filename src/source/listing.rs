@@ -1,6 +1,17 @@
 //! What a source has to offer: the items that may be values of a meter.
 
+use chrono::{DateTime, TimeDelta, Utc};
+
 use crate::meter::units::Quantity;
+
+/// How far to look back for the highest value of an item.
+const PAST: TimeDelta = TimeDelta::days(30);
+
+/// When the time begins that is looked at for the highest value of an item.
+pub(super) fn month_ago() -> DateTime<Utc> {
+    let now = Utc::now();
+    now.checked_sub_signed(PAST).unwrap_or(now)
+}
 
 /// An item, as a source lists it.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -2,10 +2,12 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use chrono::SecondsFormat;
+
 use super::{
     SessionError,
     entities::{Change, Entities},
-    history::{highest, month_ago},
+    history::highest,
     list::listed,
     message::{Command, Incoming, What},
     question::{NAMES, names, nearest},
@@ -15,6 +17,7 @@ use crate::source::{
     ListedItem,
     http::Client,
     item::{ItemProblem, ItemReply},
+    listing::month_ago,
 };
 
 /// A connection, and the id of the last command.
@@ -119,7 +122,7 @@ impl Conversation {
     /// Asks for the highest number that an entity has had, if its statistics are kept. The caller
     /// limits the time.
     pub(super) async fn highest(&mut self, entity: &str) -> Option<f64> {
-        let start = month_ago();
+        let start = month_ago().to_rfc3339_opts(SecondsFormat::Secs, true);
         let (statistic_ids, types) = ([entity], ["max"]);
         let what = What::Statistics { statistic_ids, start_time: &start, period: "day", types };
         self.result(what, highest).await.ok()

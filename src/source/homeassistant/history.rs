@@ -2,23 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{SecondsFormat, TimeDelta, Utc};
 use serde::Deserialize;
-
-/// How far to look back.
-const PAST: TimeDelta = TimeDelta::days(30);
 
 /// A day of the statistics in Home Assistant's JSON.
 #[derive(Deserialize)]
 struct Day {
     #[serde(default)]
     max: Option<f64>,
-}
-
-/// Where the statistics are to start.
-pub(super) fn month_ago() -> String {
-    let start = Utc::now().checked_sub_signed(PAST).unwrap_or_default();
-    start.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
 /// The highest number in the answer to `recorder/statistics_during_period`.

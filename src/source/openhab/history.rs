@@ -2,15 +2,12 @@
 
 use std::time::Duration;
 
-use chrono::{SecondsFormat, TimeDelta, Utc};
+use chrono::SecondsFormat;
 use hyper::StatusCode;
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use crate::source::{backoff::later, http::Client};
-
-/// How far to look back.
-const PAST: TimeDelta = TimeDelta::days(30);
+use crate::source::{backoff::later, http::Client, listing::month_ago};
 
 /// The largest history, in bytes: a month of a value each second has far more, and gives no hint.
 const MAX_HISTORY: usize = 16 * 1024 * 1024;
@@ -31,7 +28,7 @@ struct Datum {
 
 /// The highest number that the item has had in the last month, in its unit, as far as it is known.
 pub(super) async fn highest(client: &mut Client, item: &str) -> Option<f64> {
-    let start = Utc::now().checked_sub_signed(PAST)?.to_rfc3339_opts(SecondsFormat::Millis, true);
+    let start = month_ago().to_rfc3339_opts(SecondsFormat::Millis, true);
     let path = format!("/rest/persistence/items/{item}?starttime={start}");
     let deadline = later(Instant::now(), LIMIT);
     match client.text_within(MAX_HISTORY, deadline, &path, "application/json").await.ok()? {
