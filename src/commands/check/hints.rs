@@ -4,12 +4,10 @@ use super::Finding;
 use crate::{
     config::{Config, ConfiguredMeter},
     meter::binding,
+    modbus,
     persistence::store,
     system::units::{self, Unit},
 };
-
-/// The ports where an inverter accepts a meter. 0 is any free one, which is for trials.
-const PORTS: [u16; 3] = [0, 502, 1502];
 
 /// Energy and power of different phases.
 pub(super) fn phases(config: &Config) -> impl Iterator<Item = Finding> {
@@ -25,7 +23,9 @@ pub(super) fn ports(config: &Config) -> impl Iterator<Item = Finding> {
 }
 
 fn port(meter: &ConfiguredMeter) -> Option<Finding> {
-    let odd = meter.listen.iter().find(|address| !PORTS.contains(&address.port()));
+    // 0 is any free one, which is for trials.
+    let is_odd = |port: u16| port != 0 && !modbus::is_accepted(port);
+    let odd = meter.listen.iter().find(|address| is_odd(address.port()));
     let is_local =
         meter.listen.iter().all(|address| address.ip().is_loopback() && address.port() != 0);
     let local = meter.listen.first().filter(|_| is_local);

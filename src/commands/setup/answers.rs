@@ -10,13 +10,13 @@ use super::{
     error::SetupError,
     value::{Items, Value},
 };
-use crate::meter::{Role, reading::Measurand, units::Quantity};
+use crate::{
+    meter::{Role, reading::Measurand, units::Quantity},
+    modbus,
+};
 
 /// The most candidates that an error lists.
 const MAX_SHOWN: usize = 20;
-
-/// The port of the meter where systemd opens none: the other one that an inverter takes.
-const PORT: u16 = 1502;
 
 /// All that the configuration is made of.
 pub(super) struct Answers {
@@ -67,7 +67,7 @@ impl Answers {
         let phase = questions.phase()?;
         let max_power = questions.max_power().await?;
         let port = match host {
-            Host::User => Some(args.port.unwrap_or(PORT)),
+            Host::User => Some(args.port.unwrap_or(modbus::SECOND_PORT)),
             Host::System | Host::SystemLater => args.port,
         };
         Ok(Self { role, values: questions.values, phase, max_power, port })

@@ -3,6 +3,7 @@
 use super::{Level, START_S, Verdict, waiting};
 use crate::{
     meter::{Availability, Condition, Role},
+    modbus,
     status::{
         language::Language,
         snapshot::{GuardSnapshot, MeterSnapshot, Snapshot, SourceState, ValueSnapshot},
@@ -11,9 +12,6 @@ use crate::{
 
 /// An inverter asks every second. One that has been silent for this long has stopped.
 const STOPPED_S: f64 = 60.0;
-
-/// The ports that a Fronius inverter accepts.
-const PORTS: [&str; 2] = ["502", "1502"];
 
 /// What there is to say of `meter`, without its name.
 pub(super) fn verdicts(
@@ -71,7 +69,7 @@ fn never_asked(snapshot: &Snapshot, meter: &MeterSnapshot, language: Language) -
         return Verdict::new(Level::Warning, "inverter_expected", text);
     }
     let ports: Vec<_> = meter.listens.iter().filter_map(|at| at.rsplit(':').next()).collect();
-    let port = ports.iter().find(|port| PORTS.contains(port)).or(ports.first()).unwrap_or(&"502");
+    let port = ports.iter().find(|port| is_accepted(port)).or(ports.first()).unwrap_or(&"502");
     let unit = meter.unit;
     let mut text = language.pick(
         format!(
@@ -87,6 +85,10 @@ fn never_asked(snapshot: &Snapshot, meter: &MeterSnapshot, language: Language) -
     Verdict::new(Level::Fault, "inverter_never_asked", text)
 }
 
+fn is_accepted(port: &str) -> bool {
+    port.parse().is_ok_and(modbus::is_accepted)
+}
+
 /// Why no inverter can ask, where that is plain.
 fn unreachable(meter: &MeterSnapshot, port: &str, language: Language) -> &'static str {
     let is_loopback = |at: &String| at.starts_with("127.") || at.starts_with("[::1]");
@@ -95,7 +97,7 @@ fn unreachable(meter: &MeterSnapshot, port: &str, language: Language) -> &'stati
             " It can only be reached from this machine itself: change modbus_listen.",
             " Er ist nur von diesem Gerät selbst zu erreichen: modbus_listen ändern.",
         )
-    } else if PORTS.contains(&port) {
+    } else if is_accepted(port) {
         ""
     } else {
         language.pick(
