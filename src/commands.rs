@@ -12,4 +12,4 @@ pub mod replay;
 pub mod screen;
 pub mod setup;
 pub mod simulate;
-mod width;
+mod terminal;

@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 
 use crate::{
-    commands::width,
+    commands::terminal,
     config::Config,
     system::units::{self, Unit},
 };
@@ -93,6 +93,6 @@ async fn examine(config: &Config) -> Report {
 }
 
 fn print(report: &Report, json: bool) -> Result<(), CheckError> {
-    let text = if json { report.json()? } else { report.text(width::of_stdout()) };
+    let text = if json { report.json()? } else { report.text(terminal::columns()) };
     Ok(io::stdout().write_all(text.as_bytes())?)
 }

@@ -1,13 +1,14 @@
 //! What is said while something takes its time.
 
 use std::{
-    env,
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
     pin::pin,
     time::Duration,
 };
 
 use tokio::time::{Instant, interval_at};
+
+use super::terminal;
 
 /// What takes longer than this is talked about.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -15,9 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Waits for `work`. If it takes longer than a second, a line on standard error says what is being
 /// done, if that is a terminal; it goes away at the end.
 pub async fn during<T>(doing: &str, work: impl Future<Output = T>) -> T {
-    let is_seen =
-        io::stderr().is_terminal() && env::var_os("TERM").is_some_and(|term| term != "dumb");
-    if !is_seen {
+    if !terminal::is_drawable(&io::stderr()) {
         return work.await;
     }
     let start = Instant::now();

@@ -3,7 +3,7 @@
 
 use std::{
     env,
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
     panic,
     sync::{Mutex, Once, PoisonError},
     thread,
@@ -13,7 +13,7 @@ use rustix::{
     process::getpgrp,
     termios::{
         LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex, Termios, tcflush, tcgetattr,
-        tcgetpgrp, tcgetwinsize, tcsetattr,
+        tcgetpgrp, tcsetattr,
     },
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -21,6 +21,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub mod line;
 
 use line::Line;
+
+use super::terminal;
 
 /// The alternate screen, without cursor, and without a second line for what is too long.
 const ENTER: &str = "\x1b[?1049h\x1b[?25l\x1b[?7l";
@@ -60,9 +62,8 @@ impl Screen {
     #[must_use]
     pub fn is_possible() -> bool {
         let out = io::stdout();
-        let can_draw = out.is_terminal() && env::var_os("TERM").is_some_and(|term| term != "dumb");
         // An error means that this terminal has neither foreground nor background.
-        can_draw && tcgetpgrp(&out).map_or(true, |group| group == getpgrp())
+        terminal::is_drawable(&out) && tcgetpgrp(&out).map_or(true, |group| group == getpgrp())
     }
 
     /// Takes the terminal, if that is possible.
@@ -82,14 +83,10 @@ impl Screen {
     /// How large a picture may be now.
     #[must_use]
     pub fn size(&self) -> Size {
-        let Some(size) = tcgetwinsize(io::stdout()).ok().filter(|s| s.ws_col > 0 && s.ws_row > 0)
-        else {
-            return USUAL;
-        };
-        Size {
+        terminal::window().map_or(USUAL, |size| Size {
             columns: usize::from(size.ws_col).min(MAX.columns),
             rows: usize::from(size.ws_row).min(MAX.rows),
-        }
+        })
     }
 
     /// Waits until the window has another size.
