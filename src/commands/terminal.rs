@@ -6,6 +6,7 @@ use std::{
 };
 
 use rustix::termios::{Winsize, tcgetwinsize};
+use textwrap::{Options, WordSplitter};
 
 /// The columns of most terminals, and of a text that goes elsewhere.
 const USUAL_COLUMNS: usize = 80;
@@ -18,6 +19,12 @@ pub(super) fn is_drawable(stream: &impl IsTerminal) -> bool {
 /// The size of the window that standard output goes to, if the window says it.
 pub(super) fn window() -> Option<Winsize> {
     tcgetwinsize(io::stdout()).ok().filter(|size| size.ws_col > 0 && size.ws_row > 0)
+}
+
+/// Lines of at most `width` columns, broken between words: one with a hyphen is mostly an option, or a
+/// name to be copied.
+pub(super) fn lines_of(width: usize) -> Options<'static> {
+    Options::new(width).word_splitter(WordSplitter::NoHyphenation)
 }
 
 /// The columns for a text on standard output: those of a terminal, of which a narrow one is left to

@@ -3,10 +3,10 @@
 use std::{fmt::Write as _, io};
 
 use serde::Serialize;
-use textwrap::{Options, WordSplitter};
 
 use super::{Finding, Row, Verdict, finding::Severity, table};
 use crate::{
+    commands::terminal::lines_of,
     config::ConfiguredMeter,
     source::SourceKind,
     text::{printable, printable_json},
@@ -102,7 +102,5 @@ impl Report {
 
 /// `text` in lines of at most `width` columns, of which those after the first are indented.
 pub(super) fn wrapped(text: &str, width: usize, indent: &str) -> String {
-    // A word with a hyphen is mostly an option, or a name to be copied.
-    let options = Options::new(width).word_splitter(WordSplitter::NoHyphenation);
-    textwrap::fill(text, options.subsequent_indent(indent))
+    textwrap::fill(text, lines_of(width).subsequent_indent(indent))
 }

@@ -1,8 +1,10 @@
 //! A line of a picture: texts, each in a tone.
 
-use std::fmt::Write as _;
+use std::{borrow::Cow, fmt::Write as _};
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use crate::commands::terminal::lines_of;
 
 /// What a text means, which decides its colour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -130,20 +132,11 @@ fn beginning(text: &str, room: &mut usize) -> String {
         .collect()
 }
 
-/// `text` in lines no wider than `width`, broken between words.
+/// `text` in lines no wider than `width`, broken between words alone.
 #[must_use]
 pub fn wrap(text: &str, width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        match lines.last_mut() {
-            Some(line) if line.width().saturating_add(word.width()).saturating_add(1) <= width => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
+    let lines = textwrap::wrap(text, lines_of(width).break_words(false));
+    lines.into_iter().map(Cow::into_owned).filter(|line| !line.is_empty()).collect()
 }
 
 #[cfg(test)]
