@@ -6,7 +6,7 @@
 use super::{Row, item::together, report::wrapped};
 use crate::{
     meter::reading::Point,
-    text::{excerpt, shortened},
+    text::{Decimal, excerpt, shortened},
 };
 
 /// Columns of a row: item, state, what is served, its age, and its register.
@@ -87,13 +87,8 @@ fn sum(first: &Row, of_point: &[Row]) -> [String; COLUMNS] {
 
 /// A value as people read it: no more digits than anybody needs.
 pub(super) fn number(value: f64, unit: &str) -> String {
-    let digits = if unit == "Wh" { 0 } else { 3 };
-    let text = format!("{value:.digits$}");
-    let text = match text.split_once('.') {
-        Some(_) => text.trim_end_matches('0').trim_end_matches('.'),
-        None => &text,
-    };
-    let text = if text == "-0" { "0" } else { text };
+    let text = if unit == "Wh" { format!("{value:.0}") } else { Decimal(value).to_string() };
+    let text = if text == "-0" { "0" } else { &text };
     format!("{text} {unit}")
 }
 
