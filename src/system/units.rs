@@ -5,6 +5,10 @@ use std::{env, path::PathBuf};
 /// The socket unit of the first meter, as every package installs it.
 pub const METER_SOCKET: &str = "fronius-smartmeter.socket";
 
+/// The command that starts the service now and at every boot, for root.
+pub const ENABLE: &str =
+    "systemctl enable --now fronius-smartmeter.socket fronius-smartmeter.service";
+
 /// Where systemd looks for units by default.
 const UNIT_PATH: [&str; 5] = [
     "/etc/systemd/system",

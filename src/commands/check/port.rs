@@ -71,8 +71,7 @@ fn systemd(meter: &ConfiguredMeter, is_first: bool) -> Option<Finding> {
 fn refused(ListenError { address, source }: &ListenError, unit: Unit) -> Finding {
     let text = format!("{address} cannot be opened: {source}");
     if unit == Unit::Disabled {
-        let remedy = "let systemd open the port: systemctl enable --now fronius-smartmeter.socket \
-                      fronius-smartmeter.service";
+        let remedy = format!("let systemd open the port: {}", units::ENABLE);
         return Finding::warning(text).remedy(remedy);
     }
     match source.kind() {

@@ -11,7 +11,7 @@ use super::{
     args::{Host, SYSTEM_CONFIG},
     file::{Files, shell_word},
 };
-use crate::{meter::Role, modbus};
+use crate::{meter::Role, modbus, system::units};
 
 /// What to do next.
 pub(super) fn next_steps(files: &Files<'_>) -> String {
@@ -25,18 +25,17 @@ pub(super) fn next_steps(files: &Files<'_>) -> String {
 
 /// How to start the service with it.
 fn start(files: &Files<'_>) -> String {
-    const ENABLE: &str =
-        "  sudo systemctl enable --now fronius-smartmeter.socket fronius-smartmeter.service\n";
+    let enable = format!("  sudo {}\n", units::ENABLE);
     let path = shell_word(files.path);
     match files.host {
         Host::User => format!("Start it:\n\n  fronius-smartmeter --config {path}\n"),
-        Host::System => format!("Start the service, now and at every boot:\n\n{ENABLE}"),
+        Host::System => format!("Start the service, now and at every boot:\n\n{enable}"),
         Host::SystemLater => {
             let token = files.token_to_install();
             let token = token.map(|(from, to)| install(600, &from, &to)).unwrap_or_default();
             let config = install(644, files.path, Path::new(SYSTEM_CONFIG));
             format!(
-                "Install it, and start the service, now and at every boot:\n\n{config}{token}{ENABLE}"
+                "Install it, and start the service, now and at every boot:\n\n{config}{token}{enable}"
             )
         }
     }
