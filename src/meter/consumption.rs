@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 /// What an inverter takes for itself at night is less, in W.
 pub const OWN_USE_W: f64 = 50.0;
 
-/// A power below that for so long is no glitch.
+/// A power below that for this long is no glitch.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// One power of a producer.

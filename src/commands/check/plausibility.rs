@@ -31,7 +31,7 @@ const MARGIN_VA: f64 = 50.0;
 const REACTIVE: f64 = 2.0;
 const REACTIVE_VA: f64 = 500.0;
 
-/// A power that lasts so long without any update is that of a device that is off, or a binding that hangs.
+/// A power without an update for this long comes from a device that is off, or from a binding that hangs.
 const OLD: Duration = Duration::from_hours(1);
 
 /// A `max_power` of more than so many times the power is worth a word.

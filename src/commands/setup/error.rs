@@ -52,7 +52,7 @@ pub enum SetupError {
     /// The source does not list its items.
     #[error(transparent)]
     Unreachable(#[from] ProbeError),
-    /// Home Assistant needs a token, and there is none.
+    /// The source needs a token, and none was given.
     #[error("{} wants a token: create one there, and give its file with --token-file", .0.title())]
     NoToken(SourceKind),
     /// The source has nothing that a meter needs.
