@@ -99,9 +99,7 @@ impl SecretSource {
         }
         Ok(secret.to_owned())
     }
-}
 
-impl SecretSource {
     /// Whether it is in a file that every user of this machine may read.
     #[must_use]
     pub fn is_open_to_all(&self) -> bool {
