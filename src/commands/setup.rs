@@ -28,7 +28,7 @@ use answers::Answers;
 pub use args::SetupArgs;
 use connection::Connection;
 pub use error::SetupError;
-use file::Files;
+use file::{Files, absolute};
 use next_steps::next_steps;
 
 /// Asks for all that a configuration needs, unless it is given, and writes it.
@@ -71,7 +71,7 @@ fn may_write(path: &Path, args: &SetupArgs) -> Result<(), SetupError> {
         let text = "the path of the configuration must be UTF-8".to_owned();
         return Err(SetupError::Usage(text));
     }
-    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let absolute = absolute(path);
     // The folder need not be there yet.
     let folder = absolute.ancestors().skip(1).find(|folder| folder.exists());
     if let Some(Err(error)) = folder.map(|folder| access(folder, Access::WRITE_OK)) {

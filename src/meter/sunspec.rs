@@ -62,7 +62,7 @@ impl MeterModel {
     /// What can flow at most where nobody says, in W: more than a household has, or what is still
     /// served in steps of 1 W.
     #[must_use]
-    pub fn default_max_power_w(self) -> f64 {
+    pub const fn default_max_power_w(self) -> f64 {
         match self {
             Self::Float => 50_000.0,
             Self::Integer => FINEST_MAX_POWER_W,

@@ -11,12 +11,15 @@ use super::{
     value::{Items, Value},
 };
 use crate::{
-    meter::{Role, reading::Measurand, units::Quantity},
+    meter::{Role, reading::Measurand, sunspec::MeterModel, units::Quantity},
     modbus,
 };
 
 /// The most candidates that an error lists.
 const MAX_SHOWN: usize = 20;
+
+/// What the meter that is written has without `max_power`.
+pub(super) const DEFAULT_MAX_POWER_W: f64 = MeterModel::Float.default_max_power_w();
 
 /// All that the configuration is made of.
 pub(super) struct Answers {
@@ -174,7 +177,7 @@ impl Questions<'_> {
             Role::Producer => ("Maximum power of the device, in W:", "the size of the inverter"),
             Role::Grid => ("Maximum power, in W:", "3 × 35 A are 24150 W"),
         };
-        let help = format!("{size}{highest}; Enter alone: 50000");
+        let help = format!("{size}{highest}; Enter alone: {DEFAULT_MAX_POWER_W}");
         ask::number(question, &help, 100..=10_000_000)
     }
 }

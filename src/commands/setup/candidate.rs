@@ -61,7 +61,7 @@ pub(super) fn candidates(items: &[ListedItem], wanted: Wanted<'_>) -> Vec<Candid
     let single = items.iter().filter(|item| !groups.contains(item.name.as_str()));
     let single = single.map(|item| wanted.candidate(&[item], Items::One(item.name.clone())));
     let mut candidates: Vec<_> = single.collect();
-    candidates.extend(sums.iter().map(|(_, candidate)| candidate.clone()));
+    candidates.extend(sums.into_iter().map(|(_, candidate)| candidate));
     candidates.extend(phases(&items, wanted));
     candidates.sort_by(|a, b| {
         // A unit says more than a name.

@@ -2,7 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{args::SetupArgs, ask, error::SetupError, file::token_name, value::Value};
+use super::{
+    args::SetupArgs,
+    ask,
+    error::SetupError,
+    file::{absolute, token_name},
+    value::Value,
+};
 use crate::{
     commands::progress,
     meter::{
@@ -103,11 +109,6 @@ impl Connection {
         }
         Quantity::Power.plausible_range().contains(&watts).then_some(watts)
     }
-}
-
-/// A relative path means another file elsewhere.
-fn absolute(path: &Path) -> PathBuf {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 fn ask_for_token(args: &SetupArgs, kind: SourceKind) -> Result<Token, SetupError> {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    answers::Answers,
+    answers::{Answers, DEFAULT_MAX_POWER_W},
     args::{Host, SYSTEM_CONFIG},
     connection::{Connection, Token},
     error::SetupError,
@@ -90,7 +90,7 @@ impl Files<'_> {
         );
         let _ = match max_power {
             Some(watts) => writeln!(text, "max_power: {watts}"),
-            None => writeln!(text, "#max_power: 50000"),
+            None => writeln!(text, "#max_power: {DEFAULT_MAX_POWER_W}"),
         };
     }
 
@@ -122,8 +122,7 @@ impl Files<'_> {
 
     /// Where the configuration is.
     fn directory(&self) -> PathBuf {
-        let path = std::path::absolute(self.path).unwrap_or_else(|_| self.path.to_owned());
-        path.parent().unwrap_or(Path::new("/")).to_owned()
+        absolute(self.path).parent().unwrap_or(Path::new("/")).to_owned()
     }
 
     /// The file of the token, and the one where the system service looks for it.
@@ -150,6 +149,11 @@ impl Files<'_> {
         let path = fs::canonicalize(self.path).unwrap_or_else(|_| self.path.to_owned());
         replace(&path, text, 0o644)
     }
+}
+
+/// A relative path means another file elsewhere.
+pub(super) fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// A path as a YAML scalar. What is not UTF-8 cannot stand in a configuration.
