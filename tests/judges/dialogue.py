@@ -149,8 +149,7 @@ def main(binary):
     given_up(judge, binary)
     not_replaced(judge, binary)
     a_token(judge, binary)
-    print(f"{judge.passed} passed, {judge.failed} failed", flush=True)
-    return 1 if judge.failed else 0
+    return judge.exit_code()
 
 
 if __name__ == "__main__":

@@ -150,6 +150,11 @@ class Judge:
             self.passed += 1
             print(f"ok   {what}", flush=True)
 
+    def exit_code(self):
+        """Sums up: 0 if nothing has failed."""
+        print(f"{self.passed} passed, {self.failed} failed", flush=True)
+        return 1 if self.failed else 0
+
 
 SIZES = [(40, 10), (80, 24), (200, 60), (300, 12), (41, 11), (39, 80)]
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
@@ -337,8 +342,7 @@ def main(binary):
         colours(judge, "read --watch", read, "exported energy")
     lost_meter(judge, binary)
     silent_host(judge, binary)
-    print(f"{judge.passed} passed, {judge.failed} failed", flush=True)
-    return 1 if judge.failed else 0
+    return judge.exit_code()
 
 
 if __name__ == "__main__":
