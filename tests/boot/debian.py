@@ -227,6 +227,18 @@ with subtest("purged, it leaves only what a person wrote"):
     meter.succeed(f"test ! -e {STATE} -a ! -e /var/lib/private/fronius-smartmeter -a -e {CONFIG}")
     t.assertEqual(meter.succeed("find /etc/systemd -name 'fronius-smartmeter*' -not -path '*.d*'").strip(), "")
 
+with subtest("a newcomer: setup writes what the service needs, with the token that is there"):
+    meter.succeed(f"rm {CONFIG}")
+    apt("install ./root/fronius-smartmeter.deb")
+    setup = documented("sudo fronius-smartmeter setup openhab 192.168.1.31", "docs/debian.md", "README.md")
+    answers = "--yes --energy inverter2_PV_E_total --power inverter2_Grid_P --voltage inverter2_Grid_U --phase 2"
+    said = meter.succeed(f"{setup.replace('192.168.1.31', 'openhab')} {answers}")
+    for line in ("The inverter will get", "secondary meter, for a producer", "port             502"):
+        t.assertIn(line, said)
+    meter.succeed(documented(f"sudo systemctl enable --now {SOCKET} {SERVICE}", "docs/debian.md", "README.md"))
+    is_served()
+    apt("purge fronius-smartmeter")
+
 with subtest("without a package: two commands, and the same again"):
     for command in (
         "sudo install -Dt /usr/local/bin target/release/fronius-smartmeter",
